@@ -1,0 +1,280 @@
+"""LoadPlan: which source tiles each output block needs. Pure; the executors only follow it.
+
+Everything that decides about pixels (tier, tile grid, antialiasing) is fixed here per section,
+never per block, so that no result depends on how the output is chunked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.metadata import SectionImage
+from atldld_xr.sources.base import Tile, View
+from atldld_xr.tiers import affine_to_tier, pick_tier, tier_size
+
+Interpolation = Literal["nearest", "linear", "cubic", "lanczos"]
+INTERPOLATIONS: tuple[Interpolation, ...] = ("nearest", "linear", "cubic", "lanczos")
+# Source pixels that each kernel reads to either side of a position, one more for rounding.
+_REACH = {"nearest": 2, "linear": 2, "cubic": 3, "lanczos": 5}
+
+# Scale up to which output pixels are not subsampled: registration stretches by a few percent.
+_NO_SUBSAMPLES = 1.05
+
+# Tile sides are multiples of 2**9, so that the tiles of a reduced image still lie on a grid.
+_MOST_HALVINGS = 9
+
+Matrix = tuple[tuple[float, float, float], tuple[float, float, float]]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A rectangle of output pixels: rows y0 to y1, columns x0 to x1, ends excluded."""
+
+    y0: int
+    y1: int
+    x0: int
+    x1: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.y1 - self.y0, self.x1 - self.x0
+
+    def split(self, side: int) -> Iterator[Block]:
+        """Yield the parts of at most `side` rows and columns, in reading order."""
+        for y in range(self.y0, self.y1, side):
+            for x in range(self.x0, self.x1, side):
+                yield Block(y, min(y + side, self.y1), x, min(x + side, self.x1))
+
+
+@dataclass(frozen=True)
+class SectionPlan:
+    """How one section is read and sampled.
+
+    Attributes
+    ----------
+    image : SectionImage
+        The section image.
+    affine : tuple
+        The (2, 3) matrix from output index (row, column, 1) to full-resolution pixels (x, y).
+    tier : int
+        The tier that is fetched.
+    reduction : int
+        How many times its pixels are then halved here, by area average: more than 0 only where a
+        finer tier is fetched than the output needs.
+    subsamples : int
+        Samples per output pixel along each axis; their mean is the pixel.
+    tile_side : int
+        Side of the source tile grid, in pixels of the tier.
+    interpolation : str
+        How samples are taken between pixels.
+    """
+
+    image: SectionImage
+    affine: Matrix
+    tier: int
+    reduction: int
+    subsamples: int
+    tile_side: int
+    interpolation: Interpolation
+
+    @property
+    def level(self) -> int:
+        """The tier that is sampled: the fetched one, reduced."""
+        return self.tier + self.reduction
+
+    @property
+    def level_size(self) -> tuple[int, int]:
+        """Width and height at `level`, in its pixels."""
+        return tier_size(self.image.width, self.level), tier_size(self.image.height, self.level)
+
+    @property
+    def level_affine(self) -> NDArray[np.float64]:
+        """The (2, 3) matrix from output index to pixels of `level`."""
+        return affine_to_tier(np.asarray(self.affine), self.level)
+
+    @property
+    def tier_affine(self) -> NDArray[np.float64]:
+        """The (2, 3) matrix from output index to pixels of the fetched tier."""
+        return affine_to_tier(np.asarray(self.affine), self.tier)
+
+    @property
+    def level_tile_side(self) -> int:
+        """Side of the tile grid in pixels of `level`."""
+        return max(self.tile_side >> self.reduction, 1)
+
+    @property
+    def scale(self) -> float:
+        """Size of an output pixel in pixels of `level`, along its longer side."""
+        return _scale(self.level_affine)
+
+    def window(self, block: Block) -> tuple[int, int, int, int] | None:
+        """Return left, top, right, bottom of what a block samples at `level`, or None for nothing.
+
+        The window is clipped to the image, with ends excluded.
+        """
+        width, height = self.level_size
+        reach = _REACH[self.interpolation]
+        bounds = []
+        # Subsamples lie at most half an output pixel from the centres: extend the block by that.
+        rows, columns = (block.y0 - 0.5, block.y1 - 0.5), (block.x0 - 0.5, block.x1 - 0.5)
+        for (a, b, c), size in zip(self.level_affine.tolist(), (width, height), strict=True):
+            ends = [a * j + b * k + c for j in rows for k in columns]
+            low, high = min(ends), max(ends)
+            # Beyond half a pixel outside, pixel centres are not covered; the reach allows for more.
+            if high < -reach or low > size - 1 + reach:
+                return None
+            low_px = min(max(math.floor(low) - reach, 0), size - 1)
+            high_px = min(max(math.ceil(high) + reach + 1, low_px + 1), size)
+            bounds.append((low_px, high_px))
+        (left, right), (top, bottom) = bounds
+        return left, top, right, bottom
+
+    def tiles(self, block: Block) -> list[tuple[int, int]]:
+        """Return the (row, column) on the tile grid of every source tile that a block needs."""
+        window = self.window(block)
+        if window is None:
+            return []
+        left, top, right, bottom = window
+        side = self.level_tile_side
+        rows, columns = self.tile_grid
+        return [
+            (r, c)
+            for r in range(min(top // side, rows - 1), min((bottom - 1) // side, rows - 1) + 1)
+            for c in range(min(left // side, columns - 1), min((right - 1) // side, columns - 1) + 1)
+        ]
+
+    @property
+    def tile_grid(self) -> tuple[int, int]:
+        """Rows and columns of the tile grid."""
+        width, height = (tier_size(s, self.tier) for s in (self.image.width, self.image.height))
+        return -(-height // self.tile_side), -(-width // self.tile_side)
+
+    def tile(self, row: int, column: int) -> Tile:
+        """Return the source tile at a place on the tile grid."""
+        width, height = (tier_size(s, self.tier) for s in (self.image.width, self.image.height))
+        left, top = column * self.tile_side, row * self.tile_side
+        return Tile(
+            tier=self.tier,
+            left=left,
+            top=top,
+            width=min(self.tile_side, width - left),
+            height=min(self.tile_side, height - top),
+            whole=self.tile_grid == (1, 1),
+        )
+
+    def all_tiles(self) -> list[tuple[int, int]]:
+        """Return every place on the tile grid."""
+        rows, columns = self.tile_grid
+        return [(r, c) for r in range(rows) for c in range(columns)]
+
+
+def plan_section(
+    image: SectionImage,
+    affine: NDArray[np.float64],
+    *,
+    tier: int | None,
+    tiers: frozenset[int] | None,
+    interpolation: Interpolation,
+    resolution: float,
+) -> tuple[int, int, int]:
+    """Return (tier, reduction, subsamples) for one section.
+
+    Parameters
+    ----------
+    image : SectionImage
+        The section image.
+    affine : ndarray, shape (2, 3)
+        Output index to full-resolution pixels.
+    tier : int, optional
+        The tier to fetch; None picks the one that the output resolution needs.
+    tiers : frozenset of int, optional
+        The tiers that the source has, None for all.
+    interpolation : str
+        "nearest" samples points: no averaging.
+    resolution : float
+        Output pixel size, in micrometres.
+    """
+    wanted = pick_tier(resolution, image.resolution, image.tier_count) if tier is None else tier
+    fetched = wanted
+    if tier is None and tiers is not None and wanted not in tiers:
+        finer = [t for t in tiers if t < wanted]
+        fetched = max(finer, default=wanted)  # with none finer, reading reports what is missing
+    scale = _scale(affine_to_tier(affine, fetched))
+    if interpolation == "nearest":
+        return fetched, 0, 1
+    reduction = min(max(math.floor(math.log2(scale / _NO_SUBSAMPLES)), 0), _MOST_HALVINGS)
+    if tier is None and fetched != wanted:
+        reduction = wanted - fetched  # what the service's own tier would have been
+    scale /= 2**reduction
+    subsamples = 1 if scale <= _NO_SUBSAMPLES else math.ceil(scale)
+    return fetched, reduction, subsamples
+
+
+def _scale(affine: NDArray[np.float64]) -> float:
+    return float(max(np.hypot(affine[0, 0], affine[1, 0]), np.hypot(affine[0, 1], affine[1, 1])))
+
+
+@dataclass(frozen=True)
+class LoadPlan:
+    """Everything needed to make one data variable of a data set, as data.
+
+    Attributes
+    ----------
+    sections : tuple of SectionPlan
+        In the order of the section dimension.
+    shape : tuple of int
+        Rows and columns of every section.
+    chunks : tuple of tuple of int
+        Rows, and columns, of the blocks.
+    view : {"image", "expression", "intensity"}
+        What is read of each section image.
+    fill_value : int
+        The value where a section has no pixel.
+    on_error : {"raise", "fill"}
+        Whether unreadable tiles raise, or are filled.
+    """
+
+    sections: tuple[SectionPlan, ...]
+    shape: tuple[int, int]
+    chunks: tuple[tuple[int, ...], tuple[int, ...]]
+    view: View
+    fill_value: int
+    on_error: Literal["raise", "fill"]
+
+    def blocks(self) -> Iterator[tuple[int, int, Block]]:
+        """Yield (block row, block column, block), in reading order."""
+        y = 0
+        for row, height in enumerate(self.chunks[0]):
+            x = 0
+            for column, width in enumerate(self.chunks[1]):
+                yield row, column, Block(y, y + height, x, x + width)
+                x += width
+            y += height
+
+
+def check_tier(tier: int | Literal["auto"], image: SectionImage) -> int | None:
+    """Return the tier asked for, None for "auto".
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the image has no such tier.
+    """
+    if tier == "auto":
+        return None
+    if isinstance(tier, bool) or not isinstance(tier, int | np.integer):
+        raise InvalidArgumentError(f'tier must be "auto" or a whole number, not {tier!r}')
+    if not 0 <= tier < image.tier_count:
+        raise InvalidArgumentError(
+            f"tier={tier} is out of range: section image {image.id} has tiers 0 (full resolution) "
+            f"to {image.tier_count - 1}"
+        )
+    return int(tier)

@@ -1,0 +1,166 @@
+"""The reference space, its planes and the pixel grids laid over them. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atldld_xr.errors import InvalidArgumentError
+
+Anchor = Literal["center", "edge"]
+
+FINEST_RESOLUTION = 0.1
+"""Finest resolution taken, in micrometres: the sharpest Allen images have 0.35 um pixels."""
+
+
+@dataclass(frozen=True)
+class ReferenceSpace:
+    """An Allen reference space.
+
+    Attributes
+    ----------
+    id : int
+        Allen's ``ReferenceSpace.id``.
+    name : str
+        Allen's name of it.
+    extent : tuple of float
+        Size along (p, i, r) = (posterior, inferior, right), in micrometres.
+    """
+
+    id: int
+    name: str
+    extent: tuple[float, float, float]
+
+
+# Extent: 528 x 320 x 456 voxels of 25 um, the Allen mouse brain reference volume.
+_P56_EXTENT = (13200.0, 8000.0, 11400.0)
+REFERENCE_SPACES = {
+    9: ReferenceSpace(9, "P56 Brain", _P56_EXTENT),
+    10: ReferenceSpace(10, "P56 Brain, L/R Flipped", _P56_EXTENT),
+}
+
+# Allen's ReferenceToReferenceTransform record from 10 to 9: p and i stay, r9 = 11350 - r10
+# (11350, not the extent of 11400). It is its own inverse.
+_LEFT_RIGHT_FLIP = 11350.0
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A plane of section, and how its sections are laid out as arrays.
+
+    Attributes
+    ----------
+    dim : str
+        Name of the dimension across sections.
+    section_axis, y_axis, x_axis : int
+        Which of (p, i, r) runs across sections, down the rows and along the columns.
+    """
+
+    dim: str
+    section_axis: int
+    y_axis: int
+    x_axis: int
+
+
+CORONAL = Plane("coronal", 0, 1, 2)
+SAGITTAL = Plane("sagittal", 2, 1, 0)
+PLANES = {1: CORONAL, 2: SAGITTAL}
+"""By Allen's ``plane_of_section_id``. The other ids are transverse, tangential or variable."""
+
+
+def get_space(reference_space: int) -> ReferenceSpace:
+    """Return a known reference space.
+
+    Raises
+    ------
+    InvalidArgumentError
+        For any other than 9 and 10, the adult (P56) mouse brain and its mirror image.
+    """
+    try:
+        return REFERENCE_SPACES[reference_space]
+    except (KeyError, TypeError):
+        raise InvalidArgumentError(
+            f"reference space {reference_space!r} is not known; the ones supported are "
+            + ", ".join(f"{s.id} ({s.name})" for s in REFERENCE_SPACES.values())
+        ) from None
+
+
+def change_space(source: int, target: int) -> NDArray[np.float64]:
+    """Return the (4, 4) affine that takes (p, i, r, 1) in one reference space to another."""
+    get_space(source), get_space(target)
+    matrix = np.eye(4)
+    if source != target:
+        matrix[2, 2], matrix[2, 3] = -1.0, _LEFT_RIGHT_FLIP
+    return matrix
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The pixels of every registered section of a data set.
+
+    Attributes
+    ----------
+    plane : Plane
+        Coronal or sagittal.
+    space : ReferenceSpace
+        What the coordinates are in.
+    resolution : float
+        Pixel size, in micrometres.
+    anchor : {"center", "edge"}
+        Whether pixel k is centred at ``(k + 0.5) * resolution`` or at ``k * resolution``.
+
+    Raises
+    ------
+    InvalidArgumentError
+        For a resolution that is not a number from 0.1 um to the smaller extent, or an unknown anchor.
+    """
+
+    plane: Plane
+    space: ReferenceSpace
+    resolution: float
+    anchor: Anchor = "center"
+
+    def __post_init__(self) -> None:
+        largest = min(self.space.extent[self.plane.y_axis], self.space.extent[self.plane.x_axis])
+        if not isinstance(self.resolution, int | float | np.number) or isinstance(
+            self.resolution, bool
+        ):
+            raise InvalidArgumentError(
+                f"resolution must be a number of micrometres, not {self.resolution!r}"
+            )
+        if not FINEST_RESOLUTION <= self.resolution <= largest:
+            raise InvalidArgumentError(
+                f"resolution={self.resolution} is out of range: pixels can be from "
+                f"{FINEST_RESOLUTION} to {largest:g} micrometres"
+            )
+        object.__setattr__(self, "resolution", float(self.resolution))
+        if self.anchor not in ("center", "edge"):
+            raise InvalidArgumentError(f'anchor must be "center" or "edge", not {self.anchor!r}')
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns: the whole pixels that fit the reference space."""
+        return self._count(self.plane.y_axis), self._count(self.plane.x_axis)
+
+    @property
+    def offset(self) -> float:
+        """Where the centre of pixel 0 is, in pixels: the only half of the output grid."""
+        return 0.5 if self.anchor == "center" else 0.0
+
+    @property
+    def y(self) -> NDArray[np.float64]:
+        """Coordinates of the rows' centres, in micrometres."""
+        return (np.arange(self.shape[0]) + self.offset) * self.resolution
+
+    @property
+    def x(self) -> NDArray[np.float64]:
+        """Coordinates of the columns' centres, in micrometres."""
+        return (np.arange(self.shape[1]) + self.offset) * self.resolution
+
+    def _count(self, axis: int) -> int:
+        # The tolerance keeps 8000 / 0.1 and the like from losing a pixel to rounding.
+        return math.floor(self.space.extent[axis] / self.resolution + 1e-9)

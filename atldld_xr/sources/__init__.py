@@ -1,0 +1,1 @@
+"""Places that section data sets come from, behind one protocol."""

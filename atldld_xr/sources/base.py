@@ -1,0 +1,99 @@
+"""What a source of section data sets is: one protocol for the service, mirrors and the phantom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atldld_xr.metadata import SectionImage
+from atldld_xr.tiers import tier_size
+
+View = Literal["image", "expression", "intensity"]
+"""What is read: the section image (RGB), its expression mask as the service colours it (RGB), or
+that mask as one grey channel."""
+
+TILE_SIDE = 512
+"""Side of a source tile, in pixels of its tier.
+
+JPEG windows of one region differ with their origin, so tiles lie on a fixed grid. 512 keeps a
+500 um window at 1 um under 3 % of a section's pixels; it is a multiple of JPEG's 16 px blocks."""
+
+WHOLE_SIDE = 2048
+"""A tier image of at most this side is fetched in one piece: the usual case at 10 um and above."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A rectangle of one tier of one section image, in pixels of that tier.
+
+    Attributes
+    ----------
+    tier : int
+        The tier.
+    left, top, width, height : int
+        The rectangle, counted from the section's own corner.
+    whole : bool
+        Whether it is all of the tier's image.
+    """
+
+    tier: int
+    left: int
+    top: int
+    width: int
+    height: int
+    whole: bool
+
+
+def service_tile_side(image: SectionImage, tier: int) -> int:
+    """Return the side of the tile grid that requests to the service use for a tier of an image."""
+    longest = max(tier_size(image.width, tier), tier_size(image.height, tier))
+    return longest if longest <= WHOLE_SIDE else TILE_SIDE
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A place that section data sets come from. Picklable; holds no connection and no secret.
+
+    Everything but `url` may do I/O; `read` is called from many threads and processes at once.
+    """
+
+    @property
+    def url(self) -> str:
+        """Where it is, for people: it appears in attributes and errors."""
+
+    def dataset_record(self, dataset_id: int) -> Mapping[str, Any]:
+        """Return Allen's ``SectionDataSet`` record with alignment3d and section_images(alignment2d).
+
+        Raises
+        ------
+        DatasetNotFoundError
+            If there is none.
+        """
+
+    def image_record(self, image_id: int) -> Mapping[str, Any]:
+        """Return Allen's ``SectionImage`` record with its alignment2d.
+
+        Raises
+        ------
+        DatasetNotFoundError
+            If there is none.
+        """
+
+    def tiers(self, image: SectionImage, view: View) -> frozenset[int] | None:
+        """Return the tiers at hand, or None where every tier of the pyramid can be asked for."""
+
+    def tile_side(self, image: SectionImage, tier: int, view: View) -> int:
+        """Return the side of the grid of tiles on which `read` is asked, in pixels of the tier."""
+
+    def read(self, image: SectionImage, tile: Tile, view: View) -> NDArray[np.uint8]:
+        """Return verified pixels: (height, width, 3), or (height, width) for the intensity view.
+
+        Raises
+        ------
+        SectionImageError
+            If they cannot be had, after all retries.
+        """

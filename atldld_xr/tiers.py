@@ -1,0 +1,74 @@
+"""Tiers of the image pyramid: which one to read, and where its pixel centres are. Pure.
+
+Tier d has 2**d full-resolution pixels to each of its own, along both axes. This is the only module
+that adds or subtracts half a pixel on the image side.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Position = TypeVar("Position", float, NDArray[np.float64])
+
+
+def pick_tier(target: float, native: float, tier_count: int) -> int:
+    """Return the coarsest tier whose pixels are still no larger than the target's.
+
+    Parameters
+    ----------
+    target, native : float
+        Size of an output pixel and of a full-resolution image pixel, in micrometres.
+    tier_count : int
+        How many tiers the image has.
+    """
+    return min(max(math.floor(math.log2(target / native)), 0), tier_count - 1)
+
+
+def tier_size(size: int, tier: int) -> int:
+    """Return a full-resolution side's length at a tier.
+
+    Allen's tiers halve and round down: 14001, 7000, 3500, 1750 (sizes in its public bucket).
+    """
+    return max(size >> tier, 1)
+
+
+def to_tier(x_full: Position, tier: int) -> Position:
+    """Take full-resolution pixel positions to a tier's, both counted at pixel centres."""
+    return (x_full + 0.5) / 2**tier - 0.5
+
+
+def to_full(x_tier: Position, tier: int) -> Position:
+    """Take a tier's pixel positions to full-resolution ones: ``(x + 0.5) * 2**d - 0.5``."""
+    return (x_tier + 0.5) * 2**tier - 0.5
+
+
+def affine_to_tier(affine: NDArray[np.float64], tier: int) -> NDArray[np.float64]:
+    """Turn a (2, 3) affine that yields full-resolution pixels into one that yields a tier's."""
+    out = affine / 2**tier
+    out[:, 2] = to_tier(affine[:, 2], tier)
+    return out
+
+
+def slide_offset(offset: int, at: int, tier: int) -> int:
+    """Return where, in full-resolution pixels of the slide, pixel `at` of a section's tier starts.
+
+    Parameters
+    ----------
+    offset : int
+        The section's ``x`` or ``y`` on its slide, in full-resolution pixels.
+    at : int
+        A column or row of the section at that tier.
+    tier : int
+        The tier.
+
+    Notes
+    -----
+    The tiers are made of whole slides, so a section whose offset is no multiple of ``2**tier`` may
+    start at a fraction of a tier pixel. What the service does then is not documented; should it
+    prove to matter, it is corrected here and in `affine_to_tier`.
+    """
+    return offset + (at << tier)

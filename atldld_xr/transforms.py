@@ -1,0 +1,183 @@
+"""The registration: from section image pixels to the reference space and back. Pure, float64.
+
+A section image is placed in two steps. A 2D affine takes its full-resolution pixels (x, y; array
+indices, origin at the centre of the top left pixel) to micrometres of the specimen's volume; the
+volume's third coordinate is ``section_number * section_thickness``. A 3D affine takes the volume to
+the reference space (p, i, r), in micrometres. The service stores both directions of each, rounded
+to six digits; each direction is used as stored, as the service itself does.
+
+Sections are cut obliquely: a section is no plane of constant p (or r). Like the service's
+``reference_to_image``, a reference point is projected on a section along the section's normal.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from atldld_xr.metadata import SectionDataset, SectionImage
+from atldld_xr.reference import Grid, change_space
+
+Array = NDArray[np.float64]
+
+
+def xy_to_pir(coords_img: ArrayLike, affine_2d: ArrayLike, affine_3d: ArrayLike) -> Array:
+    """Take image pixels to the reference space.
+
+    Parameters
+    ----------
+    coords_img : array_like, shape (3, N)
+        Rows x, y (full-resolution pixels) and ``section_number * section_thickness`` (um).
+    affine_2d : array_like, shape (2, 3)
+        The section image's ``tsv``.
+    affine_3d : array_like, shape (3, 4)
+        The data set's ``tvr``.
+
+    Returns
+    -------
+    coords_ref : ndarray, shape (3, N)
+        Rows p, i, r, in micrometres.
+    """
+    x = np.asarray(coords_img, dtype=np.float64)
+    volume = np.concatenate([_apply(affine_2d, x[:2]), x[2:3]])
+    return _apply(affine_3d, volume)
+
+
+def pir_to_xy(coords_ref: ArrayLike, affine_2d: ArrayLike, affine_3d: ArrayLike) -> Array:
+    """Take points of the reference space to image pixels.
+
+    Parameters
+    ----------
+    coords_ref : array_like, shape (3, N)
+        Rows p, i, r, in micrometres.
+    affine_2d : array_like, shape (2, 3)
+        The section image's ``tvs``.
+    affine_3d : array_like, shape (3, 4)
+        The data set's ``trv``.
+
+    Returns
+    -------
+    coords_img : ndarray, shape (3, N)
+        Rows x, y (full-resolution pixels) and the point's own place across sections in the volume
+        (um), which need not be that of any section.
+    """
+    volume = _apply(affine_3d, np.asarray(coords_ref, dtype=np.float64))
+    return np.concatenate([_apply(affine_2d, volume[:2]), volume[2:]])
+
+
+def _apply(affine: ArrayLike, points: Array) -> Array:
+    matrix = np.asarray(affine, dtype=np.float64)
+    return matrix[:, :-1] @ points + matrix[:, -1:]
+
+
+def affines_in_space(dataset: SectionDataset, reference_space: int) -> tuple[Array, Array]:
+    """Return the data set's ``tvr`` and ``trv``, each (3, 4), for a reference space.
+
+    Parameters
+    ----------
+    dataset : SectionDataset
+        Registered to its own ``reference_space_id``.
+    reference_space : int
+        The space wanted.
+    """
+    own = dataset.reference_space_id
+    tvr = change_space(own, reference_space) @ _homogeneous(dataset.tvr)
+    trv = _homogeneous(dataset.trv) @ change_space(reference_space, own)
+    return tvr[:3], trv[:3]
+
+
+def _homogeneous(affine: ArrayLike) -> Array:
+    return np.vstack([np.asarray(affine, dtype=np.float64), [0.0, 0.0, 0.0, 1.0]])
+
+
+def _detection_point(image: SectionImage, detection_xy: tuple[float, float] | None) -> Array:
+    if detection_xy is None:  # the section's centre, counted at pixel centres
+        detection_xy = ((image.width - 1) / 2, (image.height - 1) / 2)
+    return np.asarray(detection_xy, dtype=np.float64)
+
+
+def detect(
+    dataset: SectionDataset,
+    image: SectionImage,
+    *,
+    reference_space: int = 9,
+    detection_xy: tuple[float, float] | None = None,
+) -> Array:
+    """Return (p, i, r) of the point at which a section's coordinate is taken, in micrometres.
+
+    Parameters
+    ----------
+    dataset, image : SectionDataset, SectionImage
+        The data set and one of its section images.
+    reference_space : int
+        The space of the answer.
+    detection_xy : tuple of float, optional
+        The point, in full-resolution pixels. Default: the section's centre.
+    """
+    tvr, _ = affines_in_space(dataset, reference_space)
+    z = image.section_number * dataset.section_thickness
+    x, y = _detection_point(image, detection_xy)
+    return xy_to_pir([[x], [y], [z]], image.tsv, tvr)[:, 0]
+
+
+def footprint(dataset: SectionDataset, image: SectionImage, *, reference_space: int = 9) -> Array:
+    """Return the (4, 3) corners of a section in (p, i, r), micrometres: around from the top left."""
+    tvr, _ = affines_in_space(dataset, reference_space)
+    left, top = -0.5, -0.5
+    right, bottom = image.width - 0.5, image.height - 0.5
+    corners = np.array([[left, right, right, left], [top, top, bottom, bottom], [0.0] * 4])
+    corners[2] = image.section_number * dataset.section_thickness
+    return xy_to_pir(corners, image.tsv, tvr).T
+
+
+def tilt(
+    dataset: SectionDataset, image: SectionImage, grid: Grid, coordinate: float
+) -> tuple[float, float]:
+    """Return how a section's true coordinate changes along y and x, in micrometres per micrometre.
+
+    The plane of section is oblique, so the pixel at (y, x) of a registered section shows tissue from
+    ``coordinate + tilt_y * (y - y0) + tilt_x * (x - x0)``, where (y0, x0) is the detection point.
+
+    Parameters
+    ----------
+    dataset, image : SectionDataset, SectionImage
+        The data set and one of its section images.
+    grid : Grid
+        Which plane and reference space.
+    coordinate : float
+        The section's coordinate, in micrometres.
+    """
+    to_image = grid_to_image(dataset, image, grid, coordinate)
+    tvr, _ = affines_in_space(dataset, grid.space.id)
+    # Per output pixel: image pixels -> volume -> the reference axis across sections.
+    along = tvr[grid.plane.section_axis, :2] @ np.asarray(image.tsv)[:, :2] @ to_image[:, :2]
+    ty, tx = along / grid.resolution
+    return float(ty), float(tx)
+
+
+def grid_to_image(
+    dataset: SectionDataset, image: SectionImage, grid: Grid, coordinate: float
+) -> Array:
+    """Return the (2, 3) affine from output index (row, column, 1) to full-resolution pixels (x, y).
+
+    Parameters
+    ----------
+    dataset, image : SectionDataset, SectionImage
+        The data set and one of its section images.
+    grid : Grid
+        The output pixels.
+    coordinate : float
+        Where the output plane lies across sections, in micrometres.
+    """
+    plane, step = grid.plane, grid.resolution
+    to_reference = np.zeros((4, 3))  # (row, column, 1) -> (p, i, r, 1)
+    to_reference[plane.y_axis] = [step, 0.0, grid.offset * step]
+    to_reference[plane.x_axis] = [0.0, step, grid.offset * step]
+    to_reference[plane.section_axis, 2] = coordinate
+    to_reference[3, 2] = 1.0
+    _, trv = affines_in_space(dataset, grid.space.id)
+    volume = trv[:2] @ to_reference
+    tvs = np.asarray(image.tvs)
+    out: Array = tvs[:, :2] @ volume
+    out[:, 2] += tvs[:, 2]
+    return out
