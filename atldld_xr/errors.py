@@ -1,4 +1,4 @@
-"""The errors of this package: few, and each says what happened, to which section, and what to do."""
+"""The errors of this package: each says what happened, to which section, and what to do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class DatasetNotFoundError(AtldldError, LookupError):
 
 
 class MetadataError(AtldldError, ValueError):
-    """The source's record of a data set cannot be used: it misses or garbles what registration needs."""
+    """The source's record of a data set misses or garbles what registration needs."""
 
 
 class ServiceError(AtldldError):

@@ -194,7 +194,10 @@ def parse_image(record: Mapping[str, Any]) -> SectionImage:
         resolution=resolution,
         tier_count=tier_count,
         has_expression=bool(record.get("expression_path")),
-        **sides,
+        width=sides["width"],
+        height=sides["height"],
+        x=sides["x"],
+        y=sides["y"],
     )
 
 

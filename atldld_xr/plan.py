@@ -14,13 +14,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.metadata import SectionImage
 from atldld_xr.sources.base import Tile, View
 from atldld_xr.tiers import affine_to_tier, pick_tier, tier_size
 
 Interpolation = Literal["nearest", "linear", "cubic", "lanczos"]
 INTERPOLATIONS: tuple[Interpolation, ...] = ("nearest", "linear", "cubic", "lanczos")
+FILL_VALUES: dict[View, int] = {"image": 255, "expression": 0, "intensity": 0}
+"""What is no tissue, by default: the white of bright-field slides; nothing, in a mask."""
+
 # Source pixels that each kernel reads to either side of a position, one more for rounding.
 _REACH = {"nearest": 2, "linear": 2, "cubic": 3, "lanczos": 5}
 
@@ -75,6 +77,8 @@ class SectionPlan:
         Side of the source tile grid, in pixels of the tier.
     interpolation : str
         How samples are taken between pixels.
+    readable : bool
+        False for a section of which the source has no such view: it has no pixel anywhere.
     """
 
     image: SectionImage
@@ -84,6 +88,7 @@ class SectionPlan:
     subsamples: int
     tile_side: int
     interpolation: Interpolation
+    readable: bool = True
 
     @property
     def level(self) -> int:
@@ -120,6 +125,8 @@ class SectionPlan:
 
         The window is clipped to the image, with ends excluded.
         """
+        if not self.readable:
+            return None
         width, height = self.level_size
         reach = _REACH[self.interpolation]
         bounds = []
@@ -144,11 +151,10 @@ class SectionPlan:
             return []
         left, top, right, bottom = window
         side = self.level_tile_side
-        rows, columns = self.tile_grid
         return [
-            (r, c)
-            for r in range(min(top // side, rows - 1), min((bottom - 1) // side, rows - 1) + 1)
-            for c in range(min(left // side, columns - 1), min((right - 1) // side, columns - 1) + 1)
+            (row, column)
+            for row in range(top // side, (bottom - 1) // side + 1)
+            for column in range(left // side, (right - 1) // side + 1)
         ]
 
     @property
@@ -169,11 +175,6 @@ class SectionPlan:
             height=min(self.tile_side, height - top),
             whole=self.tile_grid == (1, 1),
         )
-
-    def all_tiles(self) -> list[tuple[int, int]]:
-        """Return every place on the tile grid."""
-        rows, columns = self.tile_grid
-        return [(r, c) for r in range(rows) for c in range(columns)]
 
 
 def plan_section(
@@ -249,6 +250,16 @@ class LoadPlan:
     fill_value: int
     on_error: Literal["raise", "fill"]
 
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """What follows rows and columns in the shape of the pixels."""
+        return () if self.view == "intensity" else (3,)
+
+    @property
+    def whole(self) -> Block:
+        """All output pixels of a section."""
+        return Block(0, self.shape[0], 0, self.shape[1])
+
     def blocks(self) -> Iterator[tuple[int, int, Block]]:
         """Yield (block row, block column, block), in reading order."""
         y = 0
@@ -258,23 +269,3 @@ class LoadPlan:
                 yield row, column, Block(y, y + height, x, x + width)
                 x += width
             y += height
-
-
-def check_tier(tier: int | Literal["auto"], image: SectionImage) -> int | None:
-    """Return the tier asked for, None for "auto".
-
-    Raises
-    ------
-    InvalidArgumentError
-        If the image has no such tier.
-    """
-    if tier == "auto":
-        return None
-    if isinstance(tier, bool) or not isinstance(tier, int | np.integer):
-        raise InvalidArgumentError(f'tier must be "auto" or a whole number, not {tier!r}')
-    if not 0 <= tier < image.tier_count:
-        raise InvalidArgumentError(
-            f"tier={tier} is out of range: section image {image.id} has tiers 0 (full resolution) "
-            f"to {image.tier_count - 1}"
-        )
-    return int(tier)

@@ -116,7 +116,7 @@ class Grid:
     Raises
     ------
     InvalidArgumentError
-        For a resolution that is not a number from 0.1 um to the smaller extent, or an unknown anchor.
+        For a resolution that is no number from 0.1 um to the extent, or an unknown anchor.
     """
 
     plane: Plane
@@ -154,12 +154,15 @@ class Grid:
     @property
     def y(self) -> NDArray[np.float64]:
         """Coordinates of the rows' centres, in micrometres."""
-        return (np.arange(self.shape[0]) + self.offset) * self.resolution
+        return self._centres(self.shape[0])
 
     @property
     def x(self) -> NDArray[np.float64]:
         """Coordinates of the columns' centres, in micrometres."""
-        return (np.arange(self.shape[1]) + self.offset) * self.resolution
+        return self._centres(self.shape[1])
+
+    def _centres(self, count: int) -> NDArray[np.float64]:
+        return (np.arange(count, dtype=np.float64) + self.offset) * self.resolution
 
     def _count(self, axis: int) -> int:
         # The tolerance keeps 8000 / 0.1 and the like from losing a pixel to rounding.

@@ -1,4 +1,4 @@
-"""Settings: argument > ``config.set`` > environment > file > default, as zarr and dask have them."""
+"""Settings, like zarr's and dask's: argument > ``config.set`` > environment > file > default."""
 
 from __future__ import annotations
 

@@ -7,12 +7,9 @@ that adds or subtracts half a pixel on the image side.
 from __future__ import annotations
 
 import math
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-
-Position = TypeVar("Position", float, NDArray[np.float64])
 
 
 def pick_tier(target: float, native: float, tier_count: int) -> int:
@@ -36,19 +33,19 @@ def tier_size(size: int, tier: int) -> int:
     return max(size >> tier, 1)
 
 
-def to_tier(x_full: Position, tier: int) -> Position:
+def to_tier(x_full: NDArray[np.float64], tier: int) -> NDArray[np.float64]:
     """Take full-resolution pixel positions to a tier's, both counted at pixel centres."""
-    return (x_full + 0.5) / 2**tier - 0.5
+    return (x_full + 0.5) / float(2**tier) - 0.5
 
 
-def to_full(x_tier: Position, tier: int) -> Position:
+def to_full(x_tier: NDArray[np.float64], tier: int) -> NDArray[np.float64]:
     """Take a tier's pixel positions to full-resolution ones: ``(x + 0.5) * 2**d - 0.5``."""
-    return (x_tier + 0.5) * 2**tier - 0.5
+    return (x_tier + 0.5) * float(2**tier) - 0.5
 
 
 def affine_to_tier(affine: NDArray[np.float64], tier: int) -> NDArray[np.float64]:
     """Turn a (2, 3) affine that yields full-resolution pixels into one that yields a tier's."""
-    out = affine / 2**tier
+    out: NDArray[np.float64] = affine / 2**tier
     out[:, 2] = to_tier(affine[:, 2], tier)
     return out
 

@@ -121,7 +121,7 @@ def detect(
 
 
 def footprint(dataset: SectionDataset, image: SectionImage, *, reference_space: int = 9) -> Array:
-    """Return the (4, 3) corners of a section in (p, i, r), micrometres: around from the top left."""
+    """Return a section's (4, 3) corners in (p, i, r), micrometres, around from the top left."""
     tvr, _ = affines_in_space(dataset, reference_space)
     left, top = -0.5, -0.5
     right, bottom = image.width - 0.5, image.height - 0.5
@@ -135,8 +135,9 @@ def tilt(
 ) -> tuple[float, float]:
     """Return how a section's true coordinate changes along y and x, in micrometres per micrometre.
 
-    The plane of section is oblique, so the pixel at (y, x) of a registered section shows tissue from
-    ``coordinate + tilt_y * (y - y0) + tilt_x * (x - x0)``, where (y0, x0) is the detection point.
+    The plane of section is oblique, so the pixel at (y, x) of a registered section shows tissue
+    from ``coordinate + tilt_y * (y - y0) + tilt_x * (x - x0)``, where (y0, x0) is the point at
+    which `coordinate` was taken.
 
     Parameters
     ----------

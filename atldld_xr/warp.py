@@ -8,14 +8,17 @@ it is computed in.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from atldld_xr.errors import SectionImageError
 from atldld_xr.plan import Block, Interpolation, SectionPlan
 
 Pixels = NDArray[np.uint8]
+Tiles = Mapping[tuple[int, int], Pixels | SectionImageError]
 
 # Positions have 16 fractional bits while they are summed; OpenCV's tables take the upper 5 of them.
 _FRACTION = 16
@@ -27,10 +30,12 @@ _WINDOW = 2048  # about the largest side of a source window at a time, in pixels
 def render(
     section: SectionPlan,
     block: Block,
-    read: Callable[[int, int], Pixels | None],
+    tiles: Tiles,
+    *,
     fill_value: int,
-) -> tuple[Pixels, NDArray[np.bool_]]:
-    """Return a block of a registered section, and where it has pixels.
+    channels: tuple[int, ...] = (3,),
+) -> Pixels:
+    """Return a block of a registered section.
 
     Parameters
     ----------
@@ -38,44 +43,77 @@ def render(
         The section.
     block : Block
         The output pixels wanted.
-    read : callable
-        Takes a (row, column) of the tile grid and returns the tile at the section's level, or None
-        where it could not be had. Asked for the tiles that ``section.tiles(block)`` names.
+    tiles : mapping
+        By (row, column) of the tile grid, the tiles that ``section.tiles(block)`` names, at the
+        section's level; the error in place of one that could not be had.
     fill_value : int
         The value where the section has no pixel.
+    channels : tuple of int
+        What follows rows and columns in the tiles' shape: (3,), or () for one grey channel.
 
     Returns
     -------
-    pixels : ndarray of uint8, shape (rows, columns) or (rows, columns, channels)
-    covered : ndarray of bool, shape (rows, columns)
-        False where `pixels` is fill.
+    ndarray of uint8, shape (rows, columns, *channels)
     """
-    covered = coverage(section, block)
-    out: Pixels | None = None
+    out = np.full(block.shape + channels, fill_value, dtype=np.uint8)
     for part in block.split(_part_side(section)):
         window = section.window(part)
-        if window is None:
+        covered = coverage(section, part, tiles)
+        if window is None or not covered.any():
             continue
-        source, known = _mosaic(section, part, window, read)
-        if source is None:
-            inside = _within(block, part)
-            covered[inside] = False
-            continue
-        if out is None:
-            out = np.full(block.shape + source.shape[2:], fill_value, dtype=np.uint8)
-        inside = _within(block, part)
-        out[inside] = sample(section, part, source, window[:2])
-        if known is not None:
-            covered[inside] &= sample(section, part, known, window[:2]) == 255
-    if out is None:  # nothing was read, so the number of channels is the caller's to give
-        return np.full(block.shape, fill_value, dtype=np.uint8), np.zeros_like(covered)
-    out[~covered] = fill_value
-    return out, covered
+        source = _mosaic(section, part, window, tiles, channels)
+        pixels = sample(section, part, source, window[:2])
+        pixels[~covered] = fill_value
+        out[_within(block, part)] = pixels
+    return out
 
 
-def sample(
-    section: SectionPlan, block: Block, source: Pixels, origin: tuple[int, int]
-) -> Pixels:
+def coverage(section: SectionPlan, block: Block, tiles: Tiles | None = None) -> NDArray[np.bool_]:
+    """Return which output pixels are the section's, and not fill.
+
+    Parameters
+    ----------
+    section : SectionPlan
+        The section.
+    block : Block
+        The output pixels.
+    tiles : mapping, optional
+        As for `render`. Pixels that need a tile that could not be had are not covered. Default:
+        all tiles are taken as had.
+
+    Returns
+    -------
+    ndarray of bool, shape (rows, columns)
+        Where the pixel's centre is inside the section image, edges included: the same at every
+        tier, as it is decided in full-resolution pixels.
+    """
+    if not section.readable:
+        return np.zeros(block.shape, dtype=bool)
+    inside = np.ones(block.shape, dtype=bool)
+    sizes = (section.image.width, section.image.height)
+    for (a, b, c), size in zip(section.affine, sizes, strict=True):
+        position = np.add.outer(
+            a * np.arange(block.y0, block.y1) + c, b * np.arange(block.x0, block.x1)
+        )
+        inside &= position >= -0.5
+        inside &= position < size - 0.5
+    if not tiles or not inside.any():
+        return inside
+    for part in block.split(_part_side(section)):
+        window = section.window(part)
+        places = section.tiles(part)
+        if window is None or not any(isinstance(tiles[p], SectionImageError) for p in places):
+            continue
+        had = {
+            place: tile if isinstance(tile := tiles[place], SectionImageError) else _white(tile)
+            for place in places
+        }
+        known = sample(section, part, _mosaic(section, part, window, had, ()), window[:2])
+        inside[_within(block, part)] &= known == 255
+    return inside
+
+
+def sample(section: SectionPlan, block: Block, source: Pixels, origin: tuple[int, int]) -> Pixels:
     """Sample a window of a section's level at a block of output pixels; the kernel.
 
     Parameters
@@ -148,7 +186,7 @@ def _maps(
     y_columns: NDArray[np.int64],
     interpolation: Interpolation,
 ) -> tuple[NDArray[np.int16], NDArray[np.uint16] | None]:
-    """Return OpenCV's fixed-point maps: whole pixels, and the index of the fraction in its table."""
+    """Return OpenCV's fixed-point maps: whole pixels, and the fraction's place in its table."""
     shift = _FRACTION - (0 if interpolation == "nearest" else _TABLE)
     half = 1 << (shift - 1)
     x = _outer_sum(x_rows + half, x_columns) >> shift
@@ -168,35 +206,12 @@ def _maps(
 
 
 def _outer_sum(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.int32]:
-    # Blocks are split so that positions within a window fit 32 bits (see `_part_side`); what
-    # lies outside the window by more is clipped, which is exact: it takes the edge's value.
-    out: NDArray[np.int32] = np.add.outer(rows, columns)
-    if abs(rows).max() + abs(columns).max() >= 1 << 30:
-        out = np.clip(out, -(1 << 30), 1 << 30)
-    return out.astype(np.int32)
-
-
-def coverage(section: SectionPlan, block: Block) -> NDArray[np.bool_]:
-    """Return which output pixels have their centre inside the section image, edges included.
-
-    Parameters
-    ----------
-    section : SectionPlan
-        The section.
-    block : Block
-        The output pixels.
-
-    Returns
-    -------
-    ndarray of bool, shape (rows, columns)
-        The same at every tier: it is decided in full-resolution pixels.
-    """
-    inside = np.ones(block.shape, dtype=bool)
-    sizes = (section.image.width, section.image.height)
-    for position, size in zip(_full_positions(section, block), sizes, strict=True):
-        inside &= position >= -0.5
-        inside &= position < size - 0.5
-    return inside
+    # Windows are of bounded size (see `_part_side`), so positions within one fit 32 bits. What lies
+    # farther out is clipped, which is exact: it is beyond the image and takes its edge's value.
+    limit = 1 << 30
+    if abs(rows).max() + abs(columns).max() < limit:
+        return np.add.outer(rows.astype(np.int32), columns.astype(np.int32))
+    return np.clip(np.add.outer(rows, columns), -limit, limit).astype(np.int32)
 
 
 def displacement(section: SectionPlan, block: Block) -> NDArray[np.float32]:
@@ -236,16 +251,8 @@ def reduce_tile(pixels: Pixels, halvings: int) -> Pixels:
     ).reshape((height, width, *pixels.shape[2:]))
 
 
-def _full_positions(
-    section: SectionPlan, block: Block
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    rows, columns = np.arange(block.y0, block.y1), np.arange(block.x0, block.x1)
-    (ax, bx, cx), (ay, by, cy) = section.affine
-    return np.add.outer(ax * rows + cx, bx * columns), np.add.outer(ay * rows + cy, by * columns)
-
-
 def _part_side(section: SectionPlan) -> int:
-    """Return how many output pixels a side to warp at a time: their window is then of bounded size."""
+    """Return the side of the output parts to warp at a time, for windows of bounded size."""
     return max(int(_WINDOW / max(section.scale, 1.0)) // 2, 1)
 
 
@@ -260,34 +267,34 @@ def _mosaic(
     section: SectionPlan,
     block: Block,
     window: tuple[int, int, int, int],
-    read: Callable[[int, int], Pixels | None],
-) -> tuple[Pixels | None, Pixels | None]:
-    """Return a window put together from its tiles, and a mask of its known pixels (None: all)."""
+    tiles: Tiles,
+    channels: tuple[int, ...],
+) -> Pixels:
+    """Return a window put together from its tiles; 0 where one could not be had."""
     left, top, right, bottom = window
     side = section.level_tile_side
-    places = section.tiles(block)
-    tiles = {place: read(*place) for place in places}
-    found = [t for t in tiles.values() if t is not None]
-    if not found:
-        return None, None
-    if len(places) == 1:
-        (row, column), tile = places[0], found[0]
-        return tile[top - row * side : bottom - row * side, left - column * side : right - column * side], None
-    out = np.zeros((bottom - top, right - left, *found[0].shape[2:]), dtype=np.uint8)
-    known = None if len(found) == len(places) else np.zeros(out.shape[:2], dtype=np.uint8)
-    for (row, column), tile in tiles.items():
-        if tile is None:
-            continue
-        y, x = row * side, column * side
+    found = {
+        (row * side, column * side): tile
+        for row, column in section.tiles(block)
+        if not isinstance(tile := tiles[row, column], SectionImageError)
+    }
+    if len(found) == 1:
+        (((y, x), tile),) = found.items()
+        if y <= top and x <= left and bottom <= y + tile.shape[0] and right <= x + tile.shape[1]:
+            return tile[top - y : bottom - y, left - x : right - x]
+    out = np.zeros((bottom - top, right - left, *channels), dtype=np.uint8)
+    for (y, x), tile in found.items():
         y0, x0 = max(y, top), max(x, left)
         y1, x1 = min(y + tile.shape[0], bottom), min(x + tile.shape[1], right)
         out[y0 - top : y1 - top, x0 - left : x1 - left] = tile[y0 - y : y1 - y, x0 - x : x1 - x]
-        if known is not None:
-            known[y0 - top : y1 - top, x0 - left : x1 - left] = 255
-    return out, known
+    return out
 
 
-def _opencv():  # type: ignore[no-untyped-def]
+def _white(tile: Pixels) -> Pixels:
+    return np.full(tile.shape[:2], 255, dtype=np.uint8)
+
+
+def _opencv() -> Any:
     """Import OpenCV where it is used, with one thread: parallelism is over blocks."""
     import cv2
 

@@ -66,7 +66,7 @@ class Source(Protocol):
         """Where it is, for people: it appears in attributes and errors."""
 
     def dataset_record(self, dataset_id: int) -> Mapping[str, Any]:
-        """Return Allen's ``SectionDataSet`` record with alignment3d and section_images(alignment2d).
+        """Return Allen's ``SectionDataSet`` record: alignment3d, section_images(alignment2d).
 
         Raises
         ------

@@ -1,0 +1,127 @@
+"""The attributes of a Dataset: what is in it, in what units, where from, and whom to cite. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from atldld_xr import __version__
+from atldld_xr.metadata import SectionDataset, SectionImage
+from atldld_xr.reference import Grid, Plane
+from atldld_xr.sources.base import Source
+from atldld_xr.variables import BlockVariable, SectionVariable
+
+CITATION = (
+    "Allen Institute for Brain Science, Allen Mouse Brain Atlas, https://mouse.brain-map.org. "
+    "Lein, E.S. et al. (2007), Genome-wide atlas of gene expression in the adult mouse brain, "
+    "Nature 445, 168-176, doi:10.1038/nature05453."
+)
+LICENSE = "Allen Institute Terms of Use, https://alleninstitute.org/terms-of-use/"
+
+_AXES = ("posterior", "inferior", "right")
+
+_VARIABLES: dict[str, dict[str, Any]] = {
+    "image": {"long_name": "section image, registered to the reference space"},
+    "expression": {"long_name": "expression mask, registered to the reference space"},
+    "displacement": {
+        "long_name": "displacement field",
+        "units": "pixel",
+        "comment": "offset (delta_x, delta_y) from a pixel's own column and row to where it comes "
+        "from in the source image, in pixels of the section's tier",
+    },
+    "coverage": {"long_name": "whether the section has a pixel here; elsewhere there is fill"},
+    "status": {
+        "long_name": "whether the section could be read",
+        "flag_values": [0, 1, 255],
+        "flag_meanings": "read unreadable pending",
+    },
+    "reason": {"long_name": "why the section could not be read"},
+}
+
+_COORDINATES: dict[str, dict[str, Any]] = {
+    "section_image_id": {"long_name": "Allen's SectionImage.id"},
+    "section_number": {"long_name": "place in the cutting sequence"},
+    "tier": {"long_name": "how often the fetched image was halved"},
+    "tilt_y": {"long_name": "change of the section's true coordinate along y", "units": "1"},
+    "tilt_x": {"long_name": "change of the section's true coordinate along x", "units": "1"},
+    "detection_y": {
+        "long_name": "y at which the section's coordinate is exact",
+        "units": "micrometer",
+    },
+    "detection_x": {
+        "long_name": "x at which the section's coordinate is exact",
+        "units": "micrometer",
+    },
+}
+
+
+def variable_attributes(variable: BlockVariable | SectionVariable) -> dict[str, Any]:
+    """Return the attributes of a data variable."""
+    out = dict(_VARIABLES[variable.name])
+    if variable.name in ("image", "expression") and isinstance(variable, BlockVariable):
+        out["fill_value"] = variable.plan.fill_value
+    return out
+
+
+def coordinate_attributes(
+    name: str, long_name: str | None = None, *, plane: Plane | None = None
+) -> dict[str, Any]:
+    """Return the attributes of a coordinate: for axes their direction, unit and letter."""
+    if name in _COORDINATES:
+        return dict(_COORDINATES[name])
+    letter = name.upper() if name in ("x", "y") else "Z"
+    if plane is not None:
+        axis = {"Y": plane.y_axis, "X": plane.x_axis}.get(letter, plane.section_axis)
+        long_name = f"{_AXES[axis]} ({'pir'[axis]}), pixel centre"
+        if letter == "Z":
+            long_name = f"{_AXES[axis]} ({'pir'[axis]}) of the section at its detection point"
+    return {"long_name": long_name, "units": "micrometer", "axis": letter}
+
+
+def dataset_attributes(
+    data: SectionDataset, grid: Grid, source: Source, interpolation: str, anchor: str
+) -> dict[str, Any]:
+    """Return the attributes of a registered data set."""
+    return {
+        "title": f"Allen section data set {data.id}, registered to the reference space",
+        "section_data_set_id": data.id,
+        "genes": list(data.genes),
+        "plane_of_section": grid.plane.dim,
+        "section_thickness": data.section_thickness,
+        "reference_space_id": grid.space.id,
+        "reference_space": f"Allen reference space {grid.space.id} ({grid.space.name}), affine",
+        "registered_to_reference_space_id": data.reference_space_id,
+        "resolution": grid.resolution,
+        "anchor": anchor,
+        "interpolation": interpolation,
+        "excluded_sections": json.dumps(
+            [
+                {"id": e.id, "section_number": e.section_number, "reason": e.reason}
+                for e in data.excluded
+            ]
+        ),
+        **_origin(source),
+    }
+
+
+def image_attributes(image: SectionImage, tier: int, source: Source) -> dict[str, Any]:
+    """Return the attributes of one unregistered section image."""
+    return {
+        "title": f"Allen section image {image.id}",
+        "section_image_id": image.id,
+        "section_data_set_id": image.data_set_id,
+        "section_number": image.section_number,
+        "resolution": image.resolution * 2**tier,
+        "tier": tier,
+        **_origin(source),
+    }
+
+
+def _origin(source: Source) -> dict[str, Any]:
+    return {
+        "source": source.url,
+        "institution": "Allen Institute for Brain Science",
+        "references": CITATION,
+        "license": LICENSE,
+        "history": f"atldld_xr {__version__}",
+    }

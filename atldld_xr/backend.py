@@ -1,0 +1,149 @@
+"""The executor without Dask, xarray's BackendArray, and xarray's engine "atldld"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from xarray.backends import BackendArray, BackendEntrypoint
+from xarray.core import indexing
+
+from atldld_xr.fetch import fetch_key, fetch_tile
+from atldld_xr.memory import TILES
+from atldld_xr.plan import Block, LoadPlan
+from atldld_xr.settings import config
+from atldld_xr.sources.base import Source
+from atldld_xr.variables import BlockVariable, Place, SectionVariable
+
+_PREFIX = "allen:"
+
+
+class PlanArray(BackendArray):
+    """A variable that is read where it is indexed: the sections, and in them the window, asked for.
+
+    Parameters
+    ----------
+    variable : BlockVariable or SectionVariable
+        What to make.
+    source : Source
+        Where tiles come from.
+    """
+
+    def __init__(self, variable: BlockVariable | SectionVariable, source: Source) -> None:
+        self._variable = variable
+        self._source = source
+        self.shape = variable.shape
+        self.dtype = variable.dtype
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        return indexing.explicit_indexing_adapter(
+            key, self.shape, indexing.IndexingSupport.BASIC, self._read
+        )
+
+    def __dask_tokenize__(self) -> object:
+        from dask.base import normalize_token
+
+        return normalize_token((type(self).__name__, self._variable, self._source))
+
+    def _read(self, key: tuple[Any, ...]) -> Any:
+        ranges = [
+            range(size)[k] if isinstance(k, slice) else range(int(k), int(k) + 1)
+            for k, size in zip(key, self.shape, strict=True)
+        ]
+        if isinstance(self._variable, SectionVariable):
+            out = self._values(self._variable, ranges[0])
+        else:
+            out = self._blocks(self._variable, *ranges)
+        squeeze = tuple(0 if not isinstance(k, slice) else slice(None) for k in key)
+        return out[squeeze]
+
+    def _blocks(
+        self, variable: BlockVariable, sections: range, rows: range, columns: range, *last: range
+    ) -> NDArray[Any]:
+        shape = (len(sections), len(rows), len(columns))
+        out = np.empty(shape + variable.shape[3:], dtype=variable.dtype)
+        if out.size:
+            block = Block(min(rows), max(rows) + 1, min(columns), max(columns) + 1)
+            at = np.ix_([r - block.y0 for r in rows], [c - block.x0 for c in columns])
+            plan = variable.plan
+            for n, index in enumerate(sections):
+                section = plan.sections[index]
+                places = variable.places(section, block)
+                tiles = dict(zip(places, self._tiles(plan, index, places), strict=True))
+                out[n] = variable.make(section, block, tiles)[at]
+        for axis, wanted in enumerate(last, 3):
+            out = out.take(np.array(wanted, dtype=np.intp), axis)
+        return out
+
+    def _values(self, variable: SectionVariable, sections: range) -> NDArray[Any]:
+        out = np.empty(len(sections), dtype=variable.dtype)
+        for n, index in enumerate(sections):
+            tiles: list[Any] = []
+            for plan in variable.plans:
+                tiles += self._tiles(plan, index, variable.places(plan, index))
+            out[n] = variable.make(tiles)
+        return out
+
+    def _tiles(self, plan: LoadPlan, index: int, places: list[Place]) -> list[Any]:
+        section = plan.sections[index]
+
+        def one(place: Place) -> Any:
+            key = fetch_key(self._source, section, place, plan)
+            return TILES.get(
+                key,
+                lambda: fetch_tile(self._source, section, place, plan.view, plan.on_error),
+            )
+
+        if len(places) < 2:
+            return [one(place) for place in places]
+        with ThreadPoolExecutor(config.get("http.connections")) as pool:
+            return list(pool.map(one, places))
+
+
+class AtldldBackendEntrypoint(BackendEntrypoint):
+    """``xarray.open_dataset("allen:71717640", engine="atldld")``: see `atldld_xr.open_dataset`.
+
+    With ``chunks=None`` arrays are lazy without Dask; with any other, xarray chunks them.
+    """
+
+    description = "Allen Brain Atlas section data sets, registered to the reference space"
+    url = "https://pypi.org/project/atldld-xr/"
+    open_dataset_parameters = (
+        "filename_or_obj",
+        "drop_variables",
+        "resolution",
+        "tier",
+        "expression",
+        "anchor",
+        "interpolation",
+        "on_error",
+        "fill_value",
+        "reference_space",
+        "detection_xy",
+        "source",
+    )
+
+    def open_dataset(
+        self,
+        filename_or_obj: Any,
+        *,
+        drop_variables: str | Iterable[str] | None = None,
+        **options: Any,
+    ) -> xr.Dataset:
+        """Open a data set lazily, without Dask."""
+        from atldld_xr.dataset import open_dataset
+
+        unknown = sorted(set(options) - set(self.open_dataset_parameters))
+        if unknown:
+            raise TypeError(f"unexpected arguments for the engine 'atldld': {', '.join(unknown)}")
+        dataset = open_dataset(filename_or_obj, chunks=None, **options)
+        drop = [drop_variables] if isinstance(drop_variables, str) else drop_variables or []
+        return dataset.drop_vars(drop, errors="ignore")
+
+    def guess_can_open(self, filename_or_obj: Any) -> bool:
+        """Take names such as ``allen:71717640``."""
+        return isinstance(filename_or_obj, str) and filename_or_obj.startswith(_PREFIX)

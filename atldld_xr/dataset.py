@@ -1,0 +1,311 @@
+"""open_dataset: from a name to a lazy, registered Dataset, as a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from atldld_xr import transforms
+from atldld_xr.arguments import Chunks, Tier, check_options, check_tier, split_blocks
+from atldld_xr.attributes import coordinate_attributes, dataset_attributes
+from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.fetch import OnError
+from atldld_xr.lazy import assemble
+from atldld_xr.memory import TILES
+from atldld_xr.metadata import SectionDataset, SectionImage, parse_dataset
+from atldld_xr.plan import FILL_VALUES, Interpolation, LoadPlan, SectionPlan, plan_section
+from atldld_xr.reference import CORONAL, Anchor, Grid, get_space
+from atldld_xr.sources.base import Source, View
+from atldld_xr.sources.resolve import parse_dataset_name, resolve
+from atldld_xr.variables import (
+    BlockVariable,
+    SectionVariable,
+    coverage_variable,
+    displacement_variable,
+    pixels_variable,
+    reason_variable,
+    status_variable,
+)
+
+Placed = tuple[SectionImage, NDArray[np.float64]]
+"""A section image and the (p, i, r) of its detection point, in micrometres."""
+
+
+def open_dataset(
+    dataset: int | str,
+    *,
+    resolution: float = 25,
+    tier: Tier = "auto",
+    expression: bool | Literal["intensity"] = False,
+    chunks: Chunks = "auto",
+    anchor: Anchor = "center",
+    interpolation: Interpolation = "linear",
+    on_error: OnError = "raise",
+    fill_value: int | None = None,
+    reference_space: int = 9,
+    detection_xy: tuple[float, float] | None = None,
+    source: str | PathLike[str] | Source | None = None,
+) -> xr.Dataset:
+    """Open a section data set as lazy arrays, registered to the reference space.
+
+    One request for metadata is made, and none for images: these are fetched, verified and warped
+    when and where somebody looks.
+
+    Parameters
+    ----------
+    dataset : int or str
+        Allen's section data set id, as ``71717640`` or ``"allen:71717640"``; or ``"phantom"`` or
+        ``"phantom-sagittal"``, the built-in data sets.
+    resolution : float
+        Size of the output pixels, in micrometres.
+    tier : int or "auto"
+        How many times the source images are halved before they are fetched. "auto" takes the
+        coarsest whose pixels are no larger than the output's; what then remains between the two
+        is averaged over the output pixel's area.
+    expression : bool or "intensity"
+        Whether to add Allen's expression masks: True as the service colours them, "intensity" as
+        one grey channel.
+    chunks : "auto", None, int or mapping
+        Dask chunks of y and x (blocks of 512 by "auto"), or None for lazy arrays without Dask.
+        They never change the result.
+    anchor : {"center", "edge"}
+        Whether pixel k is centred at ``(k + 0.5) * resolution`` or at ``k * resolution``.
+    interpolation : {"linear", "nearest", "cubic", "lanczos"}
+        How pixels are sampled. "nearest" takes points, and averages nothing.
+    on_error : {"raise", "fill"}
+        Whether a section image that cannot be read raises, or is left at the fill value and
+        recorded in the variables `status` and `reason`.
+    fill_value : int, optional
+        The value where a section has no pixel. Default: 255 in images, 0 in masks.
+    reference_space : {9, 10}
+        The space of the coordinates: the adult mouse brain (9), or its mirror image (10).
+    detection_xy : tuple of float, optional
+        The point of a section image, in full-resolution pixels, whose coordinate is the section's.
+        Default: the section's centre.
+    source : str, path or source object, optional
+        An API address (``http.../api/v2``), a mirror's path or URL, or an open source. Default:
+        the setting ``api_url``.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``image`` (coronal or sagittal, y, x, channel) uint8, ``displacement`` (..., component)
+        float32, ``coverage`` bool and, as asked for, ``expression``, ``status`` and ``reason``.
+        Coordinates are the pixels' centres in micrometres. `y` is inferior; `x` is right on coronal
+        sections and posterior on sagittal ones.
+
+    Raises
+    ------
+    InvalidArgumentError
+        For an argument that cannot work; nothing is fetched.
+    DatasetNotFoundError
+        If the source has no such data set.
+    MetadataError
+        If the data set cannot be registered.
+    ServiceError
+        If the metadata cannot be had.
+
+    Examples
+    --------
+    >>> import atldld_xr
+    >>> ds = atldld_xr.open_dataset("phantom")
+    >>> ds.image.sel(coronal=6600, method="nearest").shape
+    (320, 456, 3)
+    """
+    planned = plan_dataset(
+        dataset,
+        resolution=resolution,
+        tier=tier,
+        expression=expression,
+        chunks=chunks,
+        anchor=anchor,
+        interpolation=interpolation,
+        on_error=on_error,
+        fill_value=fill_value,
+        reference_space=reference_space,
+        detection_xy=detection_xy,
+        source=source,
+    )
+    TILES.forget_failures()
+    data, grid, opened = planned.data, planned.grid, planned.source
+    out = assemble(planned.variables, data.plane.dim, opened, chunks)
+    out = out.assign_coords(_coordinates(data, grid, planned.placed, planned.plans["image"]))
+    return out.assign_attrs(dataset_attributes(data, grid, opened, interpolation, anchor))
+
+
+@dataclass(frozen=True)
+class DatasetPlan:
+    """What `open_dataset` is about to make, before any image is fetched.
+
+    Attributes
+    ----------
+    data : SectionDataset
+        The data set's metadata.
+    grid : Grid
+        The pixels of every registered section.
+    placed : tuple of Placed
+        The sections, in order of their coordinate.
+    plans : mapping of View to LoadPlan
+        By what is read: "image" always, and a mask if it was asked for.
+    source : Source
+        Where tiles come from.
+    """
+
+    data: SectionDataset
+    grid: Grid
+    placed: tuple[Placed, ...]
+    plans: Mapping[View, LoadPlan]
+    source: Source
+
+    @property
+    def variables(self) -> list[BlockVariable | SectionVariable]:
+        """The data variables, in their order in the Dataset."""
+        return _variables(self.plans)
+
+
+def plan_dataset(
+    dataset: int | str,
+    *,
+    resolution: float = 25,
+    tier: Tier = "auto",
+    expression: bool | Literal["intensity"] = False,
+    chunks: Chunks = "auto",
+    anchor: Anchor = "center",
+    interpolation: Interpolation = "linear",
+    on_error: OnError = "raise",
+    fill_value: int | None = None,
+    reference_space: int = 9,
+    detection_xy: tuple[float, float] | None = None,
+    source: str | PathLike[str] | Source | None = None,
+) -> DatasetPlan:
+    """Plan what `open_dataset` makes of the same arguments; raises what that does."""
+    check_options(interpolation, on_error, fill_value, expression, detection_xy)
+    dataset_id = parse_dataset_name(dataset)
+    space = get_space(reference_space)
+    # Arguments are checked before the request: any plane has the same bounds on the resolution.
+    Grid(CORONAL, space, resolution, anchor)
+    opened = resolve(source, dataset)
+
+    data = parse_dataset(opened.dataset_record(dataset_id))
+    grid = Grid(data.plane, space, resolution, anchor)
+    placed = _place(data, grid, detection_xy)
+    plans = {
+        view: LoadPlan(
+            sections=tuple(
+                _plan_section(data, image, point, grid, view, tier, interpolation, opened)
+                for image, point in placed
+            ),
+            shape=grid.shape,
+            chunks=split_blocks(chunks, grid.shape),
+            view=view,
+            fill_value=FILL_VALUES[view] if fill_value is None else int(fill_value),
+            on_error=on_error,
+        )
+        for view in _views(data, expression)
+    }
+    return DatasetPlan(data, grid, tuple(placed), plans, opened)
+
+
+def _place(
+    data: SectionDataset, grid: Grid, detection_xy: tuple[float, float] | None
+) -> list[Placed]:
+    """Return each section with the (p, i, r) of its detection point, in order of coordinate."""
+    placed = [
+        (
+            image,
+            transforms.detect(
+                data, image, reference_space=grid.space.id, detection_xy=detection_xy
+            ),
+        )
+        for image in data.images
+    ]
+    return sorted(placed, key=lambda item: float(item[1][grid.plane.section_axis]))
+
+
+def _views(data: SectionDataset, expression: bool | str) -> list[View]:
+    if not expression:
+        return ["image"]
+    if not any(image.has_expression for image in data.images):
+        raise InvalidArgumentError(f"section data set {data.id} has no expression masks")
+    return ["image", "intensity" if expression == "intensity" else "expression"]
+
+
+def _plan_section(
+    data: SectionDataset,
+    image: SectionImage,
+    point: NDArray[np.float64],
+    grid: Grid,
+    view: View,
+    tier: Tier,
+    interpolation: Interpolation,
+    source: Source,
+) -> SectionPlan:
+    coordinate = float(point[grid.plane.section_axis])
+    affine = transforms.grid_to_image(data, image, grid, coordinate)
+    fetched, reduction, subsamples = plan_section(
+        image,
+        affine,
+        tier=check_tier(tier, image),
+        tiers=source.tiers(image, view),
+        interpolation=interpolation,
+        resolution=grid.resolution,
+    )
+    row_x, row_y = affine.tolist()
+    return SectionPlan(
+        image=image,
+        affine=(tuple(row_x), tuple(row_y)),
+        tier=fetched,
+        reduction=reduction,
+        subsamples=subsamples,
+        tile_side=source.tile_side(image, fetched, view),
+        interpolation=interpolation,
+        readable=view == "image" or image.has_expression,
+    )
+
+
+def _variables(plans: Mapping[View, LoadPlan]) -> list[BlockVariable | SectionVariable]:
+    image = plans["image"]
+    out: list[BlockVariable | SectionVariable] = [pixels_variable("image", image)]
+    out += [pixels_variable("expression", plan) for v, plan in plans.items() if v != "image"]
+    out += [displacement_variable("displacement", image), coverage_variable("coverage", image)]
+    if image.on_error == "fill":
+        every = tuple(plans.values())
+        out += [status_variable("status", every), reason_variable("reason", every)]
+    return out
+
+
+def _coordinates(
+    data: SectionDataset,
+    grid: Grid,
+    sections: Sequence[Placed],
+    plan: LoadPlan,
+) -> dict[str, xr.Variable]:
+    dim, axis = data.plane.dim, grid.plane.section_axis
+    coordinate = [float(point[axis]) for _, point in sections]
+    tilts = [
+        transforms.tilt(data, image, grid, at)
+        for (image, _), at in zip(sections, coordinate, strict=True)
+    ]
+    along = {
+        dim: coordinate,
+        "section_image_id": [image.id for image, _ in sections],
+        "section_number": [image.section_number for image, _ in sections],
+        "tier": [section.tier for section in plan.sections],
+        "tilt_y": [y for y, _ in tilts],
+        "tilt_x": [x for _, x in tilts],
+        "detection_y": [float(point[grid.plane.y_axis]) for _, point in sections],
+        "detection_x": [float(point[grid.plane.x_axis]) for _, point in sections],
+    }
+    out = {
+        name: xr.Variable(dim, np.asarray(values), coordinate_attributes(name, plane=data.plane))
+        for name, values in along.items()
+    }
+    out["y"] = xr.Variable("y", grid.y, coordinate_attributes("y", plane=data.plane))
+    out["x"] = xr.Variable("x", grid.x, coordinate_attributes("x", plane=data.plane))
+    return out

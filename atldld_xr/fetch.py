@@ -1,0 +1,53 @@
+"""Fetching one source tile: where a plan meets a source, and failures become data."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from atldld_xr.errors import SectionImageError
+from atldld_xr.plan import LoadPlan, SectionPlan
+from atldld_xr.sources.base import Source, View
+from atldld_xr.variables import Place
+from atldld_xr.warp import Pixels, reduce_tile
+
+OnError = Literal["raise", "fill"]
+
+
+def fetch_tile(
+    source: Source, section: SectionPlan, place: Place, view: View, on_error: OnError
+) -> Pixels | SectionImageError:
+    """Return a tile at the section's level, or under "fill" the error in its place.
+
+    Parameters
+    ----------
+    source : Source
+        Where it is read; retries and limits live in there.
+    section : SectionPlan
+        The section.
+    place : tuple of int
+        (row, column) on its tile grid.
+    view : {"image", "expression", "intensity"}
+        What to read.
+    on_error : {"raise", "fill"}
+        Whether an unreadable tile raises or is returned as data.
+
+    Raises
+    ------
+    SectionImageError
+        Under "raise", if the tile cannot be had.
+    """
+    try:
+        pixels = source.read(section.image, section.tile(*place), view)
+    except SectionImageError as error:
+        if on_error == "raise":
+            raise
+        # Without its traceback, which would keep the tiles of its frames alive.
+        return error.with_traceback(None)
+    return reduce_tile(pixels, section.reduction)
+
+
+def fetch_key(
+    source: Source, section: SectionPlan, place: Place, plan: LoadPlan
+) -> tuple[object, ...]:
+    """Return what identifies a fetched tile: equal keys give equal pixels."""
+    return source, section.image, section.tile(*place), section.reduction, plan.view, plan.on_error

@@ -1,0 +1,239 @@
+"""Getting bytes over HTTP: one session per process, and a cap on its connections.
+
+The caller's check of a body is part of each try, since the service does answer 200 with bodies
+that are cut short or not what was asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.retry import TransportError, TryError, persist
+from atldld_xr.settings import config
+
+if TYPE_CHECKING:
+    import requests
+
+__all__ = ["TransportError", "check_address", "get"]
+
+T = TypeVar("T")
+
+_MOST_REDIRECTS = 5  # the service's downloads take one
+_PIECE = 1 << 16
+_ERROR_BODY = 1 << 16  # as much of an error's body is kept: it may hold the service's message
+_PATIENCE = 5  # a whole answer may take this many times the time allowed without a byte
+
+
+def get(
+    url: str,
+    *,
+    params: Mapping[str, str | int] | None = None,
+    check: Callable[[bytes], T],
+    limit: int,
+) -> T:
+    """Return what `check` makes of the body at an address, retrying what may pass.
+
+    Retried are 408, 429, 5xx, connection failures, timeouts, bodies cut short or too long, and
+    bodies that `check` refuses; see `atldld_xr.retry`.
+
+    Parameters
+    ----------
+    url : str
+        The address, without its query.
+    params : mapping, optional
+        The query.
+    check : callable
+        Takes the body; raises ValueError, with a reason in words, for one that is no good.
+    limit : int
+        Bytes that the body can have at most. More are refused before memory is spent on them.
+
+    Raises
+    ------
+    TransportError
+        If the body cannot be had.
+    """
+    address = f"{url}?{urlencode(params, safe=_PLAIN)}" if params else url
+    return persist(lambda: check(_download(address, limit)), address)
+
+
+def check_address(url: str) -> str:
+    """Return the base address of a service, without slashes at its end.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is no plain http(s) address.
+    """
+    if not isinstance(url, str):
+        raise InvalidArgumentError(f"a service's address is a string, not {url!r}")
+    if any(c.isspace() or not c.isprintable() for c in url):
+        raise InvalidArgumentError(f"the address {_hide(url)!r} has blanks or control characters")
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port  # port raises for one that is no port
+    except ValueError as error:
+        raise InvalidArgumentError(f"the address {_hide(url)!r} is malformed: {error}") from None
+    if parts.scheme not in ("http", "https"):
+        raise InvalidArgumentError(
+            f"the address {_hide(url)!r} does not start with http:// or https://"
+        )
+    if not host or host.strip(".") == "":
+        raise InvalidArgumentError(f"the address {_hide(url)!r} names no host")
+    if "@" in parts.netloc:
+        # It would end up in attributes, stores and pickles.
+        raise InvalidArgumentError(
+            f"the address {_hide(url)!r} holds a user name or password; sources keep no secrets"
+        )
+    if parts.query or parts.fragment:
+        raise InvalidArgumentError(f"the address {_hide(url)!r} has a query or a fragment")
+    return url.rstrip("/")
+
+
+# RMA's grammar and lists of numbers stay readable in addresses; the service takes both forms.
+_PLAIN = "$[]',:()*"
+
+
+def _hide(url: str) -> str:
+    """Return an address without its user name and password, if that is what precedes an @."""
+    head, at, tail = url.rpartition("@")
+    return f"{head.split('//')[0]}//...@{tail}" if at else url
+
+
+@dataclass(frozen=True)
+class _Transport:
+    """One process's session, and the places on its connections."""
+
+    session: requests.Session
+    places: threading.BoundedSemaphore = field(repr=False)
+
+
+_transports: dict[tuple[int, int], _Transport] = {}
+
+
+def _transport() -> _Transport:
+    """Return this process's transport: a forked child must not share its parent's sockets."""
+    connections = max(int(config.get("http.connections")), 1)
+    key = (os.getpid(), connections)
+    # setdefault is atomic, which a lock held across a fork is not: of two threads that come here
+    # first, both go on with the same transport.
+    return _transports.get(key) or _transports.setdefault(key, _new_transport(connections))
+
+
+def _new_transport(connections: int) -> _Transport:
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    from atldld_xr import __version__
+
+    session = requests.Session()
+    # Without this, requests would send what ~/.netrc has for a host. Proxies are passed below.
+    session.trust_env = False
+    session.max_redirects = _MOST_REDIRECTS
+    session.headers["User-Agent"] = f"atldld-xr/{__version__}"
+    adapter = HTTPAdapter(pool_maxsize=connections, max_retries=0)
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, adapter)
+    return _Transport(session, threading.BoundedSemaphore(connections))
+
+
+def _download(address: str, limit: int) -> bytes:
+    """Make one try, holding one of the process's connections and no longer."""
+    import requests
+    from urllib3.exceptions import HTTPError
+
+    transport = _transport()
+    connect = float(config.get("http.connect_timeout"))
+    read = float(config.get("http.read_timeout"))
+    with transport.places:
+        deadline = time.monotonic() + connect + _PATIENCE * read
+        try:
+            with transport.session.get(
+                address,
+                stream=True,
+                timeout=(connect, read),
+                proxies=requests.utils.get_environ_proxies(address),
+                verify=_certificates(),
+            ) as response:
+                status = response.status_code
+                if status == 200:
+                    return _body(response, limit, deadline)
+                raise TryError(
+                    f"the service answered {status} {response.reason or ''}".rstrip(),
+                    again=status >= 500 or status in (408, 429),
+                    status=status,
+                    body=_start(response, deadline),
+                    retry_after=response.headers.get("Retry-After"),
+                )
+        except requests.TooManyRedirects:
+            raise TryError(f"more than {_MOST_REDIRECTS} redirects", again=False) from None
+        except (requests.RequestException, HTTPError, OSError) as error:
+            # Those that are ValueErrors are about a malformed address, which no retry mends.
+            again = not isinstance(error, ValueError)
+            raise TryError(_in_words(error, connect, read), again=again) from error
+
+
+def _certificates() -> str | bool:
+    """Return the certificate bundle that the environment names, as requests would take it."""
+    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    return next((os.environ[name] for name in names if os.environ.get(name)), True)
+
+
+def _body(response: requests.Response, limit: int, deadline: float) -> bytes:
+    announced = response.headers.get("Content-Length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise TryError(f"the answer announces {announced} bytes where at most {limit} can be")
+    body = bytearray()
+    # read1 returns what has come, where read would wait for all of a piece: a server that drips
+    # would keep it, and the deadline from being looked at, for hours.
+    while piece := response.raw.read1(_PIECE, decode_content=True):
+        body += piece
+        if len(body) > limit:
+            raise TryError(f"the answer has more than the {limit} bytes that it can have")
+        if time.monotonic() > deadline:
+            raise TryError(f"the answer is too slow: {len(body)} bytes had come when time was up")
+    return bytes(body)
+
+
+def _start(response: requests.Response, deadline: float) -> bytes:
+    """Return the body of an error as far as it can be had: it is only looked at for a message."""
+    from urllib3.exceptions import HTTPError
+
+    try:
+        return _body(response, _ERROR_BODY, deadline)
+    except (TryError, HTTPError, OSError):
+        return b""
+
+
+def _in_words(error: BaseException, connect: float, read: float) -> str:
+    """Say what failed, without the library's object names, and without addresses of proxies."""
+    import requests
+    from urllib3 import exceptions
+
+    chain: list[BaseException] = []
+    link: object = error
+    while isinstance(link, BaseException) and link not in chain:
+        chain.append(link)
+        link = getattr(link, "reason", None) or next(
+            (a for a in link.args if isinstance(a, BaseException)), link.__cause__
+        )
+    for link in chain:
+        if isinstance(link, exceptions.NewConnectionError):
+            continue  # a kind of ConnectTimeoutError that is no timeout; its cause says more
+        if isinstance(link, requests.ConnectTimeout | exceptions.ConnectTimeoutError):
+            return f"no connection within {connect:g} s"
+        if isinstance(link, requests.ReadTimeout | exceptions.ReadTimeoutError | TimeoutError):
+            return f"no byte for {read:g} s"
+        if isinstance(link, exceptions.IncompleteRead):
+            return f"the answer is truncated: {link.expected} of its bytes did not come"
+        if isinstance(link, exceptions.DecodeError):
+            return "the answer's compression is damaged"
+    root = chain[-1]
+    detail = root.strerror if isinstance(root, OSError) and root.strerror else None
+    return f"the connection failed: {detail or type(root).__name__}"

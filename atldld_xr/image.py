@@ -1,0 +1,106 @@
+"""open_image: one section image as it is, as a lazy array."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+
+from atldld_xr.arguments import Chunks, check_options, check_tier, split_blocks
+from atldld_xr.attributes import coordinate_attributes, image_attributes
+from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.lazy import assemble
+from atldld_xr.metadata import parse_image
+from atldld_xr.plan import FILL_VALUES, LoadPlan, SectionPlan
+from atldld_xr.sources.base import Source, View
+from atldld_xr.sources.ids import check_id
+from atldld_xr.sources.resolve import resolve
+from atldld_xr.tiers import tier_size, to_full
+from atldld_xr.variables import pixels_variable
+
+
+def open_image(
+    image_id: int,
+    *,
+    tier: int = 0,
+    expression: bool | Literal["intensity"] = False,
+    chunks: Chunks = "auto",
+    source: str | PathLike[str] | Source | None = None,
+) -> xr.Dataset:
+    """Open one section image as it is, unregistered, as a lazy array.
+
+    Parameters
+    ----------
+    image_id : int
+        Allen's section image id.
+    tier : int
+        How many times the image is halved; 0 is full resolution.
+    expression : bool or "intensity"
+        Whether to add Allen's expression mask, as for `open_dataset`.
+    chunks : "auto", None, int or mapping
+        As for `open_dataset`.
+    source : str, path or source object, optional
+        As for `open_dataset`.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``image`` (y, x, channel) uint8. `y` and `x` are the pixels' centres in micrometres from
+        the section's corner; ``y_pixel`` and ``x_pixel`` the same in full-resolution pixels, as
+        the registration counts them.
+
+    Raises
+    ------
+    InvalidArgumentError, DatasetNotFoundError, MetadataError, ServiceError
+        As for `open_dataset`.
+    """
+    check_options("nearest", "raise", None, expression, None)
+    image_id = check_id(image_id, "section image")
+    opened = resolve(source)
+    image = parse_image(opened.image_record(image_id))
+    if check_tier(tier, image) is None:
+        raise InvalidArgumentError('an unregistered image has no resolution to take tier="auto" by')
+    height, width = tier_size(image.height, tier), tier_size(image.width, tier)
+    # Output pixel k is the tier's pixel k; sampling at its centre copies it.
+    step, start = float(2**tier), float(to_full(np.zeros(1), tier)[0])
+    views: list[View] = ["image"]
+    if expression:
+        views.append("intensity" if expression == "intensity" else "expression")
+    plans = {
+        view: LoadPlan(
+            sections=(
+                SectionPlan(
+                    image=image,
+                    affine=((0.0, step, start), (step, 0.0, start)),
+                    tier=tier,
+                    reduction=0,
+                    subsamples=1,
+                    tile_side=opened.tile_side(image, tier, view),
+                    interpolation="nearest",
+                ),
+            ),
+            shape=(height, width),
+            chunks=split_blocks(chunks, (height, width)),
+            view=view,
+            fill_value=FILL_VALUES[view],
+            on_error="raise",
+        )
+        for view in views
+    }
+    variables = [
+        pixels_variable("image" if view == "image" else "expression", plan)
+        for view, plan in plans.items()
+    ]
+    out = assemble(variables, "section", opened, chunks).isel(section=0)
+    for axis, size in (("y", height), ("x", width)):
+        pixel = to_full(np.arange(size, dtype=np.float64), tier)
+        um = (pixel + 0.5) * image.resolution
+        out = out.assign_coords(
+            {
+                axis: (axis, um, coordinate_attributes(axis, "distance from the section's corner")),
+                f"{axis}_pixel": (axis, pixel, {"long_name": "full-resolution pixel"}),
+            }
+        )
+    return out.assign_attrs(image_attributes(image, tier, opened))

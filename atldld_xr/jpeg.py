@@ -1,0 +1,75 @@
+"""Verified JPEG decoding: pixels come out only of a whole file of the announced size. Pure.
+
+The Allen service does answer 200 with a body that is no image, or with part of one
+(atldld issue 107), so nothing about a body is taken on trust.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atldld_xr.errors import AtldldError
+
+_START = b"\xff\xd8"
+_END = b"\xff\xd9"
+_PADDING = b"\0 \t\r\n"  # what some servers append after the end marker
+
+
+class InvalidJpegError(AtldldError, ValueError):
+    """The bytes are no whole JPEG of the announced size; the message is the reason, in words."""
+
+
+def decode(data: bytes, *, width: int, height: int, grey: bool) -> NDArray[np.uint8]:
+    """Decode a JPEG, having checked that it is whole and of the announced size.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    width, height : int
+        Its size in pixels, as the metadata announces it. The header is compared with it before
+        memory is spent on pixels.
+    grey : bool
+        Whether to return one channel: the luma, which for a colourless image is its value.
+
+    Returns
+    -------
+    ndarray of uint8
+        Shape (height, width), or (height, width, 3) in the order red, green, blue.
+
+    Raises
+    ------
+    InvalidJpegError
+        If anything is wrong with it.
+    """
+    import simplejpeg
+
+    _check_markers(data)
+    try:
+        rows, columns, colorspace, _ = simplejpeg.decode_jpeg_header(data)
+    except ValueError as error:
+        raise InvalidJpegError(f"its JPEG header is damaged: {error}") from error
+    if (columns, rows) != (width, height):
+        raise InvalidJpegError(
+            f"its size is {columns} x {rows}, the metadata announces {width} x {height}"
+        )
+    if colorspace in ("CMYK", "YCCK"):
+        raise InvalidJpegError("it is a CMYK JPEG; RGB and grey ones can be read")
+    try:
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+            data, colorspace="GRAY" if grey else "RGB", strict=True
+        )
+    except ValueError as error:
+        raise InvalidJpegError(f"its JPEG data are damaged: {error}") from error
+    return pixels[..., 0] if grey else pixels
+
+
+def _check_markers(data: bytes) -> None:
+    if not data:
+        raise InvalidJpegError("the answer is empty")
+    if not data.startswith(_START):
+        start = data[:40].decode("utf-8", "replace").split("\n")[0]
+        raise InvalidJpegError(f"the answer is no JPEG but starts with {start!r}")
+    if not data[-64:].rstrip(_PADDING).endswith(_END) and not data.rstrip(_PADDING).endswith(_END):
+        raise InvalidJpegError(f"the JPEG is truncated: its {len(data)} bytes have no end marker")

@@ -1,0 +1,75 @@
+"""Decoded tiles kept in memory, for reading without Dask: each is fetched once at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from typing import Any
+
+from atldld_xr.errors import SectionImageError
+from atldld_xr.settings import config
+
+
+class TileMemory:
+    """The tiles used last, up to ``config["memory.limit"]`` bytes, shared by all threads.
+
+    Who asks for a tile that another thread is fetching waits for that one.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tiles: OrderedDict[Hashable, Future[Any]] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, key: Hashable, fetch: Callable[[], Any]) -> Any:
+        """Return what `fetch` returned for this key, now or before; what it raises is not kept."""
+        with self._lock:
+            future = self._tiles.get(key)
+            if future is not None:
+                self._tiles.move_to_end(key)
+            else:
+                mine = self._tiles[key] = Future()
+        if future is not None:
+            return future.result()
+        try:
+            tile = fetch()
+        except BaseException as error:
+            with self._lock:
+                self._tiles.pop(key, None)
+            mine.set_exception(error)
+            raise
+        mine.set_result(tile)
+        with self._lock:
+            self._bytes += _size(tile)
+            self._trim()
+        return tile
+
+    def forget_failures(self) -> None:
+        """Drop the errors kept in place of tiles, so that these are tried again."""
+        with self._lock:
+            for key in [k for k, f in self._tiles.items() if _failed(f)]:
+                self._drop(key)
+
+    def _trim(self) -> None:
+        limit = config.get("memory.limit")
+        for key in [k for k, f in self._tiles.items() if f.done()]:
+            if self._bytes <= limit:
+                break
+            self._drop(key)
+
+    def _drop(self, key: Hashable) -> None:
+        self._bytes -= _size(self._tiles.pop(key).result())
+
+
+def _failed(future: Future[Any]) -> bool:
+    return future.done() and isinstance(future.result(), SectionImageError)
+
+
+def _size(tile: Any) -> int:
+    return getattr(tile, "nbytes", 0)
+
+
+TILES = TileMemory()
+"""Of this process."""

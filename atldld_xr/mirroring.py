@@ -1,0 +1,292 @@
+"""Saving data sets as a mirror: the service's own bytes, verified, tile by tile.
+
+The tiles are those that the source itself is asked for, so a data set opened from the mirror
+equals the one opened from the service to the bit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from atldld_xr.cache import write_whole
+from atldld_xr.errors import InvalidArgumentError, SectionImageError, StoreError
+from atldld_xr.metadata import SectionImage, parse_dataset
+from atldld_xr.settings import config
+from atldld_xr.sources.base import Source, Tile, View, service_tile_side
+from atldld_xr.sources.mirror import (
+    MANIFEST,
+    MirrorSource,
+    dataset_file,
+    decode_tile,
+    image_file,
+)
+from atldld_xr.tiers import tier_size
+
+_MANIFEST_FORMAT = 1
+_QUALITY = 100  # of what a source without bytes draws: its pixels, as near as JPEG can
+
+
+@runtime_checkable
+class BytesSource(Source, Protocol):
+    """A source that has JPEGs to copy, not only pixels."""
+
+    def fetch_bytes(self, image: SectionImage, tile: Tile, view: View) -> bytes:
+        """Return the verified JPEG that `read` decodes."""
+
+
+@dataclass(frozen=True)
+class MirrorFailure:
+    """A tile that could not be mirrored."""
+
+    section_image_id: int
+    view: str
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class MirrorSummary:
+    """What one call of `save_mirror` did.
+
+    Attributes
+    ----------
+    files, bytes : int
+        Files written, and their bytes; metadata included.
+    skipped : int
+        Image files that were there already, whole.
+    failures : tuple of MirrorFailure
+        Tiles that could not be had.
+    """
+
+    files: int
+    bytes: int
+    skipped: int
+    failures: tuple[MirrorFailure, ...]
+
+
+@dataclass(frozen=True)
+class _Job:
+    image: SectionImage
+    tile: Tile
+    view: View
+
+    @property
+    def file(self) -> str:
+        return image_file(self.image.id, self.tile, self.view)
+
+
+def save_mirror(
+    dataset_ids: Iterable[int],
+    path: str,
+    *,
+    source: Source,
+    tiers: Sequence[int],
+    views: Sequence[View] = ("image",),
+    storage_options: Mapping[str, Any] | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
+    progress: Callable[[int, int], None] | None = None,
+) -> MirrorSummary:
+    """Copy data sets into a folder that can be opened in place of the service.
+
+    What is there already, whole, is not fetched again: an interrupted call can be repeated.
+
+    Parameters
+    ----------
+    dataset_ids : iterable of int
+        The data sets.
+    path : str
+        A local path or a URL that fsspec can write to.
+    source : Source
+        Where they come from.
+    tiers : sequence of int
+        The tiers to copy; of each image, those that it has.
+    views : sequence of {"image", "expression", "intensity"}
+        What to copy of each section. Masks are copied where there are any.
+    storage_options : mapping, optional
+        Passed to fsspec.
+    on_error : {"raise", "skip"}
+        Whether a tile that cannot be had ends the copying, or is recorded in ``mirror.json`` and
+        in the summary. Calling again tries those anew.
+    progress : callable, optional
+        Called with the tiles done and their total, after each.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If tiers or views are empty or unknown.
+    DatasetNotFoundError, MetadataError, ServiceError
+        If a data set's metadata cannot be had.
+    SectionImageError
+        Under "raise", if a tile cannot be had.
+    StoreError
+        If the mirror cannot be written.
+    """
+    if on_error not in ("raise", "skip"):
+        raise InvalidArgumentError(f'on_error is "raise" or "skip", not {on_error!r}')
+    if not views or not set(views) <= {"image", "expression", "intensity"}:
+        raise InvalidArgumentError(f"views are image, expression and intensity, not {views!r}")
+    target = _Target(MirrorSource(path, dict(storage_options or {})))
+    records = {i: source.dataset_record(i) for i in dict.fromkeys(dataset_ids)}
+    images = [image for record in records.values() for image in parse_dataset(record).images]
+    jobs = _list_jobs(source, images, tiers, views)
+
+    target.prepare()
+    files = size = skipped = 0
+    for dataset_id, record in records.items():
+        written = target.write(dataset_file(dataset_id), _envelope(record))
+        files, size = files + 1, size + written
+
+    failures: list[MirrorFailure] = []
+    with ThreadPoolExecutor(max(int(config.get("http.connections")), 1)) as pool:
+        futures = {pool.submit(_copy, source, target, job): job for job in jobs}
+        try:
+            for done, future in enumerate(as_completed(futures), 1):
+                job = futures[future]
+                try:
+                    written = future.result()
+                except SectionImageError as error:
+                    if on_error == "raise":
+                        raise
+                    failures.append(MirrorFailure(job.image.id, job.view, job.file, error.reason))
+                else:
+                    files, size = files + bool(written), size + written
+                    skipped += not written
+                if progress:
+                    progress(done, len(jobs))
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+    target.write_manifest(source.url, records, jobs, failures)
+    return MirrorSummary(files, size, skipped, tuple(sorted(failures, key=lambda f: f.file)))
+
+
+def _list_jobs(
+    source: Source, images: Sequence[SectionImage], tiers: Sequence[int], views: Sequence[View]
+) -> list[_Job]:
+    most = max((image.tier_count for image in images), default=0)
+    if not tiers or not all(isinstance(t, int) and 0 <= t < most for t in tiers):
+        raise InvalidArgumentError(f"tiers are whole numbers from 0 to {most - 1}, not {tiers!r}")
+    return [
+        _Job(image, tile, view)
+        for image in images
+        for view in dict.fromkeys(views)
+        if view == "image" or image.has_expression
+        for tier in sorted(set(tiers))
+        if tier < image.tier_count
+        for tile in _tiles(source, image, tier, view)
+    ]
+
+
+def _tiles(source: Source, image: SectionImage, tier: int, view: View) -> list[Tile]:
+    width, height = tier_size(image.width, tier), tier_size(image.height, tier)
+    # Those of a source without bytes are drawn here: on the grid that a mirror is read on.
+    side = (
+        source.tile_side(image, tier, view)
+        if isinstance(source, BytesSource)
+        else service_tile_side(image, tier)
+    )
+    whole = side >= max(width, height)
+    return [
+        Tile(tier, left, top, min(side, width - left), min(side, height - top), whole)
+        for top in range(0, height, side)
+        for left in range(0, width, side)
+    ]
+
+
+def _copy(source: Source, target: _Target, job: _Job) -> int:
+    """Copy a tile and return its bytes, 0 if it was there already."""
+    if target.holds(job):
+        return 0
+    return target.write(job.file, _fetch(source, job))
+
+
+def _fetch(source: Source, job: _Job) -> bytes:
+    if isinstance(source, BytesSource):
+        return source.fetch_bytes(job.image, job.tile, job.view)
+    import numpy as np
+    import simplejpeg
+
+    pixels = np.ascontiguousarray(source.read(job.image, job.tile, job.view))
+    if pixels.ndim == 2:
+        data = simplejpeg.encode_jpeg(
+            pixels[..., None], quality=_QUALITY, colorspace="GRAY", colorsubsampling="Gray"
+        )
+    else:
+        data = simplejpeg.encode_jpeg(pixels, quality=_QUALITY, colorsubsampling="444")
+    return bytes(data)
+
+
+def _envelope(record: Mapping[str, Any]) -> bytes:
+    """Return a record in the envelope that the service answers with."""
+    counts = {"id": 0, "start_row": 0, "num_rows": 1, "total_rows": 1}
+    return json.dumps({"success": True, **counts, "msg": [record]}, indent=1).encode()
+
+
+class _Target:
+    """The mirror that is written."""
+
+    def __init__(self, mirror: MirrorSource) -> None:
+        self._mirror = mirror
+        self._fs, self._root = mirror.open()
+
+    def prepare(self) -> None:
+        if self._mirror.is_local:
+            try:
+                Path(self._root).mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise self._error(error) from error
+
+    def holds(self, job: _Job) -> bool:
+        """Tell whether a tile is there, whole; one that is damaged is as good as not there."""
+        try:
+            decode_tile(self._mirror.cat(job.file), job.tile, job.view)
+        except (FileNotFoundError, ValueError):
+            return False
+        return True
+
+    def write(self, name: str, data: bytes) -> int:
+        try:
+            if self._mirror.is_local:
+                write_whole(Path(self._root, name), data)
+            else:  # object stores show a file when it is complete
+                self._fs.pipe_file(f"{self._root}/{name}", data)
+        except Exception as error:  # each of fsspec's file systems has its own kinds
+            raise self._error(error) from error
+        return len(data)
+
+    def write_manifest(
+        self,
+        origin: str,
+        records: Mapping[int, Mapping[str, Any]],
+        jobs: Sequence[_Job],
+        failures: Sequence[MirrorFailure],
+    ) -> None:
+        """Add what was copied to the manifest, and replace what it says of failures of the same."""
+        try:
+            manifest = json.loads(self._mirror.cat(MANIFEST))
+            failed = {f["file"]: f for f in manifest["failures"]}
+            images, datasets = manifest["images"], set(manifest["section_data_sets"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            failed, images, datasets = {}, {}, set()
+        for job in jobs:
+            failed.pop(job.file, None)
+        failed |= {f.file: asdict(f) for f in failures}
+        for job in jobs:
+            if job.file not in failed:
+                tiers = images.setdefault(str(job.image.id), {}).setdefault(job.view, {})
+                tiers[str(job.tile.tier)] = job.tile.whole
+        content = {
+            "format": _MANIFEST_FORMAT,
+            "source": origin,
+            "section_data_sets": sorted(datasets | set(records)),
+            "images": images,
+            "failures": [failed[name] for name in sorted(failed)],
+        }
+        self.write(MANIFEST, json.dumps(content, indent=1).encode())
+
+    def _error(self, error: Exception) -> StoreError:
+        return StoreError(f"the mirror {self._mirror.path} cannot be written: {error}")

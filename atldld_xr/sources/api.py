@@ -1,0 +1,266 @@
+"""The Allen service as a source."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atldld_xr import http, jpeg
+from atldld_xr.cache import default_cache
+from atldld_xr.errors import (
+    DatasetNotFoundError,
+    InvalidArgumentError,
+    SectionImageError,
+    ServiceError,
+)
+from atldld_xr.metadata import SectionImage, single_record
+from atldld_xr.settings import config
+from atldld_xr.sources import rma
+from atldld_xr.sources.base import Tile, View, service_tile_side
+from atldld_xr.sources.ids import check_id
+from atldld_xr.tiers import slide_offset
+
+# One query gets everything that registration needs.
+_DATASET_INCLUDE = "products,genes,alignment3d,section_images(alignment2d)"
+_IMAGE_INCLUDE = "alignment2d"
+
+# The filter that turns the service's colours of an expression mask into one grey channel.
+_VIEWS: dict[View, dict[str, str]] = {
+    "image": {},
+    "expression": {"view": "expression"},
+    "intensity": {"view": "expression", "filter": "colormap", "filterVals": "0,1,0,256,0"},
+}
+
+_LARGEST_ANSWER = 256_000_000  # bytes: a page of 25 000 records has some tens of millions
+
+
+@dataclass(frozen=True)
+class ApiSource:
+    """The Allen service, or something that answers like it.
+
+    Parameters
+    ----------
+    url : str
+        Its base address, for instance ``https://api.brain-map.org/api/v2``.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If that is no plain http(s) address.
+    """
+
+    url: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "url", http.check_address(self.url))
+
+    def dataset_record(self, dataset_id: int) -> Mapping[str, Any]:
+        """Return a ``SectionDataSet`` with genes, products, alignment3d and registered images.
+
+        One request, or none where the cache holds the answer and it is younger than the setting
+        ``cache.metadata_days``.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the id is no positive whole number.
+        DatasetNotFoundError
+            If there is no such data set.
+        ServiceError
+            If the service cannot be reached or reports a failure.
+        """
+        return self._record("SectionDataSet", "section data set", dataset_id, _DATASET_INCLUDE)
+
+    def image_record(self, image_id: int) -> Mapping[str, Any]:
+        """Return a ``SectionImage`` with its alignment2d; raises as `dataset_record` does."""
+        return self._record("SectionImage", "section image", image_id, _IMAGE_INCLUDE)
+
+    def query(
+        self,
+        model: str,
+        *,
+        criteria: str,
+        include: Sequence[str] = (),
+        order: str = "id",
+        page: int = 2000,
+    ) -> list[Mapping[str, Any]]:
+        """Return every record that an RMA query finds, however many pages they fill.
+
+        Parameters
+        ----------
+        model : str
+            The kind of record, for instance "SectionDataSet".
+        criteria : str
+            RMA filters and joins, for instance ``[failed$eqfalse],products[id$eq1]``.
+        include : sequence of str
+            Associations to return with each record.
+        order : str
+            The field that pages are cut along.
+        page : int
+            Rows to ask for at a time; the service may return fewer, 25 000 at most.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the model is no name or the page has no rows.
+        ServiceError
+            If the service cannot be reached, reports a failure, or stops short of the number of
+            rows that it announces.
+        """
+        if page < 1:
+            raise InvalidArgumentError(f"a page has at least one row, not {page}")
+        rows = min(page, rma.MOST_ROWS)
+        records: dict[Any, Mapping[str, Any]] = {}
+        start = 0  # in rows of the table, of which a record with joins may take several
+        while True:
+            stages = rma.stages(
+                model, criteria=criteria, include=include, order=order, start=start, rows=rows
+            )
+            envelope = self._ask("data/query.json", {"criteria": stages}, model)
+            msg = envelope["msg"]
+            if not isinstance(msg, list) or not all(isinstance(r, Mapping) for r in msg):
+                raise ServiceError(f"{model}: the answer holds no records ({self.url})")
+            before = len(records)
+            for record in msg:
+                # By id: a row that is inserted meanwhile moves another onto the next page too.
+                records[record.get("id", len(records))] = record
+            total = rma.count(envelope, "total_rows")  # of now: it may have changed
+            if len(records) == before and start < total:
+                raise ServiceError(
+                    f"{model}: the service announces {total} rows and has no more after {start} "
+                    f"({self.url})"
+                )
+            start += rma.count(envelope, "num_rows") or len(msg)
+            if start >= total:
+                return list(records.values())
+
+    def tiers(self, image: SectionImage, view: View) -> frozenset[int] | None:
+        """Return None: every tier can be asked for."""
+        return None
+
+    def tile_side(self, image: SectionImage, tier: int, view: View) -> int:
+        """Return the side of the grid of tiles, in pixels of the tier."""
+        return service_tile_side(image, tier)
+
+    def read(self, image: SectionImage, tile: Tile, view: View) -> NDArray[np.uint8]:
+        """Return verified pixels: (height, width, 3), or (height, width) for the intensity view.
+
+        Raises
+        ------
+        SectionImageError
+            If they cannot be had, after all retries.
+        CacheError
+            If the cache is on and cannot be written.
+        """
+        return self._read(image, tile, view)[1]
+
+    def fetch_bytes(self, image: SectionImage, tile: Tile, view: View) -> bytes:
+        """Return the verified JPEG that `read` decodes; raises as `read` does."""
+        return self._read(image, tile, view)[0]
+
+    def _read(self, image: SectionImage, tile: Tile, view: View) -> tuple[bytes, NDArray[np.uint8]]:
+        def check(data: bytes) -> tuple[bytes, NDArray[np.uint8]]:
+            grey = view == "intensity"
+            return data, jpeg.decode(data, width=tile.width, height=tile.height, grey=grey)
+
+        cache = default_cache()
+        key = f"{self._folder}/section_image/{image.id}/{_name(tile, view)}.jpg"
+        if cache and (kept := cache.get(key)) is not None:
+            try:
+                return check(kept)
+            except ValueError:  # the disk's fault, or another's hand: fetched again
+                cache.discard(key)
+        address = f"{self.url}/section_image_download/{image.id}"
+        # No JPEG of pixels takes more than the pixels themselves and its tables.
+        limit = 3 * tile.width * tile.height + 65536
+        try:
+            data, pixels = http.get(
+                address, params=_window(image, tile, view), check=check, limit=limit
+            )
+        except http.TransportError as error:
+            raise SectionImageError(image.id, error.address, error.full_reason) from error
+        if cache:
+            cache.put(key, data)
+        return data, pixels
+
+    def _record(self, model: str, what: str, record_id: int, include: str) -> Mapping[str, Any]:
+        record_id = check_id(record_id, what)
+        name = f"{what} {record_id}"
+        cache = default_cache()
+        key = f"{self._folder}/{model}/{record_id}.json"
+        if cache and (kept := _current(cache.get(key))) is not None:
+            return single_record(kept["msg"], name)
+        try:
+            envelope = self._ask(f"data/{model}/{record_id}.json", {"include": include}, name)
+            record = single_record(envelope["msg"], name)
+        except (DatasetNotFoundError, ServiceError) as error:
+            if isinstance(error, ServiceError) and getattr(error.__cause__, "status", 0) != 404:
+                raise
+            raise DatasetNotFoundError(f"there is no {name} at {self.url}") from None
+        if cache:
+            cache.put(key, json.dumps({"fetched": time.time(), "answer": envelope}).encode())
+        return record
+
+    def _ask(self, path: str, params: Mapping[str, str], name: str) -> dict[str, Any]:
+        """Return the envelope of a successful answer."""
+        address = f"{self.url}/{path}"
+        try:
+            envelope = http.get(
+                address, params=params, check=rma.parse_envelope, limit=_LARGEST_ANSWER
+            )
+        except http.TransportError as error:
+            # The service may say more in the body than by the status.
+            said = rma.failure_message(error.body)
+            raise ServiceError(f"{name}: {said + '; ' if said else ''}{error}") from error
+        if envelope["success"] is not True:
+            said = rma.failure_message(envelope) or "no reason given"
+            raise ServiceError(f"{name}: the service reports a failure: {said} ({address})")
+        return envelope
+
+    @property
+    def _folder(self) -> str:
+        parts = urlsplit(self.url)
+        place = (parts.netloc + parts.path).lower().removesuffix("/api/v2")
+        return re.sub(r"[^a-z0-9.-]+", "_", place).strip("._-") or "_"
+
+
+def _current(kept: bytes | None) -> Mapping[str, Any] | None:
+    """Return the answer in a cached file, if it is whole and still taken as current."""
+    if kept is None:
+        return None
+    try:
+        content = json.loads(kept)
+        age = time.time() - content["fetched"]
+        is_current = 0 <= age < 86400 * float(config.get("cache.metadata_days"))
+        return rma.check_envelope(content["answer"]) if is_current else None
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _window(image: SectionImage, tile: Tile, view: View) -> dict[str, str | int]:
+    """Return the query for a tile: its origin in pixels of the slide, its size in the tier's.
+
+    Without a window the service returns the section's part of its slide, which is all of the tile.
+    """
+    params: dict[str, str | int] = {"downsample": tile.tier}
+    if not tile.whole:
+        params |= {
+            "left": slide_offset(image.x, tile.left, tile.tier),
+            "top": slide_offset(image.y, tile.top, tile.tier),
+            "width": tile.width,
+            "height": tile.height,
+        }
+    return params | _VIEWS[view]
+
+
+def _name(tile: Tile, view: View) -> str:
+    place = "" if tile.whole else f"_{tile.left}_{tile.top}_{tile.width}x{tile.height}"
+    return f"{tile.tier}{place}" + ("" if view == "image" else f"_{view}")

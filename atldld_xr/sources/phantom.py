@@ -1,0 +1,85 @@
+"""The built-in phantom as a source: drawn where it is read, without files or network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atldld_xr.errors import DatasetNotFoundError, SectionImageError
+from atldld_xr.metadata import SectionImage
+from atldld_xr.sources.base import Tile, View, service_tile_side
+from atldld_xr.testing.phantom import PHANTOMS, Phantom, draw, find_phantom_image
+
+
+@dataclass(frozen=True)
+class PhantomSource:
+    """Phantoms by their ids.
+
+    Parameters
+    ----------
+    phantoms : tuple of Phantom
+        Default: the built-in ones, `CORONAL_ID` and `SAGITTAL_ID`.
+    """
+
+    phantoms: tuple[Phantom, ...] = tuple(PHANTOMS.values())
+
+    @property
+    def url(self) -> str:
+        """Where it is, for people."""
+        return "phantom"
+
+    def dataset_record(self, dataset_id: int) -> Mapping[str, Any]:
+        """Return the ``SectionDataSet`` record of a phantom.
+
+        Raises
+        ------
+        DatasetNotFoundError
+            If there is none with that id.
+        """
+        return self._phantom(dataset_id).record
+
+    def image_record(self, image_id: int) -> Mapping[str, Any]:
+        """Return the ``SectionImage`` record of a phantom's section.
+
+        Raises
+        ------
+        DatasetNotFoundError
+            If there is none with that id.
+        """
+        return find_phantom_image(image_id, {p.id: p for p in self.phantoms})[1]
+
+    def tiers(self, image: SectionImage, view: View) -> frozenset[int] | None:
+        """Return None: every tier can be drawn."""
+        return None
+
+    def tile_side(self, image: SectionImage, tier: int, view: View) -> int:
+        """Return the side of the tile grid: the service's."""
+        return service_tile_side(image, tier)
+
+    def read(self, image: SectionImage, tile: Tile, view: View) -> NDArray[np.uint8]:
+        """Draw a tile: (height, width, 3), or (height, width) for the intensity view.
+
+        Raises
+        ------
+        SectionImageError
+            If no phantom has that section image.
+        """
+        try:
+            phantom = self._phantom(image.data_set_id)
+            window = (tile.left, tile.top, tile.width, tile.height)
+            return draw(phantom, image, tile.tier, *window, view)
+        except DatasetNotFoundError as error:
+            raise SectionImageError(image.id, self.url, str(error)) from error
+
+    def _phantom(self, dataset_id: int) -> Phantom:
+        for phantom in self.phantoms:
+            if phantom.id == dataset_id:
+                return phantom
+        known = ", ".join(str(p.id) for p in self.phantoms)
+        raise DatasetNotFoundError(
+            f"there is no phantom section data set {dataset_id}; there are {known}"
+        )

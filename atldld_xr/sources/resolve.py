@@ -1,0 +1,69 @@
+"""What a `source` argument means."""
+
+from __future__ import annotations
+
+import os
+from pathlib import PurePath
+from urllib.parse import urlsplit
+
+from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.settings import config
+from atldld_xr.sources.api import ApiSource
+from atldld_xr.sources.base import Source
+from atldld_xr.sources.ids import PHANTOMS, parse_dataset_name
+from atldld_xr.sources.mirror import MirrorSource
+
+__all__ = ["parse_dataset_name", "resolve"]
+
+
+def resolve(source: object, dataset: object = None) -> Source:
+    """Return the source that an argument stands for.
+
+    Parameters
+    ----------
+    source : Source, str, path or None
+        A source; "phantom" for the built-in data sets; the address of the service, which ends in
+        ``/api/v2``; the path or URL of a mirror; or None for the setting ``api_url``, for a
+        phantom's name the phantom.
+    dataset : int or str, optional
+        What is to be opened.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it stands for none.
+    """
+    if isinstance(source, Source):
+        return source
+    is_phantom = isinstance(dataset, str) and dataset in PHANTOMS
+    if source == "phantom" or (source is None and is_phantom):
+        from atldld_xr.sources.phantom import PhantomSource
+
+        return PhantomSource()
+    if source is None:
+        return ApiSource(config.get("api_url"))
+    if isinstance(source, PurePath):
+        return MirrorSource(str(source))
+    if isinstance(source, str):
+        if source.startswith(("http://", "https://")) and _is_service(source):
+            return ApiSource(source)
+        if _is_known_url(source) or os.path.exists(os.path.expanduser(source)):
+            return MirrorSource(source)
+    raise InvalidArgumentError(
+        f"{source!r} is no source: give the service's address (http(s)://.../api/v2), the path or "
+        'URL of a mirror that exists, "phantom", a Source object, or nothing for the Allen service'
+    )
+
+
+def _is_service(url: str) -> bool:
+    try:
+        return urlsplit(url).path.rstrip("/").endswith("/api/v2")
+    except ValueError:  # malformed: ApiSource says in which way
+        return True
+
+
+def _is_known_url(text: str) -> bool:
+    import fsspec
+
+    protocol, colon, rest = text.partition("://")
+    return bool(colon and rest) and protocol.split("::")[0] in fsspec.available_protocols()

@@ -1,0 +1,38 @@
+"""For tests, demonstrations and offline work: a brain by formula, and an Allen service of it."""
+
+from atldld_xr.testing.faults import Faults
+from atldld_xr.testing.phantom import (
+    BEADS,
+    CORONAL,
+    CORONAL_ID,
+    PHANTOMS,
+    SAGITTAL,
+    SAGITTAL_ID,
+    Bead,
+    Phantom,
+    draw,
+    expression,
+    expression_colour,
+    find_phantom_image,
+    value,
+)
+from atldld_xr.testing.server import AllenServer, Request
+
+__all__ = [
+    "BEADS",
+    "CORONAL",
+    "CORONAL_ID",
+    "PHANTOMS",
+    "SAGITTAL",
+    "SAGITTAL_ID",
+    "AllenServer",
+    "Bead",
+    "Faults",
+    "Phantom",
+    "Request",
+    "draw",
+    "expression",
+    "expression_colour",
+    "find_phantom_image",
+    "value",
+]

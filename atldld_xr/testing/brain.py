@@ -1,0 +1,183 @@
+"""A brain-like object as a formula of the reference space. Pure, and the same wherever evaluated.
+
+Every operation is element by element, so a point's value does not depend, to the bit, on which
+other points it is asked with.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from atldld_xr.testing.anatomy import Array, ramp, tissue_at
+
+
+class Bead(NamedTuple):
+    """A dark round rod in the background, whose cross-section is a Gaussian.
+
+    Attributes
+    ----------
+    axis : int
+        The axis of (p, i, r) that it is elongated along: every section across it shows a disc.
+    p, i, r : float
+        Its centre, in micrometres. Along `axis` the rod has no end.
+    radius : float
+        Distance at which it has faded to 1/e, in micrometres.
+    """
+
+    axis: int
+    p: float
+    i: float
+    r: float
+    radius: float
+
+
+BEADS: tuple[Bead, ...] = (
+    # Along p, for coronal sections. The radii differ so that no mirroring goes unseen.
+    Bead(0, 6600.0, 1150.0, 1000.0, 70.0),
+    Bead(0, 6600.0, 1050.0, 10450.0, 85.0),
+    Bead(0, 6600.0, 7350.0, 1050.0, 100.0),
+    Bead(0, 6600.0, 7300.0, 10400.0, 115.0),
+    # Along r, for sagittal sections.
+    Bead(2, 850.0, 1200.0, 5700.0, 70.0),
+    Bead(2, 12650.0, 1100.0, 5700.0, 85.0),
+    Bead(2, 900.0, 7100.0, 5700.0, 100.0),
+)
+"""Beads outside the tissue, for tests that measure a centroid.
+
+Coronal sections with p from 1300 to 12200 cut those along p and meet none of the others; sagittal
+sections with r from 1500 to 9900 cut those along r and meet none of the others."""
+
+# The lattice of cells, and how far a cell's centre is shifted on it. A cell just fits its place.
+_PITCH = np.float32(28.0)
+_SHIFT = np.float32(3.5 / 28.0)
+_CELL = np.float32(0.5) - _SHIFT
+
+# Per channel: the glass, and what tissue, stained tissue and expression take from it.
+_GLASS = (239.0, 240.0, 241.0)
+_TISSUE = (21.0, 28.0, 16.0)
+_STAIN = (38.0, 44.0, 25.0)
+_SIGNAL = (128.0, 138.0, 84.0)
+
+
+def value(p: ArrayLike, i: ArrayLike, r: ArrayLike) -> Array:
+    """Return what a bright-field image shows at points of reference space 9.
+
+    Parameters
+    ----------
+    p, i, r : array_like
+        Coordinates, in micrometres; they are broadcast.
+
+    Returns
+    -------
+    ndarray of float32, shape (..., 3)
+        Red, green and blue, from 0 to 255.
+    """
+    return colour(fields(*_broadcast(p, i, r)))
+
+
+def expression(p: ArrayLike, i: ArrayLike, r: ArrayLike) -> Array:
+    """Return the expression mask's intensity at points of reference space 9, from 0 to 255.
+
+    Parameters
+    ----------
+    p, i, r : array_like
+        Coordinates, in micrometres; they are broadcast.
+    """
+    return fields(*_broadcast(p, i, r))[2] * np.float32(255.0)
+
+
+def expression_colour(intensity: ArrayLike) -> Array:
+    """Return the false colour of expression intensities, black at 0 and then blue to red.
+
+    Parameters
+    ----------
+    intensity : array_like
+        From 0 to 255.
+
+    Returns
+    -------
+    ndarray of float32, shape (..., 3)
+        Red, green and blue, from 0 to 255.
+    """
+    e = np.asarray(intensity, np.float32) / np.float32(255.0)
+    seen = ramp(e, 0.02, 0.12)
+    red = ramp(e, 0.4, 0.7)
+    green = ramp(e, 0.15, 0.45) * (1 - ramp(e, 0.7, 1.0))
+    blue = 1 - ramp(e, 0.35, 0.6)
+    return np.stack([c * seen * np.float32(255.0) for c in (red, green, blue)], axis=-1)
+
+
+def colour(parts: tuple[Array, Array, Array]) -> Array:
+    """Return the RGB of an image, shape (..., 3), from its (means of) `fields`."""
+    tissue, stain, signal = parts
+    channels = [
+        np.float32(g) - tissue * np.float32(t) - stain * np.float32(s) - signal * np.float32(e)
+        for g, t, s, e in zip(_GLASS, _TISSUE, _STAIN, _SIGNAL, strict=True)
+    ]
+    return np.stack(channels, axis=-1)
+
+
+def fields(p: Array, i: Array, r: Array) -> tuple[Array, Array, Array]:
+    """Return how much tissue, stain and expression there is at points, each from 0 to 1.
+
+    An image is linear in them, so the mean over an area is that of the fields.
+
+    Parameters
+    ----------
+    p, i, r : ndarray of float32
+        Coordinates in reference space 9, in micrometres; all of one shape.
+    """
+    at = tissue_at(p, i, r)
+    # Between cells, the signal of what lies above and below the plane of focus.
+    signal = at.density * np.float32(0.08) + at.packed * np.float32(0.45)
+    signal += _cells(p, i, r, at.density) * at.tissue * (1 - at.packed * np.float32(0.5))
+    for bead in BEADS:
+        signal += _rod(bead, p, i, r)
+    return at.tissue, at.stain, np.minimum(signal, 1)
+
+
+def _cells(p: Array, i: Array, r: Array, density: Array) -> Array:
+    """Return round cells on a lattice, each shifted by a hash of its place. Zero between them."""
+    b = i / _PITCH
+    row = np.floor(b)
+    # Rows are shifted against each other, and each column along p by a hash of its own: layers
+    # would show as bands where an oblique section passes between them.
+    c = r / _PITCH + row * np.float32(0.382)
+    column = np.floor(c)
+    h = row.astype(np.int32).view(np.uint32) * np.uint32(0x85EBCA77)
+    h += column.astype(np.int32).view(np.uint32) * np.uint32(0xC2B2AE3D)
+    h ^= h >> np.uint32(15)
+    h *= np.uint32(0x2C1B3C6D)
+    a = p / _PITCH + (h >> np.uint32(24)).astype(np.float32) * np.float32(1 / 256)
+    layer = np.floor(a)
+    h += layer.astype(np.int32).view(np.uint32) * np.uint32(0x9E3779B1)
+    for shift, factor in ((15, 0x297A2D39), (12, 0x9E3779B1)):
+        h ^= h >> np.uint32(shift)
+        h *= np.uint32(factor)
+    distance = np.zeros_like(a)
+    for place, corner, shift in ((a, layer, 8), (b, row, 16), (c, column, 24)):
+        jitter = ((h >> np.uint32(shift)) & np.uint32(255)).astype(np.float32)
+        off = place - corner - np.float32(0.5) - (jitter * np.float32(2 / 255) - 1) * _SHIFT
+        distance += off * off
+    cell = np.maximum(1 - distance / (_CELL * _CELL), 0)
+    lot = (h & np.uint32(255)).astype(np.float32) * np.float32(1 / 255)
+    there = np.clip((density - lot) * 5, 0, 1)
+    strength = np.float32(0.5) + np.float32(0.45) * density
+    out: Array = cell * cell * (3 - 2 * cell) * there * strength
+    return out
+
+
+def _rod(bead: Bead, p: Array, i: Array, r: Array) -> Array:
+    across = p - np.float32(bead.p) if bead.axis == 2 else r - np.float32(bead.r)
+    down = i - np.float32(bead.i)
+    out: Array = np.exp((across * across + down * down) * np.float32(-1 / bead.radius**2))
+    return out
+
+
+def _broadcast(p: ArrayLike, i: ArrayLike, r: ArrayLike) -> tuple[Array, Array, Array]:
+    # Contiguous: NumPy may take another path, and round otherwise, on strided arrays.
+    p, i, r = np.broadcast_arrays(*(np.asarray(a, dtype=np.float32) for a in (p, i, r)))
+    return np.array(p, order="C"), np.array(i, order="C"), np.array(r, order="C")

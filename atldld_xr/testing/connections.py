@@ -1,0 +1,124 @@
+"""The sockets of the test server: answers sent whole or broken off, and a clean end."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a request is answered with.
+
+    Attributes
+    ----------
+    status : int
+        The HTTP status.
+    body : bytes
+        All of the body.
+    content_type : str
+        Its media type.
+    headers : tuple of (str, str)
+        More headers.
+    ending : {"whole", "truncated", "reset"}
+        Whether the connection ends amid the body, and if so in good order or not.
+    """
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+    ending: Literal["whole", "truncated", "reset"] = "whole"
+
+    @property
+    def sent(self) -> int:
+        """How many bytes of the body are sent."""
+        return len(self.body) if self.ending == "whole" else len(self.body) // 2
+
+
+class HttpServer(ThreadingHTTPServer):
+    """An HTTP/1.1 server on 127.0.0.1, with a thread to each connection.
+
+    Parameters
+    ----------
+    port : int
+        0 for any that is free.
+    respond : callable
+        Takes a request's path and query, as sent; is called from many threads at once.
+    """
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, port: int, respond: Callable[[str], Answer]) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.respond = respond
+        self._open: dict[threading.Thread, socket.socket] = {}
+        self._lock = threading.Lock()
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a connection, keeping account of it for `close`."""
+        thread = threading.current_thread()
+        with self._lock:
+            self._open[thread] = request
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self._lock:
+                self._open.pop(thread, None)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: clients that leave amid an answer are part of the tests."""
+
+    def close(self) -> None:
+        """Stop, end the connections that are kept alive, and wait for their threads."""
+        self.shutdown()
+        self.server_close()
+        with self._lock:
+            connections = list(self._open.items())
+        for _, connection in connections:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue  # the client was faster
+        for thread, _ in connections:
+            thread.join(timeout=10)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # headers and body in one packet, or clients wait for the second
+    disable_nagle_algorithm = True
+    server: HttpServer
+    _resets = False
+
+    def do_GET(self) -> None:
+        answer = self.server.respond(self.path)
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.content_type)
+        self.send_header("Content-Length", str(len(answer.body)))
+        for name, value in answer.headers:
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(answer.body[: answer.sent])
+        self.wfile.flush()
+        if answer.ending != "whole":
+            self.close_connection = True
+        self._resets = answer.ending == "reset"
+
+    def finish(self) -> None:
+        super().finish()
+        if self._resets:
+            # Closed with no time to linger, a socket is reset. Here, because the server would
+            # first shut it down in good order.
+            linger = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self.connection.close()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass

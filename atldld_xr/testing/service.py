@@ -1,0 +1,217 @@
+"""What an Allen service answers to an address, apart from sockets and faults."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from atldld_xr.errors import MetadataError
+from atldld_xr.sources.base import View
+from atldld_xr.testing import rma
+from atldld_xr.testing.connections import Answer
+from atldld_xr.testing.phantom import Phantom
+from atldld_xr.testing.pictures import Memo, MirrorPictures, PhantomPictures, Pictures, Window
+from atldld_xr.testing.synchronization import image_to_reference, reference_to_image
+
+_API = "/api/v2/"
+_DOWNLOAD = re.compile(r"(?:section_)?image_download/(\d+)")
+_IMAGE_SERVICE = "/cgi-bin/imageservice"
+_SHORT_QUERY = re.compile(r"data/(\w+)/(\d+|query)\.json")
+
+
+class BadRequestError(ValueError):
+    """A request that makes no sense; the message says why."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a path leads to: a picture, or something else.
+
+    Attributes
+    ----------
+    path : str
+        The path.
+    image_id : int, optional
+        The section image whose pixels are asked for.
+    redirects : bool
+        Whether the path is one of those that lead on to the image service.
+    """
+
+    path: str
+    image_id: int | None = None
+    redirects: bool = False
+
+
+class Service:
+    """Data sets, and answers about them.
+
+    Parameters
+    ----------
+    datasets : mapping of int to mapping
+        ``SectionDataSet`` records, by id.
+    pictures : Pictures
+        Where the images come from.
+    max_rows : int
+        The longest page of metadata.
+    """
+
+    def __init__(
+        self, datasets: Mapping[int, Mapping[str, Any]], pictures: Pictures, max_rows: int
+    ) -> None:
+        self._datasets = datasets
+        self._tables = rma.tables(datasets.values())
+        self._images = {image["id"]: image for image in self._tables["SectionImage"]}
+        self._pictures = pictures
+        self._max_rows = max_rows
+        self._memo = Memo()
+
+    def place(self, path: str, params: Mapping[str, str]) -> Place:
+        """Return what a path leads to."""
+        if path == _IMAGE_SERVICE:
+            image_id = params.get("section_image", "")
+            return Place(path, int(image_id) if image_id.isdecimal() else -1)
+        match = _DOWNLOAD.fullmatch(path.removeprefix(_API))
+        return Place(path, int(match[1]), redirects=True) if match else Place(path)
+
+    def redirect(self, place: Place, params: Mapping[str, str], host: str) -> Answer:
+        """Return the answer that sends a request for an image on to the image service."""
+        query = {"mime": "1", "section_image": str(place.image_id), **params}
+        location = f"{host}{_IMAGE_SERVICE}?{urlencode(query)}"
+        return Answer(302, b"", "text/html", (("Location", location),))
+
+    def metadata(self, path: str, params: Mapping[str, str]) -> Answer:
+        """Return the answer to anything but an image."""
+        if not path.startswith(_API):
+            return _failed(404, f"there is nothing at {path}")
+        path = path.removeprefix(_API)
+        try:
+            return self._metadata(path, params)
+        except (rma.RmaError, BadRequestError, MetadataError) as error:
+            return _failed(400, str(error))
+
+    def image(self, place: Place, params: Mapping[str, str]) -> Answer:
+        """Return the answer to a request for an image's pixels."""
+        image = self._images.get(place.image_id)
+        if image is None:
+            return not_found(place.image_id)
+        try:
+            window, quality = _window(image, params), _number(params, "quality", 100)
+        except BadRequestError as error:
+            return _failed(400, str(error))
+        view = _view(params)
+        body = self._memo.get(
+            (image["id"], window, view, quality),
+            lambda: self._pictures.jpeg(image, window, view, min(max(quality, 1), 100)),
+        )
+        return not_found(image["id"]) if body is None else Answer(200, body, "image/jpeg")
+
+    def _metadata(self, path: str, params: Mapping[str, str]) -> Answer:
+        if path == "data/query.json":
+            query = rma.parse_query(params.get("criteria") or params.get("q") or "")
+            return _answered(rma.answer(query, self._tables, self._max_rows))
+        match = _SHORT_QUERY.fullmatch(path)
+        if match:
+            criteria = params.get("criteria", "")
+            if match[2] != "query":
+                criteria = f"[id$eq{match[2]}]"
+            options = {k: params[k] for k in ("num_rows", "start_row", "order") if k in params}
+            include = rma.parse_paths(params.get("include", ""))
+            short = rma.Query(match[1], rma.parse_paths(criteria), include, options)
+            return _answered(rma.answer(short, self._tables, self._max_rows))
+        match = re.fullmatch(r"(image_to_reference|reference_to_image)/(\d+)\.json", path)
+        if not match:
+            return _failed(404, f"there is nothing at {_API}{path}")
+        x, y = _coordinate(params, "x"), _coordinate(params, "y")
+        msg: Any
+        if match[1] == "image_to_reference":
+            msg = image_to_reference(self._datasets, int(match[2]), x, y)
+            if msg is None:
+                return _failed(404, f"there is no registered section image {match[2]}")
+        else:
+            ids = [
+                int(s) for s in params.get("section_data_set_ids", "").split(",") if s.isdecimal()
+            ]
+            point = (x, y, _coordinate(params, "z"))
+            msg = reference_to_image(self._datasets, int(match[2]), point, ids)
+        envelope = {"success": True, "id": 0, "start_row": 0, "num_rows": 0, "total_rows": 0}
+        return _answered({**envelope, "msg": msg})
+
+
+def phantom_service(phantoms: Mapping[int, Phantom], max_rows: int) -> Service:
+    """Return a service of phantoms."""
+    records = {p.id: p.record for p in phantoms.values()}
+    return Service(records, PhantomPictures(phantoms), max_rows)
+
+
+def mirror_service(folder: Path, max_rows: int) -> Service:
+    """Return a service of the files ``section_data_set_{id}.json`` and images in a folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are none.
+    """
+    files = sorted(folder.glob("section_data_set_*.json"))
+    if not files:
+        raise FileNotFoundError(f"{folder} has no file section_data_set_*.json")
+    datasets: dict[int, Mapping[str, Any]] = {}
+    for file in files:
+        for record in json.loads(file.read_bytes())["msg"]:
+            datasets[record["id"]] = record
+    return Service(datasets, MirrorPictures(folder), max_rows)
+
+
+def not_found(image_id: int | None) -> Answer:
+    """Return the answer where an image is not there."""
+    return Answer(404, f"<html>no image {image_id}</html>".encode(), "text/html")
+
+
+def _answered(envelope: Mapping[str, Any]) -> Answer:
+    return Answer(200, json.dumps(envelope).encode())
+
+
+def _failed(status: int, message: str) -> Answer:
+    return Answer(status, json.dumps(rma.failure(message)).encode())
+
+
+def _view(params: Mapping[str, str]) -> View:
+    if params.get("view") != "expression" and params.get("expression") != "true":
+        return "image"
+    return "intensity" if params.get("filter") == "colormap" else "expression"
+
+
+def _window(image: Mapping[str, Any], params: Mapping[str, str]) -> Window:
+    """Return the window asked for, clamped to the slide: its origin is in pixels of the slide."""
+    tier = _number(params, "downsample", 0)
+    if not 0 <= tier < image["tier_count"]:
+        raise BadRequestError(f"downsample={tier}: there are tiers 0 to {image['tier_count'] - 1}")
+    bounds = []
+    for origin, side in (("left", "width"), ("top", "height")):
+        corner = image["x" if origin == "left" else "y"]
+        first = _number(params, origin, corner) >> tier
+        last = first + _number(params, side, max(image[side] >> tier, 1))
+        first, last = max(first, 0), min(last, max(image[f"image_{side}"] >> tier, 1))
+        if last <= first:
+            raise BadRequestError(f"the window has no {side} on the slide")
+        bounds.append((first - (corner >> tier), last - first))
+    (left, width), (top, height) = bounds
+    return Window(tier, left, top, width, height)
+
+
+def _number(params: Mapping[str, str], name: str, default: int) -> int:
+    try:
+        return int(params.get(name, default))
+    except ValueError:
+        raise BadRequestError(f"{name}={params[name]!r} is not a whole number") from None
+
+
+def _coordinate(params: Mapping[str, str], name: str) -> float:
+    try:
+        return float(params[name])
+    except (KeyError, ValueError):
+        raise BadRequestError(f"{name} must be given, as a number") from None

@@ -1,0 +1,92 @@
+"""The interface of atldld.utils: one section image as an array."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from os import PathLike
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atldld_xr.arguments import check_tier
+from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.metadata import parse_image
+from atldld_xr.settings import config
+from atldld_xr.sources.base import Source
+from atldld_xr.sources.ids import check_id
+from atldld_xr.sources.resolve import resolve
+from atldld_xr.whole import read_whole
+
+# Settings are the whole process's: two calls must not each put back what the other has set.
+_folder_lock = threading.Lock()
+
+
+def get_image(
+    image_id: int,
+    folder: str | PathLike[str] | None = None,
+    expression: bool = False,
+    downsample: int = 0,
+    *,
+    source: str | PathLike[str] | Source | None = None,
+) -> NDArray[np.uint8]:
+    """Return a section image as it is, unregistered, in one request.
+
+    Parameters
+    ----------
+    image_id : int
+        Allen's section image id.
+    folder : str or path, optional
+        A directory to keep the image in: the cache is its subdirectory ``atldld_xr`` while this
+        runs, in all threads. Default: the cache of the settings.
+    expression : bool
+        Whether to return Allen's expression mask of it instead.
+    downsample : int
+        How many times height and width are halved.
+    source : str, path or source object, optional
+        As for `atldld_xr.open_dataset`.
+
+    Returns
+    -------
+    ndarray of uint8, shape (height, width, 3)
+        Red, green and blue; verified, of the size that the image's metadata announce.
+
+    Raises
+    ------
+    InvalidArgumentError
+        For an argument that cannot work, or an expression mask of an image that has none.
+    DatasetNotFoundError
+        If there is no such section image.
+    MetadataError, ServiceError
+        If its metadata are unusable, or cannot be had.
+    SectionImageError
+        If its pixels cannot be had. (The atldld package returns None for a damaged image.)
+
+    Examples
+    --------
+    >>> get_image(910000001, downsample=4, source="phantom").dtype
+    dtype('uint8')
+    """
+    image_id = check_id(image_id, "section image")
+    opened = resolve(source)
+    with _caching_in(folder):
+        image = parse_image(opened.image_record(image_id))
+        tier = check_tier(downsample, image)
+        if tier is None:
+            raise InvalidArgumentError(f"downsample must be a whole number, not {downsample!r}")
+        if expression and not image.has_expression:
+            raise InvalidArgumentError(f"section image {image_id} has no expression mask")
+        return read_whole(opened, image, tier, "expression" if expression else "image")
+
+
+@contextlib.contextmanager
+def _caching_in(folder: str | PathLike[str] | None) -> Iterator[None]:
+    """Keep what is fetched in a folder; in a subdirectory, as there may be other files in it."""
+    if folder is None:
+        yield
+        return
+    directory = os.path.join(os.path.abspath(os.fspath(folder)), "atldld_xr")
+    with _folder_lock, config.set({"cache.enabled": True, "cache.directory": directory}):
+        yield

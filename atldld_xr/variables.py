@@ -1,0 +1,143 @@
+"""The data variables that a plan can make, each a pure function of tiles; all executors use them.
+
+A block variable is made per section and block of output pixels, a section variable per section.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atldld_xr.errors import SectionImageError
+from atldld_xr.plan import Block, LoadPlan, SectionPlan
+from atldld_xr.warp import Tiles, coverage, displacement, render
+
+Place = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class BlockVariable:
+    """A data variable over (section, y, x, ...).
+
+    Attributes
+    ----------
+    name : str
+        Its name in the Dataset.
+    plan : LoadPlan
+        What it is made by.
+    dtype : numpy.dtype
+        Its dtype.
+    last : tuple
+        Names and sizes of the dimensions after x.
+    reads : bool
+        Whether it needs tiles, or only geometry.
+    make : callable
+        ``make(section, block, tiles) -> array`` of the block's shape and `last`.
+    """
+
+    name: str
+    plan: LoadPlan
+    dtype: np.dtype[Any]
+    last: tuple[tuple[str, int], ...]
+    reads: bool
+    make: Callable[[SectionPlan, Block, Tiles], NDArray[Any]]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sections, rows, columns and what follows."""
+        return len(self.plan.sections), *self.plan.shape, *(size for _, size in self.last)
+
+    def places(self, section: SectionPlan, block: Block) -> list[Place]:
+        """Return the tiles that a block needs, as places on the section's tile grid."""
+        return section.tiles(block) if self.reads else []
+
+
+@dataclass(frozen=True)
+class SectionVariable:
+    """A data variable over sections, made of all tiles that the plans need of each.
+
+    Attributes
+    ----------
+    name : str
+        Its name in the Dataset.
+    plans : tuple of LoadPlan
+        Those whose tiles it speaks of.
+    dtype : numpy.dtype
+        Its dtype.
+    make : callable
+        ``make(tiles) -> value``, with the tiles of all plans.
+    """
+
+    name: str
+    plans: tuple[LoadPlan, ...]
+    dtype: np.dtype[Any]
+    make: Callable[[list[Any]], Any]
+
+    @property
+    def shape(self) -> tuple[int]:
+        """The number of sections."""
+        return (len(self.plans[0].sections),)
+
+    def places(self, plan: LoadPlan, index: int) -> list[Place]:
+        """Return the tiles of one plan that any block of a section needs."""
+        section = plan.sections[index]
+        return sorted({place for _, _, block in plan.blocks() for place in section.tiles(block)})
+
+
+def pixels_variable(name: str, plan: LoadPlan) -> BlockVariable:
+    """Return the registered section images, or masks: uint8 over (..., channel)."""
+    return BlockVariable(
+        name=name,
+        plan=plan,
+        dtype=np.dtype(np.uint8),
+        last=tuple(("channel", size) for size in plan.channels),
+        reads=True,
+        make=partial(render, fill_value=plan.fill_value, channels=plan.channels),
+    )
+
+
+def coverage_variable(name: str, plan: LoadPlan) -> BlockVariable:
+    """Return where the sections have pixels, as bool; needs tiles only if these may be missing."""
+    return BlockVariable(name, plan, np.dtype(bool), (), plan.on_error == "fill", coverage)
+
+
+def displacement_variable(name: str, plan: LoadPlan) -> BlockVariable:
+    """Return the displacement fields, float32 over (..., component), in pixels of the tier."""
+    return BlockVariable(
+        name, plan, np.dtype(np.float32), (("component", 2),), False, _displacement
+    )
+
+
+def status_variable(name: str, plans: tuple[LoadPlan, ...]) -> SectionVariable:
+    """Return whether each section could be read: 0 for yes, 1 for no, in part or whole."""
+    return SectionVariable(name, plans, np.dtype(np.uint8), _status)
+
+
+def reason_variable(name: str, plans: tuple[LoadPlan, ...]) -> SectionVariable:
+    """Return why a section could not be read, and where from; the empty string where it could."""
+    return SectionVariable(name, plans, np.dtype(object), _reason)
+
+
+def _displacement(section: SectionPlan, block: Block, tiles: Tiles) -> NDArray[np.float32]:
+    return displacement(section, block)
+
+
+def _errors(tiles: list[Any]) -> list[SectionImageError]:
+    return [tile for tile in tiles if isinstance(tile, SectionImageError)]
+
+
+def _status(tiles: list[Any]) -> int:
+    return int(bool(_errors(tiles)))
+
+
+def _reason(tiles: list[Any]) -> str:
+    errors = _errors(tiles)
+    if not errors:
+        return ""
+    more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
+    return f"{errors[0].reason} ({errors[0].address}){more}"

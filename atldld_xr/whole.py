@@ -1,0 +1,49 @@
+"""Reading all of a section image at one tier, from a source of any kind."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atldld_xr.metadata import SectionImage
+from atldld_xr.sources.base import Source, Tile, View
+from atldld_xr.tiers import tier_size
+
+
+def read_whole(source: Source, image: SectionImage, tier: int, view: View) -> NDArray[np.uint8]:
+    """Return the pixels of a section image.
+
+    Parameters
+    ----------
+    source : Source
+        Where it is read.
+    image : SectionImage
+        The section image.
+    tier : int
+        The tier.
+    view : {"image", "expression", "intensity"}
+        What is read of it.
+
+    Returns
+    -------
+    ndarray of uint8, shape (height, width, 3), or (height, width) for the intensity view
+        In one request, where the source answers any; otherwise put together from its tiles.
+
+    Raises
+    ------
+    SectionImageError
+        If any of them cannot be had.
+    """
+    width, height = tier_size(image.width, tier), tier_size(image.height, tier)
+    side = source.tile_side(image, tier, view)
+    # A source that lists its tiers holds files, as tiles; one that does not makes what is asked.
+    if source.tiers(image, view) is None or side >= max(width, height):
+        return source.read(image, Tile(tier, 0, 0, width, height, whole=True), view)
+    out = np.empty((height, width) if view == "intensity" else (height, width, 3), dtype=np.uint8)
+    for top in range(0, height, side):
+        for left in range(0, width, side):
+            tile = Tile(
+                tier, left, top, min(side, width - left), min(side, height - top), whole=False
+            )
+            out[top : top + side, left : left + side] = source.read(image, tile, view)
+    return out

@@ -1,0 +1,373 @@
+"""Transport: what may pass is retried, what may not is told at once, and nothing hangs."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from atldld_xr import http
+from atldld_xr.errors import DatasetNotFoundError, InvalidArgumentError
+from atldld_xr.settings import config
+
+GOOD = b"good" * 1000
+Answer = Callable[["Handler"], None]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers with the next of the server's answers, the last one for good."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        server = self.server
+        with server.lock:
+            server.requests.append((self.path, dict(self.headers)))
+            server.times.append(time.monotonic())
+            answer = server.answers.pop(0) if len(server.answers) > 1 else server.answers[0]
+            server.inside += 1
+            server.most = max(server.most, server.inside)
+        try:
+            answer(self)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+        finally:
+            with server.lock:
+                server.inside -= 1
+
+    def reply(
+        self, status: int, body: bytes = b"", length: int | None = None, **headers: str
+    ) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body) if length is None else length))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def good(handler: Handler) -> None:
+    handler.reply(200, GOOD)
+
+
+def status(code: int, **headers: str) -> Answer:
+    return lambda handler: handler.reply(code, b"sorry", **headers)
+
+
+def bad_body(handler: Handler) -> None:
+    handler.reply(200, b"<html>busy</html>")
+
+
+def cut(handler: Handler) -> None:
+    handler.reply(200, GOOD[:100], length=len(GOOD))
+    handler.close_connection = True
+
+
+def cut_chunked(handler: Handler) -> None:
+    handler.send_response(200)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    handler.wfile.write(b"64\r\n" + GOOD[:100] + b"\r\n")
+    handler.close_connection = True
+
+
+def hang_up(handler: Handler) -> None:
+    handler.close_connection = True
+
+
+def stall(handler: Handler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(GOOD)))
+    handler.end_headers()
+    handler.wfile.flush()
+    handler.server.released.wait(5)
+    handler.close_connection = True
+
+
+def drip(handler: Handler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(GOOD)))
+    handler.end_headers()
+    for _ in range(200):
+        handler.wfile.write(b"g")
+        handler.wfile.flush()
+        if handler.server.released.wait(0.02):
+            break
+    handler.close_connection = True
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = False  # waited for, so that none outlives its test
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.lock, self.released = threading.Lock(), threading.Event()
+        self.answers: list[Answer] = [good]
+        self.requests: list[tuple[str, dict[str, str]]] = []
+        self.times: list[float] = []
+        self.inside = self.most = 0
+        self.connections: list[socket.socket] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def process_request(self, request: socket.socket, client_address: object) -> None:
+        self.connections.append(request)
+        super().process_request(request, client_address)
+
+    def end(self) -> None:
+        """Wake every handler: those that stall, and those that wait for another request."""
+        self.released.set()
+        self.shutdown()
+        for connection in self.connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            with config.set({"http.backoff": 0.01, "http.retries": 3}):
+                yield server
+        finally:
+            server.end()
+            thread.join()
+
+
+def check(body: bytes) -> bytes:
+    if body != GOOD:
+        raise ValueError(f"it starts with {body[:6]!r}")
+    return body
+
+
+def get(server: Server, **options: object) -> bytes:
+    arguments = {"check": check, "limit": 100_000} | options
+    return http.get(f"{server.url}/x", **arguments)
+
+
+def test_a_good_answer_is_had_at_once(server: Server) -> None:
+    body = get(server, params={"downsample": 3, "filterVals": "0,1", "name": "a&b"})
+    assert body == GOOD
+    [(path, headers)] = server.requests
+    assert path == "/x?downsample=3&filterVals=0,1&name=a%26b"
+    assert headers["User-Agent"].startswith("atldld-xr/")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *(pytest.param(status(code), id=str(code)) for code in (408, 429, 500, 502, 503, 504)),
+        bad_body,
+        cut,
+        cut_chunked,
+        hang_up,
+    ],
+)
+def test_what_may_pass_is_retried(server: Server, fault: Answer) -> None:
+    server.answers = [fault, fault, good]
+    assert get(server) == GOOD
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("fault", [stall, drip])
+def test_slow_answers_are_given_up_and_retried(server: Server, fault: Answer) -> None:
+    server.answers = [fault, good]
+    start = time.monotonic()
+    with config.set({"http.connect_timeout": 0.1, "http.read_timeout": 0.1}):
+        assert get(server) == GOOD
+    assert time.monotonic() - start < 3
+    assert len(server.requests) == 2
+
+
+def test_an_open_port_that_nobody_answers_at_is_given_up(server: Server) -> None:
+    address = server.url
+    server.server_close()
+    with pytest.raises(http.TransportError, match="Connection refused, after 3 retries") as caught:
+        http.get(address, check=check, limit=10)
+    assert caught.value.retried == 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (status(503), "answered 503"),
+        (bad_body, "starts with b'<html>'"),
+        (cut, "truncated: 3900"),
+        (hang_up, "connection failed"),
+    ],
+)
+def test_the_last_reason_is_told_in_words(server: Server, fault: Answer, reason: str) -> None:
+    server.answers = [fault]
+    with pytest.raises(http.TransportError, match=reason) as caught:
+        get(server)
+    assert "after 3 retries" in str(caught.value)
+    assert caught.value.address == f"{server.url}/x"
+    assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 404, 410])
+def test_what_cannot_pass_is_told_at_once(server: Server, code: int) -> None:
+    server.answers = [status(code)]
+    with pytest.raises(http.TransportError, match=f"answered {code}") as caught:
+        get(server)
+    assert len(server.requests) == 1
+    assert (caught.value.status, caught.value.body) == (code, b"sorry")
+
+
+def test_errors_of_the_check_that_are_no_value_errors_pass_through(server: Server) -> None:
+    def missing(body: bytes) -> None:
+        raise DatasetNotFoundError("none")
+
+    with pytest.raises(DatasetNotFoundError):
+        get(server, check=missing)
+    assert len(server.requests) == 1
+
+
+def test_no_more_is_read_than_the_limit(server: Server) -> None:
+    server.answers = [lambda handler: handler.reply(200, b"", length=10**12)]
+    with pytest.raises(http.TransportError, match="announces 1000000000000 bytes"):
+        get(server)
+
+    def endless(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        for _ in range(1000):
+            handler.wfile.write(b"x" * 100_000)
+        handler.close_connection = True
+
+    server.answers = [endless]
+    with pytest.raises(http.TransportError, match="more than the 100000 bytes"):
+        get(server)
+
+
+@pytest.mark.parametrize("code", [429, 503])
+def test_retry_after_is_honoured(server: Server, code: int) -> None:
+    server.answers = [status(code, Retry_After="1"), good]
+    assert get(server) == GOOD
+    first, second = server.times
+    assert 0.95 < second - first < 3
+
+
+@pytest.mark.parametrize("header", ["3600", "Fri, 31 Dec 2199 23:59:59 GMT", "soon", "9" * 400])
+def test_no_wait_is_longer_than_the_longest(server: Server, header: str) -> None:
+    server.answers = [status(503, Retry_After=header), good]
+    with config.set({"http.longest_wait": 0.2}):
+        start = time.monotonic()
+        assert get(server) == GOOD
+    assert time.monotonic() - start < 2
+
+
+def test_waits_grow(server: Server) -> None:
+    server.answers = [status(500)]
+    with config.set({"http.backoff": 0.05}), pytest.raises(http.TransportError):
+        get(server)
+    gaps = [b - a for a, b in zip(server.times, server.times[1:], strict=False)]
+    assert gaps[0] < 0.08 < gaps[1] < gaps[2] + 0.05
+    assert gaps[2] >= 0.2
+
+
+def test_redirects_are_followed_but_not_forever(server: Server) -> None:
+    server.answers = [status(302, Location="/y"), good]
+    assert get(server) == GOOD
+    assert [path for path, _ in server.requests] == ["/x", "/y"]
+    server.answers = [status(302, Location="/y")]
+    with pytest.raises(http.TransportError, match="more than 5 redirects"):
+        get(server)
+    assert len(server.requests) == 2 + 6
+
+
+def test_connections_are_capped(server: Server) -> None:
+    def slow(handler: Handler) -> None:
+        time.sleep(0.02)
+        good(handler)
+
+    server.answers = [slow]
+    with config.set({"http.connections": 3}), ThreadPoolExecutor(12) as pool:
+        assert all(pool.map(lambda _: get(server) == GOOD, range(36)))
+    assert server.most == 3
+
+
+def test_waiting_to_retry_holds_no_connection(server: Server) -> None:
+    server.answers = [status(503, Retry_After="1"), good]
+    with config.set({"http.connections": 1}), ThreadPoolExecutor(2) as pool:
+        first = pool.submit(get, server)
+        while not server.requests:
+            time.sleep(0.005)
+        start = time.monotonic()
+        assert pool.submit(get, server).result() == GOOD
+        assert time.monotonic() - start < 0.8
+        assert first.result() == GOOD
+
+
+def test_credentials_of_the_user_are_not_sent(
+    server: Server, tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    get(server)
+    assert "Authorization" not in server.requests[0][1]
+
+
+@pytest.mark.parametrize(
+    ("url", "plain"),
+    [
+        ("https://api.brain-map.org/api/v2", "https://api.brain-map.org/api/v2"),
+        ("http://127.0.0.1:8080/api/v2/", "http://127.0.0.1:8080/api/v2"),
+        ("http://[::1]:80", "http://[::1]:80"),
+    ],
+)
+def test_good_addresses(url: str, plain: str) -> None:
+    assert http.check_address(url) == plain
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "api.brain-map.org",
+        "ftp://host/api/v2",
+        "file:///etc/passwd",
+        "http://",
+        "http:///api/v2",
+        "http://host:port/",
+        "http://host:99999/",
+        "http://ho st/",
+        "http://host/\n",
+        "http://host/\x00",
+        "http://[::1/",
+        "http://host/?a=1",
+        "http://host/#a",
+        "http://..",
+        None,
+        5,
+    ],
+)
+def test_bad_addresses(url: object) -> None:
+    with pytest.raises(InvalidArgumentError):
+        http.check_address(url)
+
+
+def test_passwords_are_refused_and_not_repeated() -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        http.check_address("https://me:secret@host/api/v2")
+    assert "secret" not in str(caught.value)
+    with pytest.raises(InvalidArgumentError) as caught:
+        http.check_address("https://me:secret@ho st/api/v2")
+    assert "secret" not in str(caught.value)

@@ -1,0 +1,191 @@
+"""The kernel beside SciPy and plain loops."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from atldld_xr.metadata import SectionImage
+from atldld_xr.plan import Block, SectionPlan, plan_section
+from atldld_xr.tiers import to_full
+from atldld_xr.warp import coverage, displacement, reduce_tile, render, sample
+from noise import noise
+
+IMAGE = SectionImage(1, 1, 1, 1.0, 220, 180, 0, 0, 4, True)
+
+
+def section(affine, interpolation="linear", *, tier=0, reduction=0, subsamples=1, tile_side=64):
+    return SectionPlan(IMAGE, affine, tier, reduction, subsamples, tile_side, interpolation)
+
+
+def smooth(height=180, width=220):
+    """Return an image whose values change by a few levels per pixel, as those of tissue do."""
+    y, x = np.mgrid[:height, :width]
+    waves = [np.sin(x / 9) * np.cos(y / 7), np.cos((x + y) / 11), np.sin(y / 13 - x / 8)]
+    return np.stack([128 + 100 * w for w in waves], axis=-1).astype(np.uint8)
+
+
+def all_tiles(plan, image):
+    side, (rows, columns) = plan.level_tile_side, plan.tile_grid
+    return {
+        (r, c): image[r * side : (r + 1) * side, c * side : (c + 1) * side]
+        for r in range(rows)
+        for c in range(columns)
+    }
+
+
+angle = st.floats(-0.5, 0.5)
+scale = st.floats(0.6, 1.04)
+shift = st.floats(-60, 60)
+
+
+@given(angle=angle, scale=scale, x=shift, y=shift)
+@settings(max_examples=30, deadline=None)
+def test_linear_agrees_with_scipy(angle, scale, x, y):
+    c, s = scale * np.cos(angle), scale * np.sin(angle)
+    plan = section(((s, c, x), (c, -s, y)))
+    block, image = Block(3, 120, 5, 140), smooth()
+    out = render(plan, block, all_tiles(plan, image), fill_value=7)
+    rows, columns = np.mgrid[block.y0 : block.y1, block.x0 : block.x1]
+    at_x, at_y = s * rows + c * columns + x, c * rows - s * columns + y
+    for channel in range(3):
+        expected = ndimage.map_coordinates(
+            image[..., channel].astype(float), [at_y, at_x], order=1, mode="nearest"
+        )
+        inside = (at_x >= -0.5) & (at_x < 219.5) & (at_y >= -0.5) & (at_y < 179.5)
+        expected[~inside] = 7
+        # Half a level of rounding, and positions rounded to 1/32 px of at most 15 levels a px.
+        assert np.abs(out[..., channel] - expected).max() < 0.5 + 2 * 15 / 64
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "linear", "cubic", "lanczos"])
+def test_whole_pixels_are_copied(interpolation):
+    image = noise(1, 180, 220, 0)
+    plan = section(((0.0, 1.0, 10.0), (1.0, 0.0, 20.0)), interpolation)
+    out = render(plan, Block(0, 100, 0, 150), all_tiles(plan, image), fill_value=0)
+    np.testing.assert_array_equal(out, image[20:120, 10:160])
+
+
+@given(x=st.floats(-3, 3), y=st.floats(-3, 3))
+@settings(max_examples=30, deadline=None)
+def test_nearest_agrees_with_rounding(x, y):
+    image = noise(2, 180, 220, 0)
+    plan = section(((0.1, 0.9, x + 5), (0.9, -0.1, y + 12)), "nearest")
+    block = Block(0, 90, 0, 100)
+    out = render(plan, block, all_tiles(plan, image), fill_value=0)
+    rows, columns = np.mgrid[:90, :100]
+    at_x = 0.1 * rows + 0.9 * columns + x + 5
+    at_y = 0.9 * rows - 0.1 * columns + y + 12
+    clear = (abs(at_x % 1 - 0.5) > 1e-3) & (abs(at_y % 1 - 0.5) > 1e-3)
+    clear &= (at_x > 0) & (at_y > 0)
+    near = image[np.rint(at_y).astype(int).clip(0), np.rint(at_x).astype(int).clip(0)]
+    np.testing.assert_array_equal(out[clear], near[clear])
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_subsamples_are_averaged_over_the_pixel(n):
+    image = noise(3, 180, 220, 0)
+    # Output pixel k covers source pixels n k to n k + n - 1: the average is that of the block.
+    start = (n - 1) / 2
+    plan = section(((0.0, n, start), (n, 0.0, start)), subsamples=n)
+    block = Block(1, 180 // n - 1, 2, 220 // n - 1)
+    out = render(plan, block, all_tiles(plan, image), fill_value=0)
+    covered = image[: 180 // n * n, : 220 // n * n].reshape(180 // n, n, 220 // n, n, 3)
+    expected = covered.mean(axis=(1, 3))[block.y0 : block.y1, block.x0 : block.x1]
+    assert np.abs(out - expected).max() <= 0.5
+
+
+@pytest.mark.parametrize("halvings", [1, 2, 3])
+def test_reduction_is_the_area_mean(halvings):
+    image, n = noise(4, 180, 221, 0), 2**halvings
+    out = reduce_tile(image, halvings)
+    height, width = 180 // n, 221 // n
+    expected = image[: height * n, : width * n].reshape(height, n, width, n, 3).mean(axis=(1, 3))
+    assert out.shape == (height, width, 3)
+    assert np.abs(out - expected).max() <= 0.5
+    assert reduce_tile(image[..., 0], halvings).shape == (height, width)
+
+
+@given(
+    block=st.builds(
+        lambda y, x, h, w: Block(y, y + h, x, x + w),
+        st.integers(0, 150),
+        st.integers(0, 150),
+        st.integers(1, 90),
+        st.integers(1, 90),
+    ),
+    n=st.integers(1, 3),
+)
+@settings(max_examples=40, deadline=None)
+def test_a_part_equals_the_part_of_the_whole(block, n):
+    image = noise(5, 180, 220, 0)
+    plan = section(((0.23, 1.31, -20.4), (1.29, -0.21, 30.3)), "cubic", subsamples=n)
+    tiles = all_tiles(plan, image)
+    whole = render(plan, Block(0, 240, 0, 240), tiles, fill_value=0)
+    part = render(plan, block, {p: tiles[p] for p in plan.tiles(block)}, fill_value=0)
+    np.testing.assert_array_equal(part, whole[block.y0 : block.y1, block.x0 : block.x1])
+
+
+def test_positions_far_outside_do_not_wrap():
+    plan = section(((0.0, 900.0, -399_500.0), (900.0, 0.0, -399_500.0)), "nearest")
+    image = noise(6, 180, 220, 0)
+    out = render(plan, Block(400, 460, 400, 460), all_tiles(plan, image), fill_value=3)
+    inside = coverage(plan, Block(400, 460, 400, 460))
+    assert 0 < inside.sum() <= 1
+    assert (out[~inside] == 3).all()
+    y, x = (int(v[0]) + 400 for v in np.nonzero(inside))
+    assert (out[y - 400, x - 400] == image[900 * y - 399_500, 900 * x - 399_500]).all()
+
+
+def test_displacement_is_the_position_less_the_own_index():
+    plan = section(((0.5, 7.0, 11.0), (6.5, -0.25, -3.0)), tier=2)
+    block = Block(4, 9, 10, 16)
+    out = displacement(plan, block)
+    for j in range(*(block.y0, block.y1)):
+        for k in range(*(block.x0, block.x1)):
+            full = np.array([0.5 * j + 7.0 * k + 11.0, 6.5 * j - 0.25 * k - 3.0])
+            got = out[j - block.y0, k - block.x0] + np.array([k, j])
+            np.testing.assert_allclose(to_full(got, 2), full, atol=1e-4)
+
+
+def test_edges_take_their_own_value_and_beyond_them_is_fill():
+    image = np.full((180, 220, 3), 90, np.uint8)
+    plan = section(((0.0, 0.25, -2.0), (0.25, 0.0, -2.0)))
+    out = render(plan, Block(0, 20, 0, 20), all_tiles(plan, image), fill_value=255)
+    # Position -0.5 is the image's edge: output pixel 6, at -2 + 6 / 4.
+    assert (out[:6] == 255).all()
+    assert (out[:, :6] == 255).all()
+    assert (out[6:, 6:] == 90).all()
+
+
+def test_sampling_is_the_same_in_any_window():
+    image = noise(7, 180, 220, 0)
+    plan = section(((0.1, 0.9, 30.0), (0.8, -0.1, 40.0)))
+    block = Block(0, 40, 0, 40)
+    expected = sample(plan, block, image, (0, 0))
+    np.testing.assert_array_equal(sample(plan, block, image[25:, 17:], (17, 25)), expected)
+
+
+@pytest.mark.parametrize(
+    ("scale", "tier", "tiers", "expected"),
+    [
+        (25.0, None, None, (3, 1, 2)),  # the pyramid's end, and the rest reduced here
+        (6.0, None, None, (2, 0, 2)),
+        (1.0, None, None, (0, 0, 1)),
+        (6.0, 0, None, (0, 2, 2)),
+        (6.0, None, frozenset({0, 1}), (1, 1, 2)),
+        (6.0, None, frozenset({3}), (2, 0, 2)),  # too coarse: reading says what is missing
+    ],
+)
+def test_tier_reduction_and_subsamples(scale, tier, tiers, expected):
+    affine = np.array([[0.0, scale, 0.0], [scale, 0.0, 0.0]])
+    got = plan_section(
+        IMAGE, affine, tier=tier, tiers=tiers, interpolation="linear", resolution=scale
+    )
+    assert got == expected
+    assert plan_section(
+        IMAGE, affine, tier=0, tiers=None, interpolation="nearest", resolution=scale
+    ) == (0, 0, 1)
