@@ -17,7 +17,7 @@ Chunks = Literal["auto"] | int | Mapping[Any, Any] | None
 Tier = int | Literal["auto"]
 
 BLOCK_SIDE = 512
-"""Side of a block by "auto": 0.8 MB of RGB, so that a window costs few and a section is many."""
+"""About the side of a block by "auto": 0.8 MB of RGB, so that a window costs few and a section is many."""
 
 
 def split_blocks(chunks: Chunks, shape: tuple[int, int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -27,7 +27,8 @@ def split_blocks(chunks: Chunks, shape: tuple[int, int]) -> tuple[tuple[int, ...
     ----------
     chunks : "auto", None, int or mapping
         One side for both, or by dimension: ``{"y": 1024, "x": -1}``, in which a side may also be a
-        tuple of all block sides; -1 and None are the whole side, "auto" and what is not named 512.
+        tuple of all block sides; -1 and None are the whole side, "auto" and what is not named
+        even parts of about 512.
         None as a whole is "auto".
     shape : tuple of int
         Rows and columns.
@@ -56,7 +57,8 @@ def _split(side: Any, size: int) -> tuple[int, ...]:
     if side is None or (side == -1 and not isinstance(side, bool)):
         side = size
     elif side == "auto":
-        side = min(BLOCK_SIDE, size)
+        # Even parts: 528 pixels are one block, not one of 512 and a sliver.
+        side = -(-size // max(round(size / BLOCK_SIDE), 1))
     if isinstance(side, tuple | list):
         if sum(side) == size and all(isinstance(s, int) and s > 0 for s in side):
             return tuple(side)

@@ -310,21 +310,20 @@ def write_whole(path: Path, data: bytes) -> None:
     OSError
         As the system reports it; nothing is left then.
     """
-    temporary = _temporary(path.parent)
-    try:
-        for again in (True, True, False):
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                _write_new(temporary, data)
-                break
-            except FileNotFoundError:  # another process cleared the folder in between
-                if not again:
-                    raise
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
+    for again in (True, True, False):
+        temporary = _temporary(path.parent)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_new(temporary, data)
+            os.replace(temporary, path)
+            return
+        except FileNotFoundError:  # another process cleared the folder in between
+            if not again:
+                raise
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
 
 
 def _write_new(path: Path, data: bytes) -> None:

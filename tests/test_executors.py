@@ -199,7 +199,7 @@ def test_on_a_cluster_of_processes():
         ds = open_noise(source, chunks=90).compute()
         for name, values in expected.items():
             np.testing.assert_array_equal(ds[name].values, values, err_msg=name)
-        with pytest.raises(SectionImageError, match="section image 10[02]: it is made to fail"):
+        with pytest.raises(SectionImageError, match=r"section image 10[02]: it is made to fail"):
             open_noise(source, chunks=90, on_error="raise").image.compute()
 
 

@@ -1,4 +1,4 @@
-"""The test server in the foreground: ``python -m atldld_xr.testing --port 8000 [--mirror PATH]``."""
+"""The test server in the foreground: ``python -m atldld_xr.testing [--port N] [--mirror PATH]``."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ THICKNESS = 25.0
 _LAYOUT_2D = ((0, 1, 4), (2, 3, 5))
 _LAYOUT_3D = ((0, 1, 2, 9), (3, 4, 5, 10), (6, 7, 8, 11))
 # A volume is the reference space, seen through these: degrees about (p, i, r), and scales.
-_TILTS = {"coronal": (1.7, 2.1, -1.4), "sagittal": (-1.3, 1.6, 2.2)}
+_TILTS = {"coronal": (2.2, 1.3, -1.1), "sagittal": (-1.0, 1.2, 2.2)}
 _SCALES = (1.027, 0.991, 1.013)
 
 # The centre of the brain, and where it lies along both axes of a section's plane in the volume.

@@ -6,6 +6,7 @@ other points it is asked with.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -38,8 +39,8 @@ BEADS: tuple[Bead, ...] = (
     # Along p, for coronal sections. The radii differ so that no mirroring goes unseen.
     Bead(0, 6600.0, 1150.0, 1000.0, 70.0),
     Bead(0, 6600.0, 1050.0, 10450.0, 85.0),
-    Bead(0, 6600.0, 7350.0, 1050.0, 100.0),
-    Bead(0, 6600.0, 7300.0, 10400.0, 115.0),
+    Bead(0, 6600.0, 7200.0, 1050.0, 100.0),
+    Bead(0, 6600.0, 7150.0, 10400.0, 115.0),
     # Along r, for sagittal sections.
     Bead(2, 850.0, 1200.0, 5700.0, 70.0),
     Bead(2, 12650.0, 1100.0, 5700.0, 85.0),
@@ -75,7 +76,8 @@ def value(p: ArrayLike, i: ArrayLike, r: ArrayLike) -> Array:
     ndarray of float32, shape (..., 3)
         Red, green and blue, from 0 to 255.
     """
-    return colour(fields(*_broadcast(p, i, r)))
+    shape, points = _points(p, i, r)
+    return colour(fields(*points)).reshape(*shape, 3)
 
 
 def expression(p: ArrayLike, i: ArrayLike, r: ArrayLike) -> Array:
@@ -86,7 +88,8 @@ def expression(p: ArrayLike, i: ArrayLike, r: ArrayLike) -> Array:
     p, i, r : array_like
         Coordinates, in micrometres; they are broadcast.
     """
-    return fields(*_broadcast(p, i, r))[2] * np.float32(255.0)
+    shape, points = _points(p, i, r)
+    return (fields(*points)[2] * np.float32(255.0)).reshape(shape)
 
 
 def expression_colour(intensity: ArrayLike) -> Array:
@@ -141,17 +144,20 @@ def fields(p: Array, i: Array, r: Array) -> tuple[Array, Array, Array]:
 
 def _cells(p: Array, i: Array, r: Array, density: Array) -> Array:
     """Return round cells on a lattice, each shifted by a hash of its place. Zero between them."""
-    b = i / _PITCH
+    # The lattice is turned against both planes of section, its rows are wavy and shifted against
+    # each other, and each column is shifted along itself by a hash: or it would show, as lines or
+    # as bands where an oblique section passes between layers.
+    along = (p + r) * np.float32(math.sqrt(0.5) / _PITCH)
+    across = (p - r) * np.float32(math.sqrt(0.5) / _PITCH)
+    b = i / _PITCH + np.sin(p * np.float32(0.017) - r * np.float32(0.013)) * np.float32(0.4)
     row = np.floor(b)
-    # Rows are shifted against each other, and each column along p by a hash of its own: layers
-    # would show as bands where an oblique section passes between them.
-    c = r / _PITCH + row * np.float32(0.382)
+    c = across + row * np.float32(0.382)
     column = np.floor(c)
     h = row.astype(np.int32).view(np.uint32) * np.uint32(0x85EBCA77)
     h += column.astype(np.int32).view(np.uint32) * np.uint32(0xC2B2AE3D)
     h ^= h >> np.uint32(15)
     h *= np.uint32(0x2C1B3C6D)
-    a = p / _PITCH + (h >> np.uint32(24)).astype(np.float32) * np.float32(1 / 256)
+    a = along + (h >> np.uint32(24)).astype(np.float32) * np.float32(1 / 256)
     layer = np.floor(a)
     h += layer.astype(np.int32).view(np.uint32) * np.uint32(0x9E3779B1)
     for shift, factor in ((15, 0x297A2D39), (12, 0x9E3779B1)):
@@ -177,7 +183,10 @@ def _rod(bead: Bead, p: Array, i: Array, r: Array) -> Array:
     return out
 
 
-def _broadcast(p: ArrayLike, i: ArrayLike, r: ArrayLike) -> tuple[Array, Array, Array]:
-    # Contiguous: NumPy may take another path, and round otherwise, on strided arrays.
+def _points(
+    p: ArrayLike, i: ArrayLike, r: ArrayLike
+) -> tuple[tuple[int, ...], tuple[Array, Array, Array]]:
+    """Return the shape that coordinates broadcast to, and each of them in one row."""
     p, i, r = np.broadcast_arrays(*(np.asarray(a, dtype=np.float32) for a in (p, i, r)))
-    return np.array(p, order="C"), np.array(i, order="C"), np.array(r, order="C")
+    # In a row of their own: NumPy may take another path, and round otherwise, on strided arrays.
+    return p.shape, (p.flatten(), i.flatten(), r.flatten())

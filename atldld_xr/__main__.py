@@ -1,0 +1,6 @@
+"""``python -m atldld_xr``: the command line."""
+
+from atldld_xr.cli import main
+
+if __name__ == "__main__":
+    main(prog_name="atldld-xr")

@@ -1,0 +1,42 @@
+"""The command line, ``atldld-xr``: thin over the functions of the same names."""
+
+from __future__ import annotations
+
+import click
+
+from atldld_xr import __version__
+from atldld_xr.cli.cache import cache
+from atldld_xr.cli.failures import CarefulGroup
+from atldld_xr.cli.look import image, info, preview
+from atldld_xr.cli.save import export, mirror
+
+__all__ = ["main"]
+
+
+@click.group(
+    cls=CarefulGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+    epilog="""\b
+Exit codes:
+  0    done
+  1    failed
+  2    an argument or option that cannot work; nothing was written
+  3    there is no such data set or image
+  4    done, but some sections could not be read
+  130  interrupted
+
+Settings such as the cache's directory are environment variables: ATLDLD_XR_CACHE__DIRECTORY,
+ATLDLD_XR_API_URL.""",
+)
+@click.option("--debug", is_flag=True, help="Show where an error comes from.")
+@click.version_option(__version__, prog_name="atldld-xr", message="%(prog)s %(version)s")
+def main(debug: bool) -> None:
+    """Allen Brain Atlas section data sets, registered to the reference space.
+
+    A DATASET is an id, as 71717640 or allen:71717640, or one of the built-in data sets, phantom
+    and phantom-sagittal. Facts go to standard output, progress and errors to standard error.
+    """
+
+
+for command in (info, image, preview, export, mirror, cache):
+    main.add_command(command)

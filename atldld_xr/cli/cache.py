@@ -1,0 +1,95 @@
+"""Commands about the cache: ``cache info``, ``list``, ``trim`` and ``clear``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from atldld_xr.cli import options
+from atldld_xr.cli.text import format_bytes, print_json, print_rows
+
+if TYPE_CHECKING:
+    from atldld_xr.cache import Cache
+
+
+@click.group()
+def cache() -> None:
+    """The verified images and metadata kept on disk."""
+
+
+@cache.command("info")
+@options.as_json
+def show(as_json: bool) -> None:
+    """Say where the cache is and what it takes."""
+    opened = _open()
+    entries = opened.entries()
+    facts = {
+        "directory": opened.directory,
+        "files": len(entries),
+        "bytes": sum(entry.size for entry in entries),
+        "limit": opened.limit,
+    }
+    if as_json:
+        print_json(facts)
+        return
+    print_rows(
+        [
+            ("directory", opened.directory),
+            ("files", f"{len(entries):,}"),
+            ("size", format_bytes(sum(entry.size for entry in entries))),
+            ("limit", format_bytes(opened.limit)),
+        ]
+    )
+
+
+@cache.command("list")
+@options.as_json
+def list_entries(as_json: bool) -> None:
+    """List what is kept, the least recently used first."""
+    import time
+
+    entries = sorted(_open().entries(), key=lambda entry: (entry.used, entry.key))
+    if as_json:
+        print_json([{"key": e.key, "bytes": e.size, "used": e.used} for e in entries])
+        return
+    for entry in entries:
+        used = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
+        click.echo(f"{used}  {format_bytes(entry.size):>10}  {entry.key}")
+
+
+@cache.command()
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    metavar="BYTES",
+    help="What may stay. [default: the setting cache.limit]",
+)
+@options.as_json
+def trim(limit: int | None, as_json: bool) -> None:
+    """Remove the least recently used files until the rest is within a limit."""
+    _report(*_open().trim(limit), as_json=as_json)
+
+
+@cache.command()
+@options.as_json
+def clear(as_json: bool) -> None:
+    """Remove all that is kept, and nothing that atldld-xr did not write."""
+    _report(*_open().clear(), as_json=as_json)
+
+
+def _report(files: int, size: int, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"removed_files": files, "removed_bytes": size})
+    else:
+        click.echo(f"{files:,} files removed, {format_bytes(size)}")
+
+
+def _open() -> Cache:
+    from atldld_xr.cache import default_cache
+    from atldld_xr.errors import CacheError
+
+    opened = default_cache()
+    if opened is None:
+        raise CacheError("the cache is off: the setting cache.enabled is false")
+    return opened

@@ -1,0 +1,94 @@
+"""What the command line says and returns when something fails: one line, and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from atldld_xr.errors import (
+    AtldldError,
+    DatasetNotFoundError,
+    InvalidArgumentError,
+    SectionImageError,
+)
+
+FAILED, USAGE, NOT_FOUND, PARTIAL, INTERRUPTED = 1, 2, 3, 4, 130
+"""Exit codes; click has the same ones for the first two."""
+
+
+class CarefulGroup(click.Group):
+    """A group of commands that end with one line on standard error where they fail."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run a command, and end the program with its exit code."""
+        extra["standalone_mode"] = False  # in which click raises what it would report at length
+        try:
+            code = super().main(*args, **extra)
+        except click.ClickException as error:
+            code = _report(_usage(error), error.exit_code)
+        except Failure as error:
+            code = _report(str(error), error.exit_code)
+        except click.Abort:
+            code = _report("interrupted", INTERRUPTED)
+        sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command, and turn what it raises into something to say and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
+            raise  # click ends programs whose output nobody reads on quietly
+        except (Exception, KeyboardInterrupt) as error:
+            if ctx.params.get("debug"):
+                import traceback
+
+                traceback.print_exc()
+            raise Failure(error) from error
+
+
+class Failure(Exception):
+    """An error as the command line reports it.
+
+    Parameters
+    ----------
+    error : BaseException
+        What happened.
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(_in_words(error))
+        self.exit_code = _exit_code(error)
+
+
+def _report(message: str, code: int) -> int:
+    click.echo(f"atldld-xr: error: {' '.join(message.split())}", err=True)
+    return code
+
+
+def _exit_code(error: BaseException) -> int:
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return INTERRUPTED
+    if isinstance(error, InvalidArgumentError):
+        return USAGE
+    return NOT_FOUND if isinstance(error, DatasetNotFoundError) else FAILED
+
+
+def _in_words(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return "interrupted"
+    if isinstance(error, SectionImageError):  # without its advice for Python
+        return f"section image {error.section_image_id}: {error.reason} ({error.address})"
+    if isinstance(error, AtldldError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return f"{type(error).__name__}: {error} (--debug shows where)"
+
+
+def _usage(error: click.ClickException) -> str:
+    message = error.format_message()
+    if isinstance(error, click.UsageError) and error.ctx:
+        message = f"{message.rstrip('.')}; see {error.ctx.command_path} --help"
+    return message

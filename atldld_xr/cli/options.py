@@ -1,0 +1,163 @@
+"""Options that several commands share, named as the arguments of `atldld_xr.open_dataset`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+EXPRESSIONS = ("true", "intensity")
+
+
+class ExpressionCommand(click.Command):
+    """A command on whose line ``--expression`` alone is the same as ``--expression=true``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse a line; click would take an argument that follows the option for its value."""
+        end = args.index("--") if "--" in args else len(args)
+        for place, arg in enumerate(args[:end]):
+            if arg == "--expression" and args[place + 1 : place + 2] not in _AS_ARGUMENTS:
+                args[place] += "=true"
+        return super().parse_args(ctx, args)
+
+
+_AS_ARGUMENTS = [[value] for value in EXPRESSIONS]
+
+
+def _read_expression(_: click.Context, __: click.Parameter, value: str | None) -> bool | str:
+    return value if value == "intensity" else value is not None
+
+
+def _read_tier(value: str | int) -> int | str:
+    return value if value == "auto" else _whole(value)
+
+
+def _read_chunks(value: str) -> Any:
+    if "=" not in value:
+        return _read_tier(value)
+    pairs = (part.partition("=") for part in value.split(","))
+    return {name.strip(): _read_tier(side.strip()) for name, _, side in pairs}
+
+
+def _whole(value: str | int) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise click.BadParameter(f'{value!r} is neither "auto" nor a whole number') from None
+
+
+def _read_storage_options(
+    _: click.Context, __: click.Parameter, values: tuple[str, ...]
+) -> dict[str, Any] | None:
+    options = {}
+    for pair in values:
+        key, equals, value = pair.partition("=")
+        if not key or not equals:
+            raise click.BadParameter(f"{pair!r} is not KEY=VALUE")
+        try:
+            options[key] = json.loads(value)
+        except ValueError:
+            options[key] = value
+    return options or None
+
+
+def _show_progress(_: click.Context, __: click.Parameter, value: bool | None) -> bool:
+    return sys.stderr.isatty() if value is None else value
+
+
+expression = click.option(
+    "--expression",
+    type=click.Choice(EXPRESSIONS),
+    callback=_read_expression,
+    help="Add Allen's expression masks, as the service colours them or as one grey channel.",
+)
+source = click.option(
+    "--source",
+    metavar="ADDRESS",
+    help="Address of a service (http.../api/v2), path or URL of a mirror, or phantom. "
+    "[default: the Allen service]",
+)
+reference_space = click.option(
+    "--reference-space", type=int, default=9, metavar="9|10", help="The space of the coordinates."
+)
+resolution = click.option(
+    "--resolution", type=float, default=25, metavar="UM", help="Size of the output pixels."
+)
+storage_options = click.option(
+    "--storage-option",
+    "storage_options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=_read_storage_options,
+    help="For the file system written to; values are read as JSON where they are. Repeatable.",
+)
+progress = click.option(
+    "--progress/--no-progress",
+    default=None,
+    callback=_show_progress,
+    help="Show a progress bar. [default: on a terminal]",
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON.")
+
+_READING = (
+    resolution,
+    click.option(
+        "--tier",
+        type=_read_tier,
+        default="auto",
+        metavar="auto|N",
+        help="Halvings of the images read.",
+    ),
+    expression,
+    click.option(
+        "--chunks",
+        type=_read_chunks,
+        default="auto",
+        metavar="auto|N|y=N,x=N",
+        help="Sides of the blocks that are made, and stored, at a time; -1 is the whole side.",
+    ),
+    click.option(
+        "--anchor",
+        type=click.Choice(["center", "edge"]),
+        default="center",
+        help="Whether pixel k is centred at (k + 0.5) * resolution, or at k * resolution.",
+    ),
+    click.option(
+        "--interpolation",
+        type=click.Choice(["nearest", "linear", "cubic", "lanczos"]),
+        default="linear",
+        help="How pixels are sampled.",
+    ),
+    click.option(
+        "--on-error",
+        type=click.Choice(["raise", "fill"]),
+        default="raise",
+        help="Fail on a section that cannot be read, or leave it at the fill value.",
+    ),
+    click.option(
+        "--fill-value",
+        type=int,
+        metavar="0-255",
+        help="Value where a section has no pixel. [default: 255 in images, 0 in masks]",
+    ),
+    reference_space,
+    click.option(
+        "--detection-xy",
+        type=(float, float),
+        metavar="X Y",
+        help="Pixel of a section whose coordinate is the section's. [default: the centre]",
+    ),
+    source,
+)
+
+
+def reading(command: F) -> F:
+    """Add all options of `atldld_xr.open_dataset`; the command gets them under their names."""
+    for option in reversed(_READING):
+        command = option(command)
+    return command

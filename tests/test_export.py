@@ -1,0 +1,180 @@
+"""Stores: what goes in comes back, and nothing is overwritten unasked."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+
+import atldld_xr
+from atldld_xr.errors import InvalidArgumentError, MissingExtraError, SectionImageError, StoreError
+from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource
+
+BAD = ((FIRST_IMAGE_ID + 1, 0, 0),)
+
+
+def open_noise(**options):
+    options = {"source": NoiseSource(), "resolution": 50, "expression": True} | options
+    return atldld_xr.open_dataset(DATASET_ID, **options)
+
+
+def contents(path):
+    return {p.relative_to(path): p.read_bytes() for p in path.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("chunks", ["auto", {"y": 60, "x": 100}, None])
+def test_there_and_back(tmp_path, chunks):
+    ds = open_noise(chunks=chunks)
+    report = ds.atldld.to_zarr(tmp_path / "a.zarr")
+    assert report.failures == ()
+    back = xr.open_zarr(tmp_path / "a.zarr")
+    xr.testing.assert_equal(back.compute(), ds.compute())
+    for name in ds.variables:
+        assert back[name].attrs == ds[name].attrs, name
+    assert back.attrs == ds.attrs | {"atldld_xr_export": "complete"}
+    group = zarr.open_group(tmp_path / "a.zarr", mode="r")
+    assert group.metadata.zarr_format == 3
+    assert group["image"].chunks[0] == 1
+    assert group["image"].metadata.dimension_names == ("coronal", "y", "x", "channel")
+
+
+def test_failures_are_in_the_store_and_the_report(tmp_path):
+    ds = open_noise(source=NoiseSource(bad=BAD), on_error="fill")
+    report = ds.atldld.to_zarr(tmp_path / "a.zarr")
+    (failure,) = report.failures
+    assert failure["section_image_id"] == FIRST_IMAGE_ID + 1
+    assert "made to fail" in failure["reason"]
+    back = xr.open_zarr(tmp_path / "a.zarr").compute()
+    assert back.status.values.tolist() == [0, 1, 0]
+    assert [bool(reason) for reason in back.reason.values] == [False, True, False]
+    np.testing.assert_array_equal(back.image, ds.image)
+
+
+def test_a_failing_export_says_so_and_is_marked(tmp_path):
+    ds = open_noise(source=NoiseSource(bad=BAD))
+    with pytest.raises(SectionImageError, match="made to fail"):
+        ds.atldld.to_zarr(tmp_path / "a.zarr")
+    assert zarr.open_group(tmp_path / "a.zarr").attrs["atldld_xr_export"] == "incomplete"
+
+
+def test_nothing_is_overwritten_unasked(tmp_path):
+    path = tmp_path / "a.zarr"
+    open_noise(resolution=100).atldld.to_zarr(path)
+    before = contents(path)
+    with pytest.raises(StoreError, match="exists"):
+        open_noise().atldld.to_zarr(path)
+    assert contents(path) == before
+    open_noise().atldld.to_zarr(path, mode="w")
+    assert xr.open_zarr(path).sizes["y"] == 160
+
+
+def test_what_is_no_store_is_never_replaced(tmp_path):
+    (tmp_path / "papers").mkdir()
+    (tmp_path / "papers" / "thesis.tex").write_text("all of it")
+    (tmp_path / "file").write_text("precious")
+    before = contents(tmp_path)
+    for name in ("papers", "file", "file/below"):
+        for mode in ("w-", "w"):
+            with pytest.raises(StoreError):
+                open_noise().atldld.to_zarr(tmp_path / name, mode=mode)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("url", ["", "://x", "nosuch://bucket/x", "a\0b"])
+def test_bad_addresses(url):
+    with pytest.raises((InvalidArgumentError, MissingExtraError)):
+        open_noise().atldld.to_zarr(url)
+
+
+def test_bad_mode(tmp_path):
+    with pytest.raises(InvalidArgumentError, match="mode"):
+        open_noise().atldld.to_zarr(tmp_path / "a.zarr", mode="a")
+    assert not (tmp_path / "a.zarr").exists()
+
+
+def test_a_slice_is_written_as_it_is(tmp_path):
+    ds = open_noise(chunks=70)
+    part = ds[["image", "coverage"]].sel(coronal=slice(3000, None), y=slice(2000, 5000))
+    part.atldld.to_zarr(tmp_path / "a.zarr")
+    xr.testing.assert_equal(xr.open_zarr(tmp_path / "a.zarr").compute(), part.compute())
+    one = open_noise(on_error="fill").isel(coronal=1)
+    one.atldld.to_zarr(tmp_path / "b.zarr")
+    back = xr.open_zarr(tmp_path / "b.zarr").compute()
+    np.testing.assert_array_equal(back.image, one.image)
+    assert back.status.item() == 0
+
+
+def test_computed_variables_are_written_too(tmp_path):
+    ds = open_noise()
+    ds["mean"] = ds.image.mean("coronal")
+    ds.atldld.to_zarr(tmp_path / "a.zarr")
+    np.testing.assert_allclose(xr.open_zarr(tmp_path / "a.zarr")["mean"], ds["mean"])
+
+
+def test_the_dataset_is_left_alone(tmp_path):
+    ds = open_noise(chunks=None)
+    encodings = {name: dict(v.encoding) for name, v in ds.variables.items()}
+    ds.atldld.to_zarr(tmp_path / "a.zarr")
+    assert {name: dict(v.encoding) for name, v in ds.variables.items()} == encodings
+    assert "atldld_xr_export" not in ds.attrs
+
+
+@pytest.mark.parametrize("compressor", [None, "auto", "zstd"])
+def test_compressors(tmp_path, compressor):
+    codec = zarr.codecs.ZstdCodec(level=3) if compressor == "zstd" else compressor
+    ds = open_noise()[["image"]]
+    ds.atldld.to_zarr(tmp_path / "a.zarr", compressor=codec)
+    group = zarr.open_group(tmp_path / "a.zarr", mode="r")
+    assert len(group["image"].compressors) == (0 if codec is None else 1)
+    np.testing.assert_array_equal(group["image"][:], ds.image)
+
+
+def test_in_memory():
+    ds = open_noise()[["image"]]
+    ds.atldld.to_zarr("memory://somewhere/a.zarr")
+    xr.testing.assert_equal(xr.open_zarr("memory://somewhere/a.zarr").compute(), ds.compute())
+    with pytest.raises(StoreError):
+        ds.atldld.to_zarr("memory://somewhere/a.zarr")
+
+
+def test_into_a_bucket():
+    pytest.importorskip("s3fs")
+    server_module = pytest.importorskip("moto.server")
+    import fsspec
+
+    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        options = {
+            "key": "test",
+            "secret": "secret-of-mine",
+            "endpoint_url": f"http://{host}:{port}",
+            "client_kwargs": {"region_name": "eu-west-1"},
+        }
+        fsspec.filesystem("s3", **options).mkdir("sections")
+        ds = open_noise()[["image"]]
+        ds.atldld.to_zarr("s3://sections/a.zarr", storage_options=options)
+        back = xr.open_zarr("s3://sections/a.zarr", storage_options=options)
+        xr.testing.assert_equal(back.compute(), ds.compute())
+        assert "secret-of-mine" not in str(back.attrs)
+        with pytest.raises(StoreError, match="exists"):
+            ds.atldld.to_zarr("s3://sections/a.zarr", storage_options=options)
+    finally:
+        server.stop()
+
+
+def test_on_a_cluster_of_processes(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    ds = open_noise(source=NoiseSource(bad=BAD), on_error="fill")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster),
+    ):
+        report = ds.atldld.to_zarr(tmp_path / "a.zarr")
+    assert len(report.failures) == 1
+    ds.atldld.to_zarr(tmp_path / "b.zarr")
+    assert contents(tmp_path / "a.zarr") == contents(tmp_path / "b.zarr")

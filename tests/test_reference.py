@@ -1,0 +1,99 @@
+"""Grids, tiers and arguments: the numbers that everything else is built on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atldld_xr.arguments import split_blocks
+from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.reference import CORONAL, SAGITTAL, Grid, change_space, get_space
+from atldld_xr.tiers import affine_to_tier, pick_tier, tier_size, to_full, to_tier
+
+
+def test_the_grid_of_the_reference_volume():
+    grid = Grid(CORONAL, get_space(9), 25)
+    assert grid.shape == (320, 456)
+    assert Grid(SAGITTAL, get_space(10), 25).shape == (320, 528)
+    assert grid.y[[0, -1]].tolist() == [12.5, 7987.5]
+    assert grid.x[[0, -1]].tolist() == [12.5, 11387.5]
+    assert Grid(CORONAL, get_space(9), 25, "edge").x[[0, 1]].tolist() == [0.0, 25.0]
+
+
+@given(st.floats(0.5, 400))
+def test_centres_are_ascending_and_computed_from_integers(resolution):
+    grid = Grid(CORONAL, get_space(9), resolution)
+    k = np.arange(grid.shape[1])
+    np.testing.assert_array_equal(grid.x, (k + 0.5) * resolution)
+    assert grid.x[-1] < 11400
+    assert 11400 - grid.shape[1] * resolution < resolution * (1 + 1e-6)
+
+
+@pytest.mark.parametrize(
+    "resolution", [0, -1, float("nan"), float("inf"), 0.05, 8001, "25", None, True, 1e-300]
+)
+def test_bad_resolutions(resolution):
+    with pytest.raises(InvalidArgumentError, match="resolution"):
+        Grid(CORONAL, get_space(9), resolution)
+
+
+def test_bad_anchor_and_space():
+    with pytest.raises(InvalidArgumentError, match="anchor"):
+        Grid(CORONAL, get_space(9), 25, "middle")
+    for space in (8, None, "9", [9]):
+        with pytest.raises(InvalidArgumentError, match="reference space"):
+            get_space(space)
+
+
+def test_the_spaces_are_mirror_images():
+    there, back = change_space(10, 9), change_space(9, 10)
+    np.testing.assert_array_equal(there @ back, np.eye(4))
+    np.testing.assert_array_equal(there @ [1.0, 2.0, 3.0, 1.0], [1.0, 2.0, 11347.0, 1.0])
+
+
+def test_the_tiers_of_a_real_image():
+    # Sizes of one image in Allen's public bucket.
+    assert [tier_size(14001, d) for d in range(7)] == [14001, 7000, 3500, 1750, 875, 437, 218]
+
+
+@pytest.mark.parametrize(
+    ("target", "native", "tier"),
+    [(25, 1.049, 4), (10, 1.049, 3), (25, 0.35, 6), (1, 1.049, 0), (2.098, 1.049, 1), (1e4, 1, 6)],
+)
+def test_the_coarsest_tier_that_is_fine_enough(target, native, tier):
+    assert pick_tier(target, native, 7) == tier
+
+
+@given(st.floats(-1e5, 1e5), st.integers(0, 8))
+def test_tiers_forward_and_back(x, tier):
+    at = np.array([x])
+    np.testing.assert_allclose(to_full(to_tier(at, tier), tier), at, atol=1e-9)
+
+
+def test_a_tier_pixel_is_centred_on_those_it_covers():
+    assert to_full(np.array([0.0, 1.0]), 2).tolist() == [1.5, 5.5]
+
+
+@given(st.integers(0, 6), st.lists(st.floats(-100, 100), min_size=6, max_size=6))
+def test_affines_at_tiers(tier, values):
+    affine, point = np.reshape(values, (2, 3)), np.array([3.0, 4.0, 1.0])
+    np.testing.assert_allclose(affine_to_tier(affine, tier) @ point, to_tier(affine @ point, tier))
+
+
+def test_chunks():
+    shape = (528, 1140)
+    assert split_blocks("auto", shape) == ((528,), (570, 570))
+    assert split_blocks(None, shape) == split_blocks("auto", shape) == split_blocks({}, shape)
+    assert split_blocks(-1, shape) == ((528,), (1140,))
+    assert split_blocks(500, shape) == ((500, 28), (500, 500, 140))
+    assert split_blocks({"y": 528, "x": (140, 1000)}, shape) == ((528,), (140, 1000))
+
+
+@pytest.mark.parametrize(
+    "chunks", [0, -2, 1.5, "big", True, {"z": 3}, {"coronal": 2}, {"y": (1, 2)}, {"x": 0}]
+)
+def test_bad_chunks(chunks):
+    with pytest.raises(InvalidArgumentError, match="chunks"):
+        split_blocks(chunks, (528, 1140))
