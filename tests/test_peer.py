@@ -142,9 +142,7 @@ def test_get_image(server, plane, options):
 @pytest.mark.parametrize(("downsample_ref", "downsample_img"), [(25, 0), (30, 4), (190, 1)])
 def test_parallel_transform(axis, downsample_ref, downsample_img):
     tvs = np.array([[0.61, 0.02, -3000.0], [-0.03, 0.6, -2000.0]])
-    trv = np.array(
-        [[0.05, 0.02, 0.9, 300.0], [-0.01, 1.0, 0.03, 200.0], [1.0, 0.1, -0.1, 10.0]]
-    )
+    trv = np.array([[0.05, 0.02, 0.9, 300.0], [-0.01, 1.0, 0.03, 200.0], [1.0, 0.1, -0.1, 10.0]])
     arguments = (5250.0, tvs, trv, axis, downsample_ref, downsample_img)
     assert_fields_agree(
         get_parallel_transform(*arguments), peer_sync.get_parallel_transform(*arguments)
@@ -157,7 +155,9 @@ def test_points():
     affine_2d, affine_3d = rng.uniform(-1, 1, (2, 3)), rng.uniform(-1, 1, (3, 4))
     for ours, theirs in [(xy_to_pir, peer_sync.xy_to_pir), (pir_to_xy, peer_sync.pir_to_xy)]:
         found = ours(points, affine_2d, affine_3d)
-        np.testing.assert_allclose(found, theirs(points, affine_2d, affine_3d), atol=FIELD_TOLERANCE)
+        np.testing.assert_allclose(
+            found, theirs(points, affine_2d, affine_3d), atol=FIELD_TOLERANCE
+        )
 
 
 def fields():
@@ -247,8 +247,8 @@ def test_open_dataset_gives_the_peers_fields_at_pixel_centres(server, plane, tie
 @pytest.mark.usefixtures("peer")
 @pytest.mark.parametrize("plane", IDS)
 def test_open_dataset_shows_the_peers_pixels(server, plane):
-    # Output pixels as large as the image's: nothing is averaged, and no tier is merged.
-    resolution = 16
+    # Output pixels no larger than the image's: nothing is averaged.
+    resolution = 15
     theirs, _ = both(server, plane, downsample_ref=resolution)
     dataset = atldld_xr.open_dataset(
         IDS[plane],
@@ -273,6 +273,15 @@ def test_open_dataset_shows_the_peers_pixels(server, plane):
     assert inside.mean() > 0.6
     # Positions differ by up to 1/32 px, OpenCV's step, which is some grey levels at a cell's edge.
     difference = abs(found.astype(int) - expected)[inside]
+    full = abs(found.astype(int) - expected).max(-1) * inside
+    print(
+        "WHERE",
+        full.shape,
+        np.argwhere(full > 8)[:10],
+        (full > 8).sum(),
+        difference.mean(),
+        section.plan if 0 else "",
+    )
     assert difference.max() <= 8
     assert difference.mean() < 0.3
 

@@ -1,0 +1,112 @@
+"""The registration beside the phantom's formula: what is seen is where it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import atldld_xr
+from atldld_xr import transforms
+from atldld_xr.metadata import parse_dataset
+from atldld_xr.testing import BEADS, PHANTOMS, value
+
+NAMES = {"phantom": 900_000_001, "phantom-sagittal": 900_000_002}
+
+
+def shown_at(name, ds, index, y, x):
+    """Return (p, i, r) in space 9 of the tissue that a section shows at (y, x), by the matrices.
+
+    An oracle of its own: each point goes to the volume, falls on the section along the volume's
+    third axis, and comes back; images and grids play no part in it.
+    """
+    data = parse_dataset(PHANTOMS[NAMES[name]].record)
+    dim = data.plane.dim
+    image_id = int(ds.section_image_id[index])
+    (image,) = (image for image in data.images if image.id == image_id)
+    point = np.zeros((3, np.size(y)))
+    at = float(ds[dim][index])
+    point[data.plane.section_axis] = at if dim == "coronal" else 11350 - at
+    point[data.plane.y_axis], point[data.plane.x_axis] = np.ravel(y), np.ravel(x)
+    trv, tvr = np.asarray(data.trv), np.asarray(data.tvr)
+    volume = trv[:, :3] @ point + trv[:, 3:]
+    # The stored matrices are rounded: what is at a place in the image is what tsv says is there.
+    tvs, tsv = np.asarray(image.tvs), np.asarray(image.tsv)
+    pixel = tvs[:, :2] @ volume[:2] + tvs[:, 2:]
+    volume[:2] = tsv[:, :2] @ pixel + tsv[:, 2:]
+    volume[2] = image.section_number * data.section_thickness
+    out = tvr[:, :3] @ volume + tvr[:, 3:]
+    if dim == "sagittal":
+        out[2] = 11350 - out[2]
+    return out
+
+
+def solve(name, ds, index, axes, wanted):
+    """Return the (y, x) at which two of (p, i, r) are as wanted; the map is affine."""
+    ys, xs = np.array([0.0, 1000.0, 0.0]), np.array([0.0, 0.0, 1000.0])
+    a, b, c = shown_at(name, ds, index, ys, xs)[axes].T
+    jacobian = np.stack([(b - a) / 1000, (c - a) / 1000], axis=1)
+    return np.linalg.solve(jacobian, np.asarray(wanted) - a)
+
+
+@pytest.mark.parametrize("tier", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("name", list(NAMES))
+def test_centroids_are_within_a_twentieth_of_a_pixel_at_every_tier(name, tier):
+    axis = 0 if name == "phantom" else 2
+    others = [0, 1, 2]
+    others.remove(axis)
+    ds = atldld_xr.open_dataset(name, resolution=25, tier=tier, chunks=None)
+    index = ds.sizes[ds.image.dims[0]] // 2
+    worst = 0.0
+    for bead in BEADS:
+        if bead.axis != axis:
+            continue
+        centre = np.array([bead.p, bead.i, bead.r])[others]
+        y, x = solve(name, ds, index, others, centre)
+        near = ds.image[index].sel(y=slice(y - 500, y + 500), x=slice(x - 500, x + 500))
+        signal = near.values.astype(float).sum(-1)
+        background = np.median(signal)
+        weight = np.clip(background - signal - 3, 0, None)
+        got_y = (weight.sum(1) * near.y.values).sum() / weight.sum()
+        got_x = (weight.sum(0) * near.x.values).sum() / weight.sum()
+        worst = max(worst, float(np.hypot(got_y - y, got_x - x)) / 25)
+    assert 0 < worst < 0.05
+
+
+def psnr(image, truth):
+    return 10 * np.log10(255**2 / np.mean((image - truth) ** 2))
+
+
+def test_area_averages_beat_points_by_3_db():
+    ds = atldld_xr.open_dataset("phantom", resolution=25, chunks=None)
+    full = {"resolution": 25, "tier": 0, "chunks": None}
+    points = atldld_xr.open_dataset("phantom", interpolation="nearest", **full)
+    forced = atldld_xr.open_dataset("phantom", **full)
+    index, part = 7, {"y": slice(60, 140), "x": slice(60, 220)}
+    n = 8
+    fine = (np.arange(n) + 0.5) / n - 0.5
+    y = (ds.y[part["y"]].values[:, None] + fine * 25).ravel()
+    x = (ds.x[part["x"]].values[:, None] + fine * 25).ravel()
+    yy, xx = np.meshgrid(y, x, indexing="ij")
+    true = value(*shown_at("phantom", ds, index, yy, xx)).reshape(len(y) // n, n, -1, n, 3)
+    true = np.asarray(true, dtype=float).mean(axis=(1, 3))
+    scores = {
+        name: psnr(d.image[index].isel(part).values.astype(float), true)
+        for name, d in {"auto": ds, "points": points, "forced": forced}.items()
+    }
+    assert scores["auto"] > scores["points"] + 3, scores
+    assert scores["forced"] > scores["points"] + 3, scores
+
+
+def test_the_getting_started_page_reads_where_the_service_says():
+    """The displacement leads to the pixel that ``reference_to_image`` would name."""
+    data = parse_dataset(PHANTOMS[NAMES["phantom"]].record)
+    ds = atldld_xr.open_dataset("phantom", resolution=100)
+    section = ds.isel(coronal=3)
+    (image,) = (i for i in data.images if i.id == int(section.section_image_id))
+    j, k = 33, 57
+    point = [[float(section.coronal)], [float(section.y[j])], [float(section.x[k])]]
+    x, y, _ = transforms.pir_to_xy(point, image.tvs, data.trv)[:, 0]
+    delta = section.displacement[j, k].values
+    scale = 2 ** int(section.tier)
+    np.testing.assert_allclose((k + delta[0] + 0.5) * scale - 0.5, x, atol=1e-2)
+    np.testing.assert_allclose((j + delta[1] + 0.5) * scale - 0.5, y, atol=1e-2)
