@@ -32,9 +32,11 @@ _AXES = (
 _FLIPPED_SPACE = 10  # in which r runs from right to left
 
 _MM = 1000.0  # micrometres
-_MARGIN = 0.9  # mm around all that is drawn
+_MARGIN = 1.3  # mm around the sections, in which their numbers are
 _LABEL_DISTANCE = 0.25  # mm from the sections to their numbers
-_LABEL_SPACING = 0.9  # mm from one section number that is written out to the next, at least
+_ROW_SPACING = 0.9  # mm from one section number to the next in a row, at least
+_COLUMN_SPACING = 0.45  # and in a column
+_TICKS = 2  # mm
 _NOTES = 8  # excluded sections written out, at most
 
 # In shares of the figure and, between panels, of a panel.
@@ -88,6 +90,7 @@ def preview(
     """
     try:
         from matplotlib.figure import Figure
+        from matplotlib.ticker import MultipleLocator
     except ImportError as error:
         raise MissingExtraError(
             'drawing needs matplotlib: pip install "atldld-xr[plot]"'
@@ -116,6 +119,8 @@ def preview(
     )
     for axes, horizontal, vertical, title in views:
         axes.set(title=title, xlabel=_AXES[horizontal], ylabel=_AXES[vertical], aspect="equal")
+        axes.xaxis.set_major_locator(MultipleLocator(_TICKS))
+        axes.yaxis.set_major_locator(MultipleLocator(_TICKS))
         axes.set_xlim(*limits[:: _direction(horizontal, space), horizontal])
         axes.set_ylim(*limits[:: _direction(vertical, space), vertical])
         _draw_space(axes, space, horizontal, vertical)
@@ -197,11 +202,12 @@ def _write_numbers(
     """
     is_row = along == _I or across == _P
     outermost = max(float((direction * section.corners[:, along]).max()) for section in sections)
+    spacing = _ROW_SPACING if is_row else _COLUMN_SPACING
     last = -np.inf
     for section in sections:
         outer = np.argsort(direction * section.corners[:, along])[-2:]
         end = section.corners[outer].mean(axis=0)
-        if end[across] - last < _LABEL_SPACING:
+        if end[across] - last < spacing:
             continue
         last = end[across]
         label = end.copy()
@@ -231,7 +237,7 @@ def _write_notes(axes: Axes, data: SectionDataset, sections: list[_Section]) -> 
         Line2D([], [], label="where a section's coordinate is taken", **dot),
     ]
     axes.legend(handles=handles, loc="upper left", frameon=False, fontsize=10)
-    axes.text(0.02, 0.8, _notes(data, sections), va="top", fontsize=10, linespacing=1.5)
+    axes.text(0.02, 0.76, _notes(data, sections), va="top", fontsize=10, linespacing=1.5)
 
 
 def _notes(data: SectionDataset, sections: list[_Section]) -> str:

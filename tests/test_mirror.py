@@ -26,19 +26,21 @@ from atldld_xr.mirroring import save_mirror
 from atldld_xr.settings import config
 from atldld_xr.sources.api import ApiSource
 from atldld_xr.sources.base import Source, Tile
-from atldld_xr.sources.ids import PHANTOMS
 from atldld_xr.sources.mirror import MirrorSource, image_file
 from atldld_xr.sources.phantom import PhantomSource
 from atldld_xr.testing.faults import KINDS, Faults
+from atldld_xr.testing.phantom import Phantom
 from atldld_xr.testing.server import AllenServer
 from atldld_xr.tiers import tier_size
 
-DATASET = PHANTOMS["phantom"]
+DATASET = 900_000_001
+# Few sections, just too large at tier 0 to be read in one piece.
+SMALL = Phantom(id=DATASET, resolution=5.5, count=4)
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[AllenServer]:
-    with AllenServer() as server:
+    with AllenServer([SMALL]) as server:
         yield server
 
 
@@ -183,7 +185,7 @@ def test_failures_are_recorded_and_tried_again(
 
 
 def test_a_mirror_can_be_mirrored_and_the_phantom_drawn(tmp_path: Path) -> None:
-    phantom = PhantomSource()
+    phantom = PhantomSource((SMALL,))
     first, second = str(tmp_path / "first"), "memory://mirrors/second"
     save_mirror([DATASET], first, source=phantom, tiers=[3], views=("image", "intensity"))
     save_mirror([DATASET], second, source=MirrorSource(first), tiers=[3])
@@ -315,7 +317,7 @@ def test_it_travels_and_keeps_its_secrets(tmp_path: Path, monkeypatch: pytest.Mo
 def test_arguments_are_checked_before_anything_is_written(
     tmp_path: Path, options: dict[str, object]
 ) -> None:
-    arguments = {"source": PhantomSource(), "tiers": [4]} | options
+    arguments = {"source": PhantomSource((SMALL,)), "tiers": [4]} | options
     with pytest.raises(InvalidArgumentError):
         save_mirror([DATASET], str(tmp_path / "mirror"), **arguments)
     assert names(tmp_path) <= {"cache"}
@@ -324,12 +326,14 @@ def test_arguments_are_checked_before_anything_is_written(
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreError, match="cannot be written"):
-        save_mirror([DATASET], str(tmp_path / "file" / "m"), source=PhantomSource(), tiers=[4])
+        save_mirror(
+            [DATASET], str(tmp_path / "file" / "m"), source=PhantomSource((SMALL,)), tiers=[4]
+        )
 
 
 def test_the_real_layout_is_read(tmp_path: Path) -> None:
     # The names as the service's own downloads are saved: no manifest, one whole image at tier 2.
-    record = PhantomSource().dataset_record(DATASET)
+    record = PhantomSource((SMALL,)).dataset_record(DATASET)
     envelope = {"success": True, "id": 0, "num_rows": 1, "total_rows": 1, "msg": [record]}
     (tmp_path / f"section_data_set_{DATASET}.json").write_text(json.dumps(envelope))
     image = parse_dataset(record).images[0]

@@ -152,7 +152,7 @@ def encode(pixels: NDArray[np.uint8], quality: int) -> bytes:
     """Return the JPEG of (height, width, 3 or 1) pixels, with colours at full resolution."""
     space, sampling = ("GRAY", "Gray") if pixels.shape[2] == 1 else ("RGB", "444")
     out: bytes = simplejpeg.encode_jpeg(
-        np.ascontiguousarray(pixels), quality=quality, colorspace=space, colorsubsamp=sampling
+        np.ascontiguousarray(pixels), quality=quality, colorspace=space, colorsubsampling=sampling
     )
     return out
 
