@@ -3,4 +3,4 @@
 from atldld_xr.cli import main
 
 if __name__ == "__main__":
-    main(prog_name="atldld-xr")
+    main()

@@ -16,13 +16,14 @@ CITATION = (
     "Lein, E.S. et al. (2007), Genome-wide atlas of gene expression in the adult mouse brain, "
     "Nature 445, 168-176, doi:10.1038/nature05453."
 )
+PHANTOM_URL = "phantom"
 LICENSE = "Allen Institute Terms of Use, https://alleninstitute.org/terms-of-use/"
 
 _AXES = ("posterior", "inferior", "right")
 
 _VARIABLES: dict[str, dict[str, Any]] = {
-    "image": {"long_name": "section image, registered to the reference space"},
-    "expression": {"long_name": "expression mask, registered to the reference space"},
+    "image": {"long_name": "registered section image"},
+    "expression": {"long_name": "registered expression mask"},
     "displacement": {
         "long_name": "displacement field",
         "units": "pixel",
@@ -72,9 +73,7 @@ def coordinate_attributes(
     letter = name.upper() if name in ("x", "y") else "Z"
     if plane is not None:
         axis = {"Y": plane.y_axis, "X": plane.x_axis}.get(letter, plane.section_axis)
-        long_name = f"{_AXES[axis]} ({'pir'[axis]}), pixel centre"
-        if letter == "Z":
-            long_name = f"{_AXES[axis]} ({'pir'[axis]}) of the section at its detection point"
+        long_name = f"{_AXES[axis]} ({'pir'[axis]})"
     return {"long_name": long_name, "units": "micrometer", "axis": letter}
 
 
@@ -118,10 +117,11 @@ def image_attributes(image: SectionImage, tier: int, source: Source) -> dict[str
 
 
 def _origin(source: Source) -> dict[str, Any]:
-    return {
-        "source": source.url,
+    out = {"source": source.url, "history": f"atldld_xr {__version__}"}
+    if source.url == PHANTOM_URL:  # ours: not to be taken for, or cited as, data
+        return out | {"comment": "drawn by a formula; no data of the Allen Institute"}
+    return out | {
         "institution": "Allen Institute for Brain Science",
         "references": CITATION,
         "license": LICENSE,
-        "history": f"atldld_xr {__version__}",
     }

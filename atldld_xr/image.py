@@ -99,7 +99,7 @@ def open_image(
         um = (pixel + 0.5) * image.resolution
         out = out.assign_coords(
             {
-                axis: (axis, um, coordinate_attributes(axis, "distance from the section's corner")),
+                axis: (axis, um, coordinate_attributes(axis, "down the section" if axis == "y" else "across the section")),
                 f"{axis}_pixel": (axis, pixel, {"long_name": "full-resolution pixel"}),
             }
         )

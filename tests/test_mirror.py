@@ -194,7 +194,7 @@ def test_a_mirror_can_be_mirrored_and_the_phantom_drawn(tmp_path: Path) -> None:
     drawn = phantom.read(image, tile, "image").astype(int)
     copies = [MirrorSource(path).read(image, tile, "image") for path in (first, second)]
     assert np.array_equal(*copies)
-    assert np.abs(drawn - copies[0]).max() <= 4
+    assert np.abs(drawn - copies[0]).max() <= 8  # as near as JPEG can
     fsspec.filesystem("memory").rm("/mirrors", recursive=True)
 
 

@@ -84,7 +84,7 @@ def test_points_do_not_depend_on_each_other():
     rng = np.random.default_rng(2)
     points = rng.uniform((800, 800, 600), (12600, 7400, 10800), (4000, 3)).T
     together = value(*points)
-    for k in range(0, 4000, 97):
+    for k in range(0, 4000, 3):
         assert np.array_equal(value(*points[:, k]), together[k])
     assert np.array_equal(value(*points[:, ::-3]), together[::-3])
 
@@ -241,13 +241,14 @@ def test_phantoms_stay_small_when_pickled():
 @settings(max_examples=60, deadline=None)
 @given(
     phantom=st.sampled_from([CORONAL, SAGITTAL]),
+    index=st.integers(0, 7),
     tier=st.integers(0, 5),
     view=st.sampled_from(VIEWS),
     place=st.tuples(st.floats(0, 1), st.floats(0, 1)),
     size=st.tuples(st.integers(1, 50), st.integers(1, 50)),
     cut=st.tuples(*[st.integers(0, 30)] * 2),
 )
-def test_windows_are_bitwise_parts_of_larger_ones(phantom, tier, view, place, size, cut):
+def test_windows_are_bitwise_parts_of_larger_ones(phantom, index, tier, view, place, size, cut):
     _, image = middle(phantom)
     left, top = (
         int(f * (s >> tier)) for f, s in zip(place, (image.width, image.height), strict=True)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import click
 
 from atldld_xr import __version__
 from atldld_xr.cli.cache import cache
-from atldld_xr.cli.failures import CarefulGroup
+from atldld_xr.cli.failures import INTERRUPTED, CarefulGroup
 from atldld_xr.cli.look import image, info, preview
 from atldld_xr.cli.save import export, mirror
 
-__all__ = ["main"]
+__all__ = ["cli", "main"]
 
 
 @click.group(
@@ -30,7 +33,7 @@ ATLDLD_XR_API_URL.""",
 )
 @click.option("--debug", is_flag=True, help="Show where an error comes from.")
 @click.version_option(__version__, prog_name="atldld-xr", message="%(prog)s %(version)s")
-def main(debug: bool) -> None:
+def cli(debug: bool) -> None:
     """Allen Brain Atlas section data sets, registered to the reference space.
 
     A DATASET is an id, as 71717640 or allen:71717640, or one of the built-in data sets, phantom
@@ -39,4 +42,18 @@ def main(debug: bool) -> None:
 
 
 for command in (info, image, preview, export, mirror, cache):
-    main.add_command(command)
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line as a program."""
+    try:
+        cli.main(prog_name="atldld-xr")
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            # Python would wait for threads, which may have a slow service to ask again for minutes.
+            # What they write appears whole or not at all.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(INTERRUPTED)
+        raise
