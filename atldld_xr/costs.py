@@ -84,7 +84,7 @@ def needed_tiles(plan: LoadPlan) -> list[Tile]:
     return [
         section.tile(*place)
         for section in plan.sections
-        for place in sorted({p for _, _, block in plan.blocks() for p in section.tiles(block)})
+        for place in sorted({p for block in plan.blocks() for p in section.tiles(block)})
     ]
 
 

@@ -213,10 +213,9 @@ class DisplacementField:
         """Whether another field has the same shape and, up to rounding, displacements."""
         if not isinstance(other, DisplacementField):
             return NotImplemented
-        return (
-            self.shape == other.shape
-            and np.allclose(self.delta_x, other.delta_x)
-            and np.allclose(self.delta_y, other.delta_y)
+        return self.shape == other.shape and all(
+            bool(np.allclose(a, b))
+            for a, b in ((self.delta_x, other.delta_x), (self.delta_y, other.delta_y))
         )
 
     __hash__ = None  # type: ignore[assignment]  # its arrays can change
@@ -286,8 +285,10 @@ def _window(delta: NDArray[Any], start: int, axis: int, size: int) -> tuple[slic
     """Return the rows (or columns) of the image that a part needs, and its positions in them."""
     index = np.arange(start, start + delta.shape[axis])
     position = delta + (index[:, None] if axis == 0 else index)
-    # What lies farther out than any kernel reaches is outside all the same.
-    np.clip(position, -_REACH - 1, size + _REACH, out=position)
+    # What lies farther out than any kernel reaches is outside all the same. Its fraction is kept:
+    # the kernels' weights are rounded for each, so another could be a grey level off.
+    whole = np.floor(position)
+    position += np.clip(whole, -_REACH - 1, size + _REACH) - whole
     low = min(max(int(position.min()) - _REACH, 0), size - 1)
     high = max(min(int(position.max()) + _REACH + 2, size), low + 1)
     if high - low > _MOST:

@@ -1,11 +1,14 @@
 """The Dask executor: a plan as a graph of two layers, fetch and make.
 
-A tile is one task however many blocks share it, and tasks carry a section's plan and a few numbers,
-never pixels. Names depend on the arguments alone.
+A tile is one task however many blocks share it. Tasks carry a section's plan and a few numbers,
+never pixels, and are made when the graph is culled, so that opening costs the same for any number
+of chunks. Names depend on the arguments alone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping
+from itertools import product
 from typing import Any
 
 import dask
@@ -13,7 +16,7 @@ import dask.array as da
 import numpy as np
 from dask._task_spec import Task, TaskRef
 from dask.base import tokenize
-from dask.highlevelgraph import HighLevelGraph
+from dask.highlevelgraph import HighLevelGraph, Layer, MaterializedLayer
 from numpy.typing import NDArray
 
 from atldld_xr.errors import InvalidArgumentError
@@ -22,7 +25,7 @@ from atldld_xr.plan import Block, LoadPlan, SectionPlan
 from atldld_xr.sources.base import Source
 from atldld_xr.variables import BlockVariable, Place, SectionVariable
 
-Layer = dict[tuple[Any, ...], Task]
+Key = tuple[Any, ...]
 
 
 def dask_array(
@@ -51,43 +54,25 @@ def dask_array(
             "(dask.config.set({'array.query-planning': False})), or use chunks=None"
         )
     if isinstance(variable, BlockVariable):
-        return _block_array(variable, source, source_token)
-    return _section_array(variable, source, source_token)
-
-
-def _block_array(variable: BlockVariable, source: Source, source_token: str) -> da.Array:
-    plan = variable.plan
-    fetch = _fetch_name(source_token, plan)
-    token = tokenize(fetch, plan, variable.make, variable.last, variable.dtype)
-    name = f"atldld-{variable.name}-{token}"
-    blocks = list(plan.blocks())
-    zeros = (0,) * len(variable.last)
-    layer: Layer = {}
-    for index, section in enumerate(plan.sections):
-        for row, column, block in blocks:
-            places = tuple(variable.places(section, block))
-            tiles = [TaskRef((fetch, index, *place)) for place in places]
-            key = (name, index, row, column, *zeros)
-            layer[key] = Task(key, _make_block, variable.make, section, block, places, *tiles)
-    fetches = {fetch: _fetch_layer(fetch, plan, source)} if variable.reads else {}
-    chunks = ((1,) * len(plan.sections), *plan.chunks, *((size,) for _, size in variable.last))
-    return _array(name, layer, fetches, chunks, variable.dtype)
-
-
-def _section_array(variable: SectionVariable, source: Source, source_token: str) -> da.Array:
-    fetches = {_fetch_name(source_token, plan): plan for plan in variable.plans}
-    name = f"atldld-{variable.name}-{tokenize(list(fetches), variable.plans, variable.make)}"
-    layer: Layer = {}
-    for index in range(variable.shape[0]):
-        tiles = [
-            TaskRef((fetch, index, *place))
-            for fetch, plan in fetches.items()
-            for place in variable.places(plan, index)
-        ]
-        key = (name, index)
-        layer[key] = Task(key, _make_value, variable.make, variable.dtype, *tiles)
-    layers = {fetch: _fetch_layer(fetch, plan, source) for fetch, plan in fetches.items()}
-    return _array(name, layer, layers, ((1,) * variable.shape[0],), variable.dtype)
+        plans: tuple[LoadPlan, ...] = (variable.plan,) if variable.reads else ()
+    else:
+        plans = variable.plans
+    fetches = {_fetch_name(source_token, plan): plan for plan in plans}
+    # `variable` says all but where tiles come from, which the fetches' names do.
+    name = f"atldld-{variable.name}-{tokenize(variable, list(fetches))}"
+    layers: dict[str, Layer] = {f: FetchLayer(f, plan, source) for f, plan in fetches.items()}
+    chunks: tuple[tuple[int, ...], ...]
+    if isinstance(variable, BlockVariable):
+        layers[name] = BlockLayer(name, variable, next(iter(fetches), ""))
+        last = ((size,) for _, size in variable.last)
+        chunks = ((1,) * variable.shape[0], *variable.plan.chunks, *last)
+    else:
+        layers[name] = SectionLayer(name, variable, fetches)
+        chunks = ((1,) * variable.shape[0],)
+    dependencies: dict[str, set[str]] = {fetch: set() for fetch in fetches}
+    graph = HighLevelGraph(layers, {**dependencies, name: set(fetches)})
+    meta = np.empty((0,) * len(chunks), dtype=variable.dtype)
+    return da.Array(graph, name, chunks, meta=meta)
 
 
 def _fetch_name(source_token: str, plan: LoadPlan) -> str:
@@ -96,29 +81,120 @@ def _fetch_name(source_token: str, plan: LoadPlan) -> str:
     return f"atldld-fetch-{tokenize(source_token, reads, plan.view, plan.on_error)}"
 
 
-def _fetch_layer(name: str, plan: LoadPlan, source: Source) -> Layer:
-    """Return a task for every tile that any chunking can need; Dask culls what this one does not.
+class PlanLayer(Layer):  # type: ignore[misc]
+    """Tasks that are made when they are asked for, by their keys: (name, section, ...)."""
 
-    Layers of one name must have one content, as Dask merges them by name.
-    """
-    layer: Layer = {}
-    for index, section in enumerate(plan.sections):
-        for place in section.tiles(plan.whole):
-            key = (name, index, *place)
-            layer[key] = Task(key, fetch_tile, source, section, place, plan.view, plan.on_error)
-    return layer
+    has_legacy_tasks = False  # Dask would make every task to see this
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def places(self) -> Iterator[Key]:
+        """Yield what follows the name in every key."""
+        raise NotImplementedError
+
+    def task(self, key: Key) -> Task:
+        """Return the task of a key."""
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[Key]:
+        return ((self.name, *place) for place in self.places())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.places())
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, tuple) and key[:1] == (self.name,)
+
+    def __getitem__(self, key: Key) -> Task:
+        if key not in self:
+            raise KeyError(key)
+        return self.task(key)
+
+    def is_materialized(self) -> bool:
+        """Tell Dask that there are no tasks yet."""
+        return False
+
+    def get_output_keys(self) -> set[Key]:
+        """Return every key."""
+        return set(self)
+
+    def cull(
+        self, keys: set[Key], all_hlg_keys: Collection[Key]
+    ) -> tuple[Layer, Mapping[Key, set[Key]]]:
+        """Make the tasks of some keys, and no others."""
+        tasks = {key: self.task(key) for key in keys if key in self}
+        return MaterializedLayer(tasks), {key: set(t.dependencies) for key, t in tasks.items()}
 
 
-def _array(
-    name: str,
-    layer: Layer,
-    fetches: dict[str, Layer],
-    chunks: tuple[tuple[int, ...], ...],
-    dtype: np.dtype[Any],
-) -> da.Array:
-    dependencies: dict[str, set[str]] = {fetch: set() for fetch in fetches}
-    graph = HighLevelGraph({**fetches, name: layer}, {**dependencies, name: set(fetches)})
-    return da.Array(graph, name, chunks, meta=np.empty((0,) * len(chunks), dtype=dtype))
+class FetchLayer(PlanLayer):
+    """A task for every tile that any chunking can need: layers of one name have one content."""
+
+    def __init__(self, name: str, plan: LoadPlan, source: Source) -> None:
+        super().__init__(name)
+        self.plan, self.source = plan, source
+
+    def places(self) -> Iterator[Key]:
+        """Yield (section, tile row, tile column)."""
+        for index, section in enumerate(self.plan.sections):
+            for place in section.tiles(self.plan.whole):
+                yield index, *place
+
+    def task(self, key: Key) -> Task:
+        """Return the task that fetches a tile."""
+        _, index, *place = key
+        plan = self.plan
+        section = plan.sections[index]
+        return Task(key, fetch_tile, self.source, section, tuple(place), plan.view, plan.on_error)
+
+
+class BlockLayer(PlanLayer):
+    """A task for every section and block of a variable."""
+
+    def __init__(self, name: str, variable: BlockVariable, fetch: str) -> None:
+        super().__init__(name)
+        self.variable, self.fetch = variable, fetch
+
+    def places(self) -> Iterator[Key]:
+        """Yield (section, block row, block column, 0, ...)."""
+        plan = self.variable.plan
+        zeros = [range(1)] * len(self.variable.last)
+        counts = (len(plan.sections), *map(len, plan.chunks))
+        return product(*map(range, counts), *zeros)
+
+    def task(self, key: Key) -> Task:
+        """Return the task that makes a block of its tiles."""
+        _, index, row, column, *_ = key
+        section = self.variable.plan.sections[index]
+        block = self.variable.plan.block(row, column)
+        places = tuple(self.variable.places(section, block))
+        tiles = (TaskRef((self.fetch, index, *place)) for place in places)
+        return Task(key, _make_block, self.variable.make, section, block, places, *tiles)
+
+
+class SectionLayer(PlanLayer):
+    """A task for every section of a variable."""
+
+    def __init__(
+        self, name: str, variable: SectionVariable, fetches: Mapping[str, LoadPlan]
+    ) -> None:
+        super().__init__(name)
+        self.variable, self.fetches = variable, fetches
+
+    def places(self) -> Iterator[Key]:
+        """Yield (section,)."""
+        return ((index,) for index in range(self.variable.shape[0]))
+
+    def task(self, key: Key) -> Task:
+        """Return the task that makes a section's value of all its tiles."""
+        _, index = key
+        tiles = (
+            TaskRef((fetch, index, *place))
+            for fetch, plan in self.fetches.items()
+            for place in self.variable.places(plan, index)
+        )
+        return Task(key, _make_value, self.variable.make, self.variable.dtype, *tiles)
 
 
 def _make_block(

@@ -35,7 +35,7 @@ def load(variable: BlockVariable | SectionVariable, source: Source) -> NDArray[A
             continue
         plan, section = variable.plan, variable.plan.sections[index]
         fetched: dict[tuple[int, int], Any] = {}
-        for _, _, block in plan.blocks():
+        for block in plan.blocks():
             for place in variable.places(section, block):
                 if place not in fetched:
                     fetched[place] = fetch_tile(source, section, place, plan.view, plan.on_error)

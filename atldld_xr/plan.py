@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from functools import cached_property
+from itertools import accumulate
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,10 +102,14 @@ class SectionPlan:
         """Width and height at `level`, in its pixels."""
         return tier_size(self.image.width, self.level), tier_size(self.image.height, self.level)
 
-    @property
+    @cached_property
     def level_affine(self) -> NDArray[np.float64]:
         """The (2, 3) matrix from output index to pixels of `level`."""
         return affine_to_tier(np.asarray(self.affine), self.level)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is derived: tasks are to be small."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
     def tier_affine(self) -> NDArray[np.float64]:
@@ -260,12 +266,19 @@ class LoadPlan:
         """All output pixels of a section."""
         return Block(0, self.shape[0], 0, self.shape[1])
 
-    def blocks(self) -> Iterator[tuple[int, int, Block]]:
-        """Yield (block row, block column, block), in reading order."""
-        y = 0
-        for row, height in enumerate(self.chunks[0]):
-            x = 0
-            for column, width in enumerate(self.chunks[1]):
-                yield row, column, Block(y, y + height, x, x + width)
-                x += width
-            y += height
+    def block(self, row: int, column: int) -> Block:
+        """Return the block at a place among the chunks."""
+        (y0, y1), (x0, x1) = (
+            (edges[at], edges[at + 1]) for edges, at in zip(self._edges, (row, column), strict=True)
+        )
+        return Block(y0, y1, x0, x1)
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield all blocks, in reading order."""
+        for row in range(len(self.chunks[0])):
+            for column in range(len(self.chunks[1])):
+                yield self.block(row, column)
+
+    @cached_property
+    def _edges(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(tuple(accumulate(sizes, initial=0)) for sizes in self.chunks)

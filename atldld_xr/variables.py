@@ -86,7 +86,7 @@ class SectionVariable:
     def places(self, plan: LoadPlan, index: int) -> list[Place]:
         """Return the tiles of one plan that any block of a section needs."""
         section = plan.sections[index]
-        return sorted({place for _, _, block in plan.blocks() for place in section.tiles(block)})
+        return sorted({place for block in plan.blocks() for place in section.tiles(block)})
 
 
 def pixels_variable(name: str, plan: LoadPlan) -> BlockVariable:

@@ -136,7 +136,7 @@ def test_each_tile_is_fetched_once_and_as_planned(chunks):
         (section.image.id, section.tile(*place), plan.view)
         for plan in ds_plans(source)
         for section in plan.sections
-        for _, _, block in plan.blocks()
+        for block in plan.blocks()
         for place in section.tiles(block)
     }
     assert set(source.asked) == planned

@@ -287,7 +287,7 @@ def test_what_exceeds_opencvs_limit_at_once_is_refused():
 OFFSETS = st.integers(-400, 400).map(lambda n: n / 8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     x=hnp.arrays(np.float64, (13, 17), elements=OFFSETS),
     y=hnp.arrays(np.float64, (13, 17), elements=OFFSETS),

@@ -260,7 +260,7 @@ def test_registered_beads_are_where_they_should_be(dataset_id):
                 patch.sum(axis=0) @ columns / patch.sum() - column,
             )
             centre = (patch.sum(axis=1) @ rows, patch.sum(axis=0) @ columns) / patch.sum()
-            # A quarter of an image pixel. Most of it is real: the field projects along the section's
+            # A quarter of an image pixel. Most of it is real: fields project along the section's
             # normal, which is not quite along the bead.
             np.testing.assert_allclose(centre, [row, column], atol=8)
             found += 1
@@ -387,7 +387,7 @@ def test_get_image_is_one_request_also_beyond_the_tile_grid(server):
         image = get_image(FIRST_CORONAL, source=service.url)
         assert image.shape == (2001, 2851, 3)
         assert service.image_requests == 1
-        asked = [r for r in service.log if r.image_id][0].query
+        asked = next(r for r in service.log if r.image_id).query
     assert asked == {"downsample": "0"}
 
 

@@ -88,11 +88,11 @@ def preview(dataset: str, out: Path, reference_space: int, source: str | None) -
     """
     import io
 
-    from atldld_xr import plot
     from atldld_xr.cache import write_whole
+    from atldld_xr.plot import preview as draw
 
     kind = _suffix(out, ("png", "svg", "pdf"))
-    figure = plot.preview(dataset, source=source, reference_space=reference_space)
+    figure = draw(dataset, source=source, reference_space=reference_space)
     drawn = io.BytesIO()
     figure.savefig(drawn, format=kind)
     write_whole(out, drawn.getvalue())
