@@ -41,8 +41,8 @@ def fetch_tile(
     except SectionImageError as error:
         if on_error == "raise":
             raise
-        # Without its traceback, which would keep the tiles of its frames alive.
-        return error.with_traceback(None)
+        # Made anew, without the traceback and causes that would keep frames and bodies alive.
+        return SectionImageError(*error.args)
     return reduce_tile(pixels, section.reduction)
 
 

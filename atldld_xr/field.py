@@ -65,7 +65,7 @@ class DisplacementField:
     array([[2, 3, 0]], dtype=uint8)
     """
 
-    # Leaves np.float64(2) * field to __rmul__.
+    # NumPy would make an array of fields of array * field; this refuses it, as field * array is.
     __array_ufunc__ = None
 
     def __init__(self, delta_x: ArrayLike, delta_y: ArrayLike) -> None:
@@ -207,15 +207,16 @@ class DisplacementField:
         return out
 
     def _fits(self, image: NDArray[Any]) -> bool:
-        return max(image.shape[:2] + self.shape) <= _MOST
+        return bool(max(image.shape[:2] + self.shape) <= _MOST)
 
     def __eq__(self, other: object) -> bool:
         """Whether another field has the same shape and, up to rounding, displacements."""
         if not isinstance(other, DisplacementField):
             return NotImplemented
-        return self.shape == other.shape and all(
-            bool(np.allclose(a, b))
-            for a, b in ((self.delta_x, other.delta_x), (self.delta_y, other.delta_y))
+        return (
+            self.shape == other.shape
+            and np.allclose(self.delta_x, other.delta_x)
+            and np.allclose(self.delta_y, other.delta_y)
         )
 
     __hash__ = None  # type: ignore[assignment]  # its arrays can change
@@ -290,6 +291,7 @@ def _window(delta: NDArray[Any], start: int, axis: int, size: int) -> tuple[slic
     whole = np.floor(position)
     position += np.clip(whole, -_REACH - 1, size + _REACH) - whole
     low = min(max(int(position.min()) - _REACH, 0), size - 1)
+    low -= low % 2  # OpenCV rounds halves to even numbers, which these then stay
     high = max(min(int(position.max()) + _REACH + 2, size), low + 1)
     if high - low > _MOST:
         raise InvalidArgumentError(

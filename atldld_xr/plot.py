@@ -243,9 +243,10 @@ def _write_notes(axes: Axes, data: SectionDataset, sections: list[_Section]) -> 
 def _notes(data: SectionDataset, sections: list[_Section]) -> str:
     axis = data.plane.section_axis
     at = [section.point[axis] for section in sections]
+    count = len(sections)
     lines = [
-        f"{len(sections)} sections, {data.plane.dim} {_LETTERS[axis]} = {at[0]:.2f} to "
-        f"{at[-1]:.2f} mm, each {data.section_thickness:g} µm thick",
+        f"{count} section{'s' if count > 1 else ''}, {data.plane.dim} {_LETTERS[axis]} = "
+        f"{at[0]:.2f} to {at[-1]:.2f} mm, each {data.section_thickness:g} µm thick",
         f"planes oblique by {_obliquity(sections[0], axis):.1f}°",
         "small numbers: section numbers",
     ]

@@ -16,6 +16,18 @@ from noise import DATASET_ID, NoiseSource
 TILED = Phantom(id=900000003, count=4, resolution=5.0)
 
 
+read = []
+
+
+class RecordingSource(NoiseSource):
+    """Keeps what was read; not in a function, as Dask would make a copy of a class in there."""
+
+    def read(self, image, tile, view):
+        pixels = super().read(image, tile, view)
+        read.append(pixels)
+        return pixels
+
+
 @pytest.fixture(scope="module")
 def server():
     with AllenServer(phantoms=[TILED]) as server:
@@ -47,19 +59,10 @@ def test_planned_requests_are_those_made(server, tmp_path, options):
 
 
 def test_pixels_are_those_read():
-    read = []
-
-    class Counting(NoiseSource):
-        def read(self, image, tile, view):
-            pixels = super().read(image, tile, view)
-            read.append(pixels)
-            return pixels
-
-    # Without Dask, which would call a copy of this source.
-    options = {"source": Counting(), "resolution": 40, "expression": "intensity", "chunks": None}
+    options = {"source": RecordingSource(), "resolution": 40, "expression": "intensity"}
     costs = estimate_costs(plan_dataset(DATASET_ID, **options))
     assert not read
-    open_dataset(DATASET_ID, **options)[["image", "expression"]].load()
+    open_dataset(DATASET_ID, **options)[["image", "expression"]].compute()
     assert len(read) == costs.requests
     assert sum(pixels.nbytes for pixels in read) == costs.decoded_bytes
     assert sum(pixels.shape[0] * pixels.shape[1] for pixels in read) == costs.source_pixels

@@ -104,10 +104,12 @@ def test_product_with_a_number_from_either_side(factor):
         np.testing.assert_array_equal(product.delta_y, field.delta_y * np.float32(factor))
 
 
-@pytest.mark.parametrize("factor", ["2", None, [1, 2], 1j])
+@pytest.mark.parametrize("factor", ["2", None, [1, 2], 1j, np.ones(2)])
 def test_product_with_something_else_is_refused(factor):
     with pytest.raises(TypeError):
         smooth_field(5, 6, 10) * factor
+    with pytest.raises(TypeError):
+        factor * smooth_field(5, 6, 10)
 
 
 def test_save_and_from_file(tmp_path):
@@ -283,11 +285,32 @@ def test_what_exceeds_opencvs_limit_at_once_is_refused():
         shift(2, 2, 0, 0).warp(image, border_mode="wrap")
 
 
+def assert_same_in_parts(field, interpolation, border_mode):
+    """Compare the path for what is too large with that for what is not."""
+    image = np.random.default_rng(1).integers(0, 256, (31, 37), dtype=np.uint8)
+    at_once = field.warp(image, interpolation, border_mode, c=9)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(field_module, "_PART", 5)
+        patch.setattr(DisplacementField, "_fits", lambda *_: False)
+        in_parts = field.warp(image, interpolation, border_mode, c=9)
+    np.testing.assert_array_equal(in_parts, at_once)
+
+
+def test_halves_are_rounded_alike_in_parts():
+    assert_same_in_parts(shift(13, 17, 4.5, 0.5), "nearest", "constant")
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "cubic", "lanczos"])
+def test_what_is_far_outside_is_the_same_in_parts(interpolation):
+    for eighth in range(8):
+        assert_same_in_parts(shift(31, 30, 0.375, 100 + eighth / 8), interpolation, "replicate")
+
+
 # Displacements on OpenCV's grid, so that float32 holds them in any coordinate system.
 OFFSETS = st.integers(-400, 400).map(lambda n: n / 8)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     x=hnp.arrays(np.float64, (13, 17), elements=OFFSETS),
     y=hnp.arrays(np.float64, (13, 17), elements=OFFSETS),
@@ -295,12 +318,4 @@ OFFSETS = st.integers(-400, 400).map(lambda n: n / 8)
     border_mode=st.sampled_from(["constant", "replicate", "transparent"]),
 )
 def test_in_parts_is_the_same_as_at_once(x, y, interpolation, border_mode):
-    image = np.random.default_rng(1).integers(0, 256, (31, 37), dtype=np.uint8)
-    field = DisplacementField(x, y)
-    at_once = field.warp(image, interpolation, border_mode, c=9)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(field_module, "_PART", 5)
-        # Nothing is too large, but the path for what is too large is taken.
-        patch.setattr(DisplacementField, "_fits", lambda *_: False, raising=True)
-        in_parts = field.warp(image, interpolation, border_mode, c=9)
-    np.testing.assert_array_equal(in_parts, at_once)
+    assert_same_in_parts(DisplacementField(x, y), interpolation, border_mode)

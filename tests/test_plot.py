@@ -16,8 +16,8 @@ from atldld_xr.plot import preview
 from atldld_xr.testing import CORONAL, SAGITTAL
 from noise import DATASET_ID, NoiseSource
 
-P, I, R = range(3)
-PANELS = {"from the left": (P, I), "from behind": (R, I), "from above": (P, R)}
+PANELS = {"from the left": (0, 1), "from behind": (2, 1), "from above": (0, 2)}
+"""Which of (p, i, r) is horizontal, and vertical."""
 
 
 def panels(figure):
@@ -60,7 +60,7 @@ def test_the_brain_is_the_right_way_round(space):
         axes = drawn[title]
         for axis, limits in ((horizontal, axes.get_xlim()), (vertical, axes.get_ylim())):
             # In space 10 r runs from right to left; the brain is drawn the same way round.
-            is_reversed = axis == I or (axis == R and space == 10)
+            is_reversed = axis == 1 or (axis == 2 and space == 10)
             assert (limits[0] > limits[1]) == is_reversed, (title, axis)
     right = [xy[:, 0].mean() for xy in outlines(drawn["from behind"])]
     x_of = drawn["from behind"].transData.transform

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource, noise
 
 import atldld_xr
 from atldld_xr import transforms
@@ -33,6 +32,7 @@ from atldld_xr.testing.phantom import BEADS, CORONAL_ID, SAGITTAL_ID, Phantom
 from atldld_xr.testing.server import AllenServer
 from atldld_xr.utils import get_image
 from atldld_xr.whole import read_whole
+from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource, noise
 
 CORONAL = Phantom(resolution=32.0, count=6, spacing=60)
 SAGITTAL = Phantom(

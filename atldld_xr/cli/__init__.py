@@ -17,7 +17,9 @@ __all__ = ["cli", "main"]
 
 
 @click.group(
+    "atldld-xr",
     cls=CarefulGroup,
+    no_args_is_help=False,
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
     epilog="""\b
 Exit codes:
@@ -48,7 +50,7 @@ for command in (info, image, preview, export, mirror, cache):
 def main() -> None:
     """Run the command line as a program."""
     try:
-        cli.main(prog_name="atldld-xr")
+        cli.main(prog_name=cli.name)
     except SystemExit as end:
         if end.code == INTERRUPTED:
             # Python would wait for threads, which may have a slow service to ask again for minutes.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from atldld_xr.cache import Cache
 
 
-@click.group()
+@click.group(no_args_is_help=False)
 def cache() -> None:
     """The verified images and metadata kept on disk."""
 

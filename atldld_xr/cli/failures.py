@@ -17,6 +17,8 @@ from atldld_xr.errors import (
 FAILED, USAGE, NOT_FOUND, PARTIAL, INTERRUPTED = 1, 2, 3, 4, 130
 """Exit codes; click has the same ones for the first two."""
 
+_GO_ON = {"export": "--on-error fill", "mirror": "--on-error skip"}
+
 
 class CarefulGroup(click.Group):
     """A group of commands that end with one line on standard error where they fail."""
@@ -45,7 +47,7 @@ class CarefulGroup(click.Group):
                 import traceback
 
                 traceback.print_exc()
-            raise Failure(error) from error
+            raise Failure(error, _GO_ON.get(ctx.invoked_subcommand or "")) from error
 
 
 class Failure(Exception):
@@ -55,10 +57,15 @@ class Failure(Exception):
     ----------
     error : BaseException
         What happened.
+    go_on : str, optional
+        The option with which the command does without sections that cannot be read.
     """
 
-    def __init__(self, error: BaseException) -> None:
-        super().__init__(_in_words(error))
+    def __init__(self, error: BaseException, go_on: str | None = None) -> None:
+        advice = (
+            f"; {go_on} goes on without" if isinstance(error, SectionImageError) and go_on else ""
+        )
+        super().__init__(_in_words(error) + advice)
         self.exit_code = _exit_code(error)
 
 

@@ -179,8 +179,8 @@ class ApiSource:
             except ValueError:  # the disk's fault, or another's hand: fetched again
                 cache.discard(key)
         address = f"{self.url}/section_image_download/{image.id}"
-        # No JPEG of pixels takes more than the pixels themselves and its tables.
-        limit = 3 * tile.width * tile.height + 65536
+        # Even black and white noise at the highest quality takes 1.6 times the pixels' own bytes.
+        limit = 2 * (3 * tile.width * tile.height) + 65536
         try:
             data, pixels = http.get(
                 address, params=_window(image, tile, view), check=check, limit=limit

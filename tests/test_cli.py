@@ -1,0 +1,596 @@
+"""The command line: what it prints, what it writes, and how it fails: in one line, with a code."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import simplejpeg
+import xarray as xr
+from click.testing import CliRunner
+
+import atldld_xr
+from atldld_xr.cli import cli
+from atldld_xr.cli.options import EXPRESSIONS
+from atldld_xr.cli.text import format_bytes
+from atldld_xr.metadata import parse_dataset
+from atldld_xr.plan import INTERPOLATIONS
+from atldld_xr.testing import CORONAL_ID, SAGITTAL_ID, AllenServer, Faults, Phantom
+from atldld_xr.utils import get_image
+
+SMALL = Phantom(id=900000003, count=4, resolution=20.0)
+DATA = parse_dataset(SMALL.record)
+IMAGE = DATA.images[0]
+COARSE = ["--resolution", "100"]
+
+
+@pytest.fixture(scope="module")
+def shared():
+    with AllenServer(phantoms=[SMALL]) as server:
+        yield server
+
+
+@pytest.fixture
+def server(shared):
+    shared.faults = Faults()
+    shared.clear_log()
+    return shared
+
+
+def run(*args, code=0):
+    """Run a command and return its result; whatever it fails of, it says in one line."""
+    result = CliRunner().invoke(cli, [str(arg) for arg in args])
+    assert result.exit_code == code, (result.output, result.exception)
+    if code in (0, 4):
+        assert result.stderr == ""
+    else:
+        assert re.fullmatch(r"atldld-xr: error: .+\n", result.stderr)
+        assert "Traceback" not in result.output
+        assert result.stdout == ""
+    return result
+
+
+def facts(*args, code=0):
+    return json.loads(run(*args, "--json", code=code).stdout)
+
+
+def tree(path):
+    """Return everything under a path but the cache, with its content."""
+    found = (p for p in sorted(path.rglob("*")) if "cache" not in p.relative_to(path).parts)
+    return {str(p): p.read_bytes() if p.is_file() else None for p in found}
+
+
+# What is told
+
+
+def test_help_documents_the_exit_codes():
+    text = run("--help").stdout
+    for code in (0, 1, 2, 3, 4, 130):
+        assert re.search(rf"^ +{code} +\S", text, re.MULTILINE)
+    for command in cli.commands:
+        assert command in text
+
+
+def test_every_option_of_open_dataset_is_one_of_info_and_export():
+    import inspect
+
+    arguments = set(inspect.signature(atldld_xr.open_dataset).parameters)
+    for name in ("info", "export"):
+        parameters = {p.name for p in cli.commands[name].params}
+        assert arguments <= parameters
+        written = {flag for p in cli.commands[name].params for flag in p.opts}
+        assert {f"--{a.replace('_', '-')}" for a in arguments - {"dataset"}} <= written
+
+
+def test_choices_are_those_of_the_library():
+    (option,) = [p for p in cli.commands["export"].params if p.name == "interpolation"]
+    assert set(option.type.choices) == set(INTERPOLATIONS)
+    assert EXPRESSIONS == ("true", "intensity")
+
+
+def test_defaults_are_those_of_the_library():
+    import inspect
+
+    for name, parameter in inspect.signature(atldld_xr.open_dataset).parameters.items():
+        if name == "dataset":
+            continue
+        context = cli.commands["info"].make_context("info", ["phantom"])
+        assert context.params[name] == parameter.default, name
+
+
+def test_version():
+    assert run("--version").stdout == f"atldld-xr {atldld_xr.__version__}\n"
+
+
+def test_info_in_rows():
+    text = run("info", "phantom-sagittal").stdout
+    rows = dict(re.findall(r"^(\S.*?)  +(\S.*)$", text, re.MULTILINE))
+    assert rows["section data set"] == str(SAGITTAL_ID)
+    assert rows["genes"] == "Phans"
+    assert rows["plane of section"] == "sagittal"
+    assert rows["reference space"] == "9 (P56 Brain), registered to 10"
+    assert rows["sections"].startswith("7,")
+    assert rows["native resolution"] == "4 um"
+    assert rows["excluded sections"] == "1"
+    assert "Allen marked it as failed" in text
+    assert rows["requests"] == "7 for images"
+    assert "estimate" in rows["download"]
+    # The values are in one column, and no line ends in blanks.
+    assert len({re.match(r"\S*( \S+)*  +|", line).end() for line in text.splitlines() if line}) == 1
+    assert all(line == line.rstrip() for line in text.splitlines())
+    assert "\x1b" not in text
+
+
+def test_info_as_json(server):
+    told = facts("info", SMALL.id, "--source", server.url, "--expression", *COARSE)
+    opened = atldld_xr.open_dataset(SMALL.id, source=server.url, resolution=100)
+    assert told["section_data_set_id"] == SMALL.id
+    assert told["coordinates"] == opened.coronal.values.tolist()
+    assert told["spacing"] == np.median(np.diff(opened.coronal))
+    assert told["excluded_sections"] == json.loads(opened.attrs["excluded_sections"])
+    assert sorted(told["widths"]) == sorted(i.width for i in DATA.images)
+    assert told["options"]["expression"] is True
+    assert told["options"]["resolution"] == 100
+    assert told["costs"]["tiers"] == {"image": {"2": 3}, "expression": {"2": 3}}
+    assert server.image_requests == 0
+    assert server.metadata_requests == 1
+
+
+@pytest.mark.parametrize("name", ["phantom", CORONAL_ID, f"allen:{CORONAL_ID}"])
+def test_names_of_data_sets(name):
+    told = facts("info", name, "--source", "phantom")
+    assert told["section_data_set_id"] == CORONAL_ID
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["phantom"], False),
+        (["--expression", "phantom"], True),
+        (["phantom", "--expression"], True),
+        (["phantom", "--expression=intensity"], "intensity"),
+        (["--expression", "intensity", "phantom"], "intensity"),
+        (["--expression", "true", "--", "phantom"], True),
+    ],
+)
+def test_the_expression_option_takes_a_value_or_none(args, expected):
+    told = json.loads(run("info", *COARSE, "--json", *args).stdout)
+    assert told["options"]["expression"] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("auto", "auto"), ("-1", -1), ("y=40,x=-1", {"y": 40, "x": -1})]
+)
+def test_chunks(text, expected):
+    assert facts("info", "phantom", *COARSE, "--chunks", text)["options"]["chunks"] == expected
+
+
+def test_sizes_in_words():
+    sizes = {0: "0 bytes", 999: "999 bytes", 1000: "1 kB", 999_999: "1 MB", 152e9: "152 GB"}
+    assert {n: format_bytes(n) for n in sizes} == sizes
+    assert format_bytes(12_345_000_000_000_000) == "1.234e+04 TB"
+
+
+# What is written
+
+
+def test_export_is_what_the_library_writes(server, tmp_path):
+    options = ["--source", server.url, *COARSE, "--expression=intensity", "--chunks", "40"]
+    costs = facts("info", SMALL.id, *options)["costs"]
+    server.clear_log()
+    report = facts("export", SMALL.id, tmp_path / "a.zarr", *options)
+    assert server.image_requests == costs["requests"] == 6
+    assert report["blocks"] == costs["chunks"]
+    assert report["nbytes"] == costs["output_bytes"]
+    assert report["failures"] == []
+    expected = atldld_xr.open_dataset(
+        SMALL.id, source=server.url, resolution=100, expression="intensity", chunks=40
+    )
+    written = xr.open_zarr(tmp_path / "a.zarr")
+    xr.testing.assert_equal(written.compute(), expected.compute())
+    assert written.image.encoding["compressors"]
+
+
+def test_export_takes_all_options(server, tmp_path):
+    options = {
+        "resolution": 200,
+        "tier": 1,
+        "anchor": "edge",
+        "interpolation": "cubic",
+        "fill_value": 7,
+        "reference_space": 10,
+    }
+    flags = [f for k, v in options.items() for f in (f"--{k.replace('_', '-')}", v)]
+    flags += ["--detection-xy", "-3", "4.5", "--source", server.url, "--compressor", "none"]
+    text = run("export", SMALL.id, tmp_path / "deeper" / "a.zarr", *flags).stdout
+    assert "9 chunks" in text
+    expected = atldld_xr.open_dataset(
+        SMALL.id, source=server.url, detection_xy=(-3, 4.5), **options
+    )
+    written = xr.open_zarr(tmp_path / "deeper" / "a.zarr")
+    xr.testing.assert_equal(written.compute(), expected.compute())
+    assert not written.image.encoding["compressors"]
+
+
+def test_export_with_storage_options(server):
+    import fsspec
+
+    flags = ["--source", server.url, *COARSE, "--storage-option", "auto_mkdir=true"]
+    run("export", SMALL.id, "memory://cli/a.zarr", *flags, code=0)
+    assert fsspec.filesystem("memory").exists("/cli/a.zarr/zarr.json")
+
+
+def test_an_existing_store_is_left_alone_unless_replaced(server, tmp_path):
+    out, options = tmp_path / "a.zarr", ["--source", server.url]
+    run("export", SMALL.id, out, *options, *COARSE)
+    before = tree(tmp_path)
+    result = run("export", SMALL.id, out, *options, "--resolution", "200", code=1)
+    assert "--mode w" in result.stderr
+    # Nor is it replaced by what fails before it is written.
+    run("export", 12, out, *options, "--mode", "w", code=3)
+    run("export", SMALL.id, out, *options, "--mode", "w", "--tier", "99", code=2)
+    assert tree(tmp_path) == before
+    run("export", SMALL.id, out, *options, "--resolution", "200", "--mode", "w")
+    assert xr.open_zarr(out).attrs["resolution"] == 200
+
+
+def test_sections_that_cannot_be_read(server, tmp_path):
+    server.faults = Faults(missing={IMAGE.id})
+    options = [SMALL.id, "--source", server.url, *COARSE]
+    result = run("export", *options, tmp_path / "a.zarr", code=1)
+    assert str(IMAGE.id) in result.stderr
+    assert "404" in result.stderr
+    assert "--on-error fill goes on" in result.stderr
+    report = facts("export", *options, tmp_path / "b.zarr", "--on-error", "fill", code=4)
+    assert [f["section_image_id"] for f in report["failures"]] == [IMAGE.id]
+    text = run("export", *options, tmp_path / "c.zarr", "--on-error", "fill", code=4).stdout
+    assert f"section image {IMAGE.id} could not be read: " in text
+    assert xr.open_zarr(tmp_path / "b.zarr").status.values.sum() == 1
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "PNG"])
+@pytest.mark.parametrize("expression", [None, "true", "intensity"])
+def test_image_without_loss(server, tmp_path, suffix, expression):
+    out = tmp_path / f"image.{suffix}"
+    flags = [] if expression is None else [f"--expression={expression}"]
+    text = run("image", IMAGE.id, out, "--tier", "1", *flags, "--source", server.url).stdout
+    saved = cv2.imread(str(out), cv2.IMREAD_UNCHANGED)
+    opened = atldld_xr.open_image(
+        IMAGE.id,
+        tier=1,
+        source=server.url,
+        expression={None: False, "true": True}.get(expression, expression),
+    )
+    expected = opened.image.values if expression is None else opened.expression.values
+    assert saved.ndim == (2 if expression == "intensity" else 3)
+    np.testing.assert_array_equal(saved[..., ::-1] if saved.ndim == 3 else saved, expected)
+    assert f"{IMAGE.width >> 1} x {IMAGE.height >> 1} px" in text
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_image_as_jpeg(server, tmp_path, grey):
+    out = tmp_path / "image.jpg"
+    flags = ["--expression", "intensity"] if grey else []
+    run("image", IMAGE.id, out, *flags, "--source", server.url)
+    saved = simplejpeg.decode_jpeg(out.read_bytes(), colorspace="GRAY" if grey else "RGB")
+    opened = atldld_xr.open_image(IMAGE.id, source=server.url, expression="intensity")
+    expected = opened.expression.values[..., None] if grey else opened.image.values
+    assert saved.shape == expected.shape
+    assert np.abs(saved.astype(int) - expected).mean() < 2
+
+
+def test_image_is_that_of_the_library(server, tmp_path):
+    run("image", IMAGE.id, tmp_path / "a.png", "--tier", "2", "--source", server.url)
+    assert server.image_requests == 1
+    expected = get_image(IMAGE.id, downsample=2, source=server.url)
+    np.testing.assert_array_equal(cv2.imread(str(tmp_path / "a.png"))[..., ::-1], expected)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")]
+)
+def test_preview(server, tmp_path, suffix, start):
+    run("preview", SMALL.id, tmp_path / f"a.{suffix}", "--source", server.url)
+    assert (tmp_path / f"a.{suffix}").read_bytes().startswith(start)
+    assert server.image_requests == 0
+
+
+def test_a_mirror_stands_in_for_the_service(server, tmp_path):
+    path = tmp_path / "mirror"
+    options = ["--source", server.url, *COARSE, "--views", "image,intensity"]
+    summary = facts("mirror", SMALL.id, path, *options)
+    assert summary["failures"] == []
+    assert server.image_requests == 6
+    again = facts("mirror", SMALL.id, path, *options)
+    assert again["skipped"] == 6
+    assert server.image_requests == 6
+    flags = [*COARSE, "--expression", "intensity"]
+    run("export", SMALL.id, tmp_path / "a.zarr", *flags, "--source", path)
+    run("export", SMALL.id, tmp_path / "b.zarr", *flags, "--source", server.url)
+    mine, theirs = (xr.open_zarr(tmp_path / f"{n}.zarr").compute() for n in "ab")
+    xr.testing.assert_equal(mine, theirs)
+
+
+def test_mirrored_tiers(server, tmp_path):
+    run("mirror", SMALL.id, tmp_path / "m", "--source", server.url, "--tiers", "2,1")
+    names = {p.name for p in (tmp_path / "m").glob("*.jpg")}
+    assert names == {
+        f"section_image_{i.id}_downsample_{tier}.jpg" for i in DATA.images for tier in (1, 2)
+    }
+
+
+def test_a_mirror_with_gaps(server, tmp_path):
+    server.faults = Faults(missing={IMAGE.id})
+    options = [SMALL.id, tmp_path / "m", "--source", server.url, *COARSE]
+    said = run("mirror", *options, code=1).stderr
+    assert str(IMAGE.id) in said
+    assert "--on-error skip goes on" in said
+    summary = facts("mirror", *options, "--on-error", "skip", code=4)
+    assert [f["section_image_id"] for f in summary["failures"]] == [IMAGE.id]
+    text = run("mirror", *options, "--on-error", "skip", code=4).stdout
+    assert "could not be had" in text
+    server.faults = Faults()
+    assert facts("mirror", *options)["failures"] == []
+
+
+def test_the_cache(server, tmp_path):
+    assert facts("cache", "info")["files"] == 0
+    run("export", SMALL.id, tmp_path / "a.zarr", "--source", server.url, *COARSE)
+    told = facts("cache", "info")
+    assert told["directory"] == str(tmp_path / "cache")
+    assert told["files"] == 4
+    entries = facts("cache", "list")
+    assert sum(e["bytes"] for e in entries) == told["bytes"]
+    assert [e["used"] for e in entries] == sorted(e["used"] for e in entries)
+    lines = run("cache", "list").stdout.splitlines()
+    assert [line.split()[-1] for line in lines] == [e["key"] for e in entries]
+    limit = told["bytes"] - entries[0]["bytes"]
+    assert facts("cache", "trim", "--limit", limit)["removed_files"] == 1
+    assert run("cache", "clear").stdout.startswith("3 files removed, ")
+    assert facts("cache", "list") == []
+    assert "files      0" in run("cache", "info").stdout
+
+
+# What fails
+
+
+BAD_OPTIONS = [
+    (["--resolution", "0"], "resolution=0"),
+    (["--resolution", "-1"], "resolution=-1"),
+    (["--resolution", "nan"], "resolution=nan"),
+    (["--resolution", "x"], "--resolution"),
+    (["--tier", "99"], "tier=99 is out of range"),
+    (["--tier", "-1"], "tier=-1"),
+    (["--tier", "1.5"], "--tier"),
+    (["--chunks", "0"], "chunks"),
+    (["--chunks", "z=3"], "'z'"),
+    (["--fill-value", "256"], "fill_value"),
+    (["--reference-space", "3"], "reference space 3"),
+    (["--detection-xy", "nan", "1"], "detection_xy"),
+    (["--interpolation", "best"], "--interpolation"),
+    (["--expression=yes"], "--expression"),
+    (["--on-error", "ignore"], "--on-error"),
+    (["--no-such-option"], "--no-such-option"),
+    (["--source", "http://"], "is no source"),
+    (["--source", "http:///api/v2"], "names no host"),
+    (["--source", "http://[::1/api/v2"], "malformed"),
+    (["--source", "http://127.0.0.1:99999/api/v2"], "malformed"),
+    (["--source", "ftps:/nowhere"], "is no source"),
+    (["--source", "http://user:pass@127.0.0.1/api/v2"], "password"),
+]
+
+
+@pytest.mark.parametrize(("flags", "said"), BAD_OPTIONS, ids=lambda v: "_".join(v) if v else "")
+def test_options_that_cannot_work(server, tmp_path, flags, said):
+    source = [] if "--source" in flags else ["--source", server.url]
+    for command in (["info", SMALL.id], ["export", SMALL.id, tmp_path / "a.zarr"]):
+        result = run(*command, *source, *flags, code=2)
+        assert said in result.stderr
+        assert "pass@" not in result.stderr
+    assert tree(tmp_path) == {}
+    assert server.image_requests == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (["info", "../../etc"], 2, "names no section data set"),
+        (["info", "12"], 3, "there is no section data set 12"),
+        (["info", "99999999999999999999"], 2, "names no section data set"),
+        (["export", "../../etc", "OUT/a.zarr"], 2, "names no section data set"),
+        (["export", "12", "OUT/a.zarr"], 3, "there is no section data set 12"),
+        (["export", SMALL.id, "OUT/a.zarr", "--storage-option", "novalue"], 2, "KEY=VALUE"),
+        (["export", SMALL.id, "OUT/a.zarr", "--mode", "a"], 2, "--mode"),
+        (["export", SMALL.id, ""], 2, "is no path or URL"),
+        (["export", SMALL.id, "nosuch://bucket/a.zarr"], 2, "nosuch"),
+        (["image", "../../etc", "OUT/a.png"], 2, "IMAGE_ID"),
+        (["image", "12", "OUT/a.png"], 3, "there is no section image 12"),
+        (["image", "0", "OUT/a.png"], 2, "positive whole number"),
+        (["image", IMAGE.id, "OUT/a.bmp"], 2, ".png"),
+        (["image", IMAGE.id, "OUT/a"], 2, ".png"),
+        (["image", IMAGE.id, "OUT/a.png", "--tier", "99"], 2, "tier=99"),
+        (["preview", SMALL.id, "OUT/a.txt"], 2, ".svg"),
+        (["preview", "12", "OUT/a.png"], 3, "there is no section data set 12"),
+        (["mirror", "12", "OUT/m"], 3, "there is no section data set 12"),
+        (["mirror", "../../etc", "OUT/m"], 2, "names no section data set"),
+        (["mirror", SMALL.id, "OUT/m", "--tiers", "9"], 2, "tiers"),
+        (["mirror", SMALL.id, "OUT/m", "--tiers", "a"], 2, "--tiers"),
+        (["mirror", SMALL.id, "OUT/m", "--views", "all"], 2, "--views"),
+        (["mirror", SMALL.id], 2, "DATASET"),
+        (["nosuch"], 2, "nosuch"),
+        ([], 2, "Missing command; see atldld-xr --help"),
+        (["cache"], 2, "Missing command; see atldld-xr cache --help"),
+    ],
+    ids=lambda v: "_".join(map(str, v)).replace("/", "-") if isinstance(v, list) else None,
+)
+def test_arguments_that_cannot_work(server, tmp_path, args, code, said):
+    args = [str(a).replace("OUT", str(tmp_path)) for a in args]
+    source = ["--source", server.url] if len(args) > 1 else []
+    assert said in run(*args, *source, code=code).stderr
+    assert tree(tmp_path) == {}
+    assert server.image_requests == 0
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["export", SMALL.id, "FILE"],
+        ["export", SMALL.id, "FILE/a.zarr"],
+        ["image", IMAGE.id, "FILE/a.png"],
+        ["preview", SMALL.id, "FILE/a.png"],
+        ["mirror", SMALL.id, "FILE"],
+        ["mirror", SMALL.id, "FILE/m"],
+    ],
+    ids=lambda args: f"{args[0]} {args[-1]}",
+)
+def test_a_file_in_the_way(server, tmp_path, args):
+    file = tmp_path / "file"
+    file.write_text("mine")
+    run(*(str(a).replace("FILE", str(file)) for a in args), "--source", server.url, code=1)
+    assert tree(tmp_path) == {str(file): b"mine"}
+
+
+def test_what_is_no_store_is_not_replaced(server, tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.txt").write_text("mine")
+    before = tree(tmp_path)
+    for mode in ("w-", "w"):
+        out = tmp_path / "thesis"
+        run("export", SMALL.id, out, "--source", server.url, "--mode", mode, code=1)
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("command", ["info", "export", "image", "cache info", "cache clear"])
+def test_a_cache_that_cannot_be_written(server, tmp_path, command):
+    (tmp_path / "file").write_text("mine")
+    before = tree(tmp_path)
+    args = {
+        "info": ["info", SMALL.id],
+        "export": ["export", SMALL.id, tmp_path / "a.zarr"],
+        "image": ["image", IMAGE.id, tmp_path / "a.png"],
+    }.get(command, command.split())
+    source = [] if "cache" in command else ["--source", server.url]
+    with atldld_xr.config.set({"cache.directory": str(tmp_path / "file" / "below")}):
+        result = run(*args, *source, code=1)
+    assert "cache.directory" in result.stderr
+    assert tree(tmp_path) == before
+
+
+def test_no_cache_at_all():
+    with atldld_xr.config.set({"cache.enabled": False}):
+        assert "cache.enabled" in run("cache", "info", code=1).stderr
+
+
+def test_a_service_that_is_not_there(tmp_path):
+    with AllenServer() as gone:
+        url = gone.url
+    with atldld_xr.config.set({"http.retries": 1}):
+        result = run("export", 12, tmp_path / "a.zarr", "--source", url, code=1)
+    assert "refused" in result.stderr
+    assert tree(tmp_path) == {}
+
+
+def test_a_mirror_needs_one_source(tmp_path):
+    result = run("mirror", "phantom", "12", tmp_path / "m", code=2)
+    assert "a mirror each" in result.stderr
+
+
+def test_debug_shows_where_it_failed(server):
+    args = ["--debug", "info", "12", "--source", server.url]
+    result = CliRunner().invoke(cli, args)
+    assert result.exit_code == 3
+    assert "Traceback" in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("atldld-xr: error: there is no")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (OSError(28, "No space left on device", "/disk/a"), 1, "/disk/a: No space left on device"),
+        (RuntimeError("two\nlines"), 1, "RuntimeError: two lines (--debug shows where)"),
+    ],
+    ids=["interrupted", "system", "unforeseen"],
+)
+def test_whatever_happens_is_told_in_one_line(monkeypatch, error, code, said):
+    def fail(*args, **options):
+        raise error
+
+    monkeypatch.setattr("atldld_xr.dataset.plan_dataset", fail)
+    assert run("info", "phantom", code=code).stderr == f"atldld-xr: error: {said}\n"
+
+
+# As a program of its own
+
+
+def start(*args, cache, **extra):
+    environment = os.environ | {
+        "ATLDLD_XR_CACHE__DIRECTORY": str(cache),
+        "ATLDLD_XR_HTTP__BACKOFF": "0.01",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "atldld_xr", *map(str, args)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **extra,
+    )
+
+
+def test_a_run_of_its_own(server, tmp_path):
+    out = tmp_path / "a.zarr"
+    flags = ["--source", server.url, *COARSE, "--json", "--progress"]
+    with start("export", SMALL.id, out, *flags, cache=tmp_path / "c") as process:
+        told, progress = process.communicate(timeout=60)
+    assert process.returncode == 0
+    report = json.loads(told)
+    assert report["url"] == str(out)
+    assert f"{report['blocks']}/{report['blocks']}" in progress
+    assert xr.open_zarr(out).attrs["atldld_xr_export"] == "complete"
+
+
+def test_an_error_of_its_own(tmp_path):
+    with start("info", "../../etc", cache=tmp_path / "c") as process:
+        told, said = process.communicate(timeout=60)
+    assert (process.returncode, told) == (2, "")
+    assert re.fullmatch("atldld-xr: error: .*\n", said)
+    assert not (tmp_path / "c").exists()
+
+
+def test_interrupted_it_ends_at_once(server, tmp_path):
+    server.faults = Faults(rate=1, kinds=("slow",), delay=4)
+    out = tmp_path / "a.zarr"
+    flags = ["--source", server.url, *COARSE, "--no-progress"]
+    with start("export", SMALL.id, out, *flags, cache=tmp_path / "c") as process:
+        deadline = time.monotonic() + 30
+        while not (out / "zarr.json").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        told, said = process.communicate(timeout=2)
+    assert (process.returncode, told) == (130, "")
+    assert said == "atldld-xr: error: interrupted\n"
+    assert xr.open_zarr(out, consolidated=False).attrs["atldld_xr_export"] == "incomplete"
+
+
+def test_help_loads_nothing_heavy():
+    code = """if True:
+        import atldld_xr, sys
+        before = set(sys.modules)
+        from atldld_xr.cli import cli
+        print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
+    """
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    heavy = {"cv2", "dask", "fsspec", "matplotlib", "requests", "rich", "simplejpeg", "zarr"}
+    assert not heavy & set(loaded.split())
+    assert Path(atldld_xr.__file__).parent.name == "atldld_xr"
