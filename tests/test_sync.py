@@ -1,10 +1,9 @@
-"""The interface of the getting-started page: get_image, get_parallel_transform, the downloader."""
+"""The getting-started page's code, and DatasetDownloader."""
 
 from __future__ import annotations
 
 import dataclasses
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,21 +17,19 @@ from atldld_xr.errors import (
     SectionImageError,
 )
 from atldld_xr.field import DisplacementField
-from atldld_xr.metadata import parse_dataset, parse_image
+from atldld_xr.metadata import parse_dataset
 from atldld_xr.sources.phantom import PhantomSource
 from atldld_xr.sync import (
     DatasetDownloader,
     UnreadableSectionWarning,
     get_parallel_transform,
-    pir_to_xy,
-    xy_to_pir,
 )
 from atldld_xr.testing.faults import Faults
 from atldld_xr.testing.phantom import BEADS, CORONAL_ID, SAGITTAL_ID, Phantom
 from atldld_xr.testing.server import AllenServer
 from atldld_xr.utils import get_image
 from atldld_xr.whole import read_whole
-from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource, noise
+from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource
 
 CORONAL = Phantom(resolution=32.0, count=6, spacing=60)
 SAGITTAL = Phantom(
@@ -71,80 +68,6 @@ def test_the_code_of_the_page_runs(server):
     assert img_expression is None
     assert isinstance(df, DisplacementField)
     assert (img_reg.shape, img_reg.dtype) == ((320, 456, 3), np.uint8)
-
-
-# get_parallel_transform
-
-TVS = np.array([[0.6, 0.02, -700.0], [-0.03, 0.61, -400.0]])
-TRV = np.array([[0.1, 0.02, 1.0, 300.0], [-0.01, 1.0, 0.03, 200.0], [1.0, 0.1, -0.1, 10.0]])
-
-
-@pytest.mark.parametrize("downsample_img", [0, 3])
-@pytest.mark.parametrize(
-    ("axis", "fixed", "row_axis", "column_axis", "extent"),
-    [
-        ("coronal", 0, 1, 2, (8000, 11400)),
-        ("sagittal", 2, 0, 1, (13200, 8000)),
-        ("transverse", 1, 0, 2, (13200, 11400)),
-    ],
-)
-def test_parallel_transform_point_by_point(
-    axis, fixed, row_axis, column_axis, extent, downsample_img
-):
-    step = 700  # divides none of the extents
-    field = get_parallel_transform(
-        1234.5, TVS, TRV, axis, downsample_ref=step, downsample_img=downsample_img
-    )
-    assert field.shape == (extent[0] // step, extent[1] // step)
-    for row in range(field.shape[0]):
-        for column in range(field.shape[1]):
-            point = np.empty((3, 1))
-            point[fixed], point[row_axis], point[column_axis] = 1234.5, row * step, column * step
-            x, y = pir_to_xy(point, TVS, TRV)[:2, 0] / 2**downsample_img
-            assert field.delta_x[row, column] == pytest.approx(x - column, abs=2e-3)
-            assert field.delta_y[row, column] == pytest.approx(y - row, abs=2e-3)
-
-
-def test_parallel_transform_is_coronal_and_of_every_micrometre_by_default():
-    assert get_parallel_transform(0, TVS, TRV).shape == (8000, 11400)
-
-
-def test_parallel_transform_is_exact_where_float32_is_not():
-    # Two large terms cancel: in float32 this is off by whole pixels.
-    tvs = np.array([[1000.0, 0.0, -5_000_000.0], [0.0, 1.0, 0.0]])
-    trv = np.array([[0.0, 0.0, 1.0, 0.0], [0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.1]])
-    field = get_parallel_transform(0.0, tvs, trv, downsample_ref=625)
-    assert field.delta_x[0, 8] == -8.0
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"axis": "oblique"}, "axis must be one of coronal"),
-        ({"axis": None}, "axis"),
-        ({"downsample_ref": 0}, "downsample_ref"),
-        ({"downsample_ref": 2.5}, "downsample_ref"),
-        ({"downsample_ref": True}, "downsample_ref"),
-        ({"downsample_ref": 8001}, "downsample_ref must be a whole number from 1 to 8000"),
-        ({"downsample_img": -1}, "downsample_img"),
-        ({"downsample_img": 1.0}, "downsample_img"),
-        ({"slice_coordinate": np.nan}, "slice_coordinate"),
-        ({"slice_coordinate": np.inf}, "slice_coordinate"),
-        ({"affine_2d": TRV}, r"shape \(2, 3\)"),
-        ({"affine_3d": TVS}, r"shape \(3, 4\)"),
-        ({"affine_2d": "matrix"}, "matrix of numbers"),
-        ({"affine_2d": TVS * np.nan}, "finite"),
-    ],
-)
-def test_parallel_transform_refuses(options, message):
-    arguments = {"slice_coordinate": 1.0, "affine_2d": TVS, "affine_3d": TRV, "downsample_ref": 400}
-    with pytest.raises(InvalidArgumentError, match=message):
-        get_parallel_transform(**(arguments | options))
-
-
-def test_the_transforms_are_those_of_the_package():
-    assert pir_to_xy is transforms.pir_to_xy
-    assert xy_to_pir is transforms.xy_to_pir
 
 
 # DatasetDownloader
@@ -365,108 +288,6 @@ def test_run_refuses(options):
 def test_an_unknown_data_set():
     with pytest.raises(DatasetNotFoundError):
         downloader(12345)
-
-
-# get_image
-
-
-@pytest.mark.parametrize("downsample", [0, 1, 2])
-@pytest.mark.parametrize("expression", [False, True])
-def test_get_image(downsample, expression):
-    image = get_image(FIRST_CORONAL, None, expression, downsample, source=SOURCE)
-    assert image.dtype == np.uint8
-    assert image.shape == (251 >> downsample, 357 >> downsample, 3)
-    parsed = parse_image(CORONAL.image_record(FIRST_CORONAL))
-    view = "expression" if expression else "image"
-    np.testing.assert_array_equal(image, read_whole(SOURCE, parsed, downsample, view))
-
-
-def test_get_image_is_one_request_also_beyond_the_tile_grid(server):
-    large = Phantom(resolution=4.0, count=3)
-    with AllenServer([large]) as service:
-        image = get_image(FIRST_CORONAL, source=service.url)
-        assert image.shape == (2001, 2851, 3)
-        assert service.image_requests == 1
-        asked = next(r for r in service.log if r.image_id).query
-    assert asked == {"downsample": "0"}
-
-
-def test_get_image_keeps_it_in_the_folder(server, tmp_path):
-    folder = tmp_path / "images"
-    folder.mkdir()
-    (folder / "910000001-1.jpg").write_bytes(b"of another program")
-    first = get_image(FIRST_CORONAL, folder, downsample=1, source=server.url)
-    assert server.image_requests == 1
-    with atldld_xr.config.set({"cache.enabled": False}):
-        again = get_image(FIRST_CORONAL, str(folder), downsample=1, source=server.url)
-    assert server.image_requests == 1
-    np.testing.assert_array_equal(again, first)
-    assert len(list(folder.rglob("*.jpg"))) == 2
-    assert not (tmp_path / "cache").exists()
-    assert atldld_xr.config.get("cache.directory") == str(tmp_path / "cache")
-
-
-def test_get_image_makes_the_folder(server, tmp_path):
-    get_image(FIRST_CORONAL, tmp_path / "a" / "b", downsample=1, source=server.url)
-    assert len(list(Path(tmp_path / "a" / "b").rglob("*.jpg"))) == 1
-
-
-@pytest.mark.parametrize(
-    ("image_id", "options", "error"),
-    [
-        (FIRST_CORONAL, {"downsample": 9}, InvalidArgumentError),
-        (FIRST_CORONAL, {"downsample": "auto"}, InvalidArgumentError),
-        (FIRST_CORONAL, {"downsample": 1.5}, InvalidArgumentError),
-        ("phantom", {}, InvalidArgumentError),
-        (0, {}, InvalidArgumentError),
-        (123, {}, DatasetNotFoundError),
-    ],
-)
-def test_get_image_refuses(image_id, options, error):
-    with pytest.raises(error):
-        get_image(image_id, source=SOURCE, **options)
-
-
-def test_get_image_refuses_a_mask_that_does_not_exist():
-    source = NoiseSource()
-    assert get_image(FIRST_IMAGE_ID, expression=True, source=source).shape == (703, 901, 3)
-    with pytest.raises(InvalidArgumentError, match="no expression mask"):
-        get_image(FIRST_IMAGE_ID + 1, expression=True, source=source)
-
-
-@pytest.mark.parametrize("kind", ["html", "truncated", "wrong_size"])
-def test_get_image_never_returns_what_is_not_the_image(server, kind):
-    server.faults = Faults(never={FIRST_CORONAL}, never_kind=kind)
-    with (
-        atldld_xr.config.set({"http.retries": 1}),
-        pytest.raises(SectionImageError, match=str(FIRST_CORONAL)),
-    ):
-        get_image(FIRST_CORONAL, downsample=1, source=server.url)
-
-
-# Whole reads
-
-
-@pytest.mark.parametrize("view", ["image", "expression", "intensity"])
-def test_a_source_of_tiles_is_put_together(view):
-    source = NoiseSource(have=frozenset({0, 1}))
-    image = parse_image(source.image_record(FIRST_IMAGE_ID))
-    read = []
-    with pytest.MonkeyPatch.context() as patch:
-        original = NoiseSource.read
-        patch.setattr(NoiseSource, "read", lambda *a: read.append(a[2]) or original(*a))
-        pixels = read_whole(source, image, 1, view)
-    expected = noise(FIRST_IMAGE_ID, 351, 450, 1)
-    np.testing.assert_array_equal(pixels, expected[..., 0] if view == "intensity" else expected)
-    assert len(read) == 3 * 4
-    assert not any(tile.whole for tile in read)
-    assert {(tile.left % 128, tile.top % 128) for tile in read} == {(0, 0)}
-
-
-def test_a_tile_that_cannot_be_read_fails_the_whole():
-    source = NoiseSource(have=frozenset({0, 1}), bad=((FIRST_IMAGE_ID, 128, 0),))
-    with pytest.raises(SectionImageError):
-        get_image(FIRST_IMAGE_ID, downsample=1, source=source)
 
 
 def test_metadata_that_cannot_be_registered_is_refused():
