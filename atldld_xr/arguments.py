@@ -17,7 +17,7 @@ Chunks = Literal["auto"] | int | Mapping[Any, Any] | None
 Tier = int | Literal["auto"]
 
 BLOCK_SIDE = 512
-"""About the side of a block by "auto": 0.8 MB of RGB, so that a window costs few and a section is many."""
+"""About the side of a block by "auto": 0.8 MB of RGB, so that a window takes few."""
 
 
 def split_blocks(chunks: Chunks, shape: tuple[int, int]) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -72,8 +72,8 @@ def open_dataset(
         Whether to add Allen's expression masks: True as the service colours them, "intensity" as
         one grey channel.
     chunks : "auto", None, int or mapping
-        Dask chunks of y and x (even blocks of about 512 by "auto"), or None for lazy arrays without Dask.
-        They never change the result.
+        Dask chunks of y and x (even blocks of about 512 by "auto"), or None for lazy arrays without
+        Dask. They never change the result.
     anchor : {"center", "edge"}
         Whether pixel k is centred at ``(k + 0.5) * resolution`` or at ``k * resolution``.
     interpolation : {"linear", "nearest", "cubic", "lanczos"}

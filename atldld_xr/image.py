@@ -94,12 +94,12 @@ def open_image(
         for view, plan in plans.items()
     ]
     out = assemble(variables, "section", opened, chunks).isel(section=0)
-    for axis, size in (("y", height), ("x", width)):
+    for axis, size, along in (("y", height, "down"), ("x", width, "across")):
         pixel = to_full(np.arange(size, dtype=np.float64), tier)
         um = (pixel + 0.5) * image.resolution
         out = out.assign_coords(
             {
-                axis: (axis, um, coordinate_attributes(axis, "down the section" if axis == "y" else "across the section")),
+                axis: (axis, um, coordinate_attributes(axis, f"{along} the section")),
                 f"{axis}_pixel": (axis, pixel, {"long_name": "full-resolution pixel"}),
             }
         )

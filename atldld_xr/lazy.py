@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import xarray as xr
-from dask.base import tokenize
 
 from atldld_xr.arguments import Chunks
 from atldld_xr.attributes import variable_attributes
 from atldld_xr.sources.base import Source
 from atldld_xr.variables import BlockVariable, SectionVariable
+
+Executor = Callable[[BlockVariable | SectionVariable], Any]
 
 
 def assemble(
@@ -30,8 +31,8 @@ def assemble(
     chunks : "auto", None, int or mapping
         None gives arrays without Dask; the chunks themselves are the plans'.
     """
+    executor = _without_dask(source) if chunks is None else _with_dask(source)
     out: dict[str, xr.Variable] = {}
-    token = tokenize(source)
     for variable in variables:
         dims: tuple[str, ...] = (dim,)
         preferred: dict[str, int] = {dim: 1}
@@ -39,18 +40,25 @@ def assemble(
         if isinstance(variable, BlockVariable):
             dims += ("y", "x", *(name for name, _ in variable.last))
             preferred |= {"y": variable.plan.chunks[0][0], "x": variable.plan.chunks[1][0]}
-        data: Any
-        if chunks is None:
-            from xarray.core import indexing
-
-            from atldld_xr.backend import PlanArray
-
-            data = indexing.LazilyIndexedArray(PlanArray(variable, source))
-        else:
-            from atldld_xr.graph import dask_array
-
-            data = dask_array(variable, source, token)
         out[variable.name] = xr.Variable(
-            dims, data, variable_attributes(variable), encoding, fastpath=True
+            dims, executor(variable), variable_attributes(variable), encoding, fastpath=True
         )
     return xr.Dataset(out)
+
+
+# Each is imported where it is used: Dask's arrays, and xarray's indexing, take time to import.
+def _without_dask(source: Source) -> Executor:
+    from xarray.core import indexing
+
+    from atldld_xr.backend import PlanArray
+
+    return lambda variable: indexing.LazilyIndexedArray(PlanArray(variable, source))
+
+
+def _with_dask(source: Source) -> Executor:
+    from dask.base import tokenize
+
+    from atldld_xr.graph import dask_array
+
+    token = tokenize(source)
+    return lambda variable: dask_array(variable, source, token)

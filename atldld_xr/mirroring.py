@@ -142,24 +142,25 @@ def save_mirror(
         files, size = files + 1, size + written
 
     failures: list[MirrorFailure] = []
-    with ThreadPoolExecutor(max(int(config.get("http.connections")), 1)) as pool:
+    pool = ThreadPoolExecutor(max(int(config.get("http.connections")), 1))
+    try:
         futures = {pool.submit(_copy, source, target, job): job for job in jobs}
-        try:
-            for done, future in enumerate(as_completed(futures), 1):
-                job = futures[future]
-                try:
-                    written = future.result()
-                except SectionImageError as error:
-                    if on_error == "raise":
-                        raise
-                    failures.append(MirrorFailure(job.image.id, job.view, job.file, error.reason))
-                else:
-                    files, size = files + bool(written), size + written
-                    skipped += not written
-                if progress:
-                    progress(done, len(jobs))
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        for done, future in enumerate(as_completed(futures), 1):
+            job = futures[future]
+            try:
+                written = future.result()
+            except SectionImageError as error:
+                if on_error == "raise":
+                    raise
+                failures.append(MirrorFailure(job.image.id, job.view, job.file, error.reason))
+            else:
+                files, size = files + bool(written), size + written
+                skipped += not written
+            if progress:
+                progress(done, len(jobs))
+    finally:
+        # Not waited for: after an interrupt, tries under way may go on for a minute.
+        pool.shutdown(wait=False, cancel_futures=True)
     target.write_manifest(source.url, records, jobs, failures)
     return MirrorSummary(files, size, skipped, tuple(sorted(failures, key=lambda f: f.file)))
 

@@ -22,3 +22,18 @@ def _own_settings(tmp_path):
     }
     with atldld_xr.config.set(settings):
         yield
+
+
+@pytest.fixture
+def cluster():
+    """Connect a client to a Dask cluster of two worker processes on this machine."""
+    distributed = pytest.importorskip("distributed")
+    # Fresh processes have their own settings: no cache of this test's, and none of the user's.
+    environment = {"ATLDLD_XR_CACHE__ENABLED": "False"}
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", env=environment
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client

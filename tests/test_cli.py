@@ -1,36 +1,25 @@
-"""The command line: what it prints, what it writes, and how it fails: in one line, with a code."""
+"""The command line: what it prints, and what it writes."""
 
 from __future__ import annotations
 
+import inspect
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import simplejpeg
 import xarray as xr
-from click.testing import CliRunner
 
 import atldld_xr
 from atldld_xr.cli import cli
 from atldld_xr.cli.options import EXPRESSIONS
 from atldld_xr.cli.text import format_bytes
-from atldld_xr.metadata import parse_dataset
 from atldld_xr.plan import INTERPOLATIONS
-from atldld_xr.testing import CORONAL_ID, SAGITTAL_ID, AllenServer, Faults, Phantom
+from atldld_xr.testing import CORONAL_ID, SAGITTAL_ID, AllenServer, Faults
 from atldld_xr.utils import get_image
-
-SMALL = Phantom(id=900000003, count=4, resolution=20.0)
-DATA = parse_dataset(SMALL.record)
-IMAGE = DATA.images[0]
-COARSE = ["--resolution", "100"]
+from commandline import COARSE, IMAGE, IMAGES, SMALL, facts, run, tree
 
 
 @pytest.fixture(scope="module")
@@ -46,29 +35,6 @@ def server(shared):
     return shared
 
 
-def run(*args, code=0):
-    """Run a command and return its result; whatever it fails of, it says in one line."""
-    result = CliRunner().invoke(cli, [str(arg) for arg in args])
-    assert result.exit_code == code, (result.output, result.exception)
-    if code in (0, 4):
-        assert result.stderr == ""
-    else:
-        assert re.fullmatch(r"atldld-xr: error: .+\n", result.stderr)
-        assert "Traceback" not in result.output
-        assert result.stdout == ""
-    return result
-
-
-def facts(*args, code=0):
-    return json.loads(run(*args, "--json", code=code).stdout)
-
-
-def tree(path):
-    """Return everything under a path but the cache, with its content."""
-    found = (p for p in sorted(path.rglob("*")) if "cache" not in p.relative_to(path).parts)
-    return {str(p): p.read_bytes() if p.is_file() else None for p in found}
-
-
 # What is told
 
 
@@ -81,8 +47,6 @@ def test_help_documents_the_exit_codes():
 
 
 def test_every_option_of_open_dataset_is_one_of_info_and_export():
-    import inspect
-
     arguments = set(inspect.signature(atldld_xr.open_dataset).parameters)
     for name in ("info", "export"):
         parameters = {p.name for p in cli.commands[name].params}
@@ -98,8 +62,6 @@ def test_choices_are_those_of_the_library():
 
 
 def test_defaults_are_those_of_the_library():
-    import inspect
-
     for name, parameter in inspect.signature(atldld_xr.open_dataset).parameters.items():
         if name == "dataset":
             continue
@@ -137,7 +99,7 @@ def test_info_as_json(server):
     assert told["coordinates"] == opened.coronal.values.tolist()
     assert told["spacing"] == np.median(np.diff(opened.coronal))
     assert told["excluded_sections"] == json.loads(opened.attrs["excluded_sections"])
-    assert sorted(told["widths"]) == sorted(i.width for i in DATA.images)
+    assert sorted(told["widths"]) == sorted(i.width for i in IMAGES)
     assert told["options"]["expression"] is True
     assert told["options"]["resolution"] == 100
     assert told["costs"]["tiers"] == {"image": {"2": 3}, "expression": {"2": 3}}
@@ -324,7 +286,7 @@ def test_mirrored_tiers(server, tmp_path):
     run("mirror", SMALL.id, tmp_path / "m", "--source", server.url, "--tiers", "2,1")
     names = {p.name for p in (tmp_path / "m").glob("*.jpg")}
     assert names == {
-        f"section_image_{i.id}_downsample_{tier}.jpg" for i in DATA.images for tier in (1, 2)
+        f"section_image_{i.id}_downsample_{tier}.jpg" for i in IMAGES for tier in (1, 2)
     }
 
 
@@ -358,239 +320,3 @@ def test_the_cache(server, tmp_path):
     assert run("cache", "clear").stdout.startswith("3 files removed, ")
     assert facts("cache", "list") == []
     assert "files      0" in run("cache", "info").stdout
-
-
-# What fails
-
-
-BAD_OPTIONS = [
-    (["--resolution", "0"], "resolution=0"),
-    (["--resolution", "-1"], "resolution=-1"),
-    (["--resolution", "nan"], "resolution=nan"),
-    (["--resolution", "x"], "--resolution"),
-    (["--tier", "99"], "tier=99 is out of range"),
-    (["--tier", "-1"], "tier=-1"),
-    (["--tier", "1.5"], "--tier"),
-    (["--chunks", "0"], "chunks"),
-    (["--chunks", "z=3"], "'z'"),
-    (["--fill-value", "256"], "fill_value"),
-    (["--reference-space", "3"], "reference space 3"),
-    (["--detection-xy", "nan", "1"], "detection_xy"),
-    (["--interpolation", "best"], "--interpolation"),
-    (["--expression=yes"], "--expression"),
-    (["--on-error", "ignore"], "--on-error"),
-    (["--no-such-option"], "--no-such-option"),
-    (["--source", "http://"], "is no source"),
-    (["--source", "http:///api/v2"], "names no host"),
-    (["--source", "http://[::1/api/v2"], "malformed"),
-    (["--source", "http://127.0.0.1:99999/api/v2"], "malformed"),
-    (["--source", "ftps:/nowhere"], "is no source"),
-    (["--source", "http://user:pass@127.0.0.1/api/v2"], "password"),
-]
-
-
-@pytest.mark.parametrize(("flags", "said"), BAD_OPTIONS, ids=lambda v: "_".join(v) if v else "")
-def test_options_that_cannot_work(server, tmp_path, flags, said):
-    source = [] if "--source" in flags else ["--source", server.url]
-    for command in (["info", SMALL.id], ["export", SMALL.id, tmp_path / "a.zarr"]):
-        result = run(*command, *source, *flags, code=2)
-        assert said in result.stderr
-        assert "pass@" not in result.stderr
-    assert tree(tmp_path) == {}
-    assert server.image_requests == 0
-
-
-@pytest.mark.parametrize(
-    ("args", "code", "said"),
-    [
-        (["info", "../../etc"], 2, "names no section data set"),
-        (["info", "12"], 3, "there is no section data set 12"),
-        (["info", "99999999999999999999"], 2, "names no section data set"),
-        (["export", "../../etc", "OUT/a.zarr"], 2, "names no section data set"),
-        (["export", "12", "OUT/a.zarr"], 3, "there is no section data set 12"),
-        (["export", SMALL.id, "OUT/a.zarr", "--storage-option", "novalue"], 2, "KEY=VALUE"),
-        (["export", SMALL.id, "OUT/a.zarr", "--mode", "a"], 2, "--mode"),
-        (["export", SMALL.id, ""], 2, "is no path or URL"),
-        (["export", SMALL.id, "nosuch://bucket/a.zarr"], 2, "nosuch"),
-        (["image", "../../etc", "OUT/a.png"], 2, "IMAGE_ID"),
-        (["image", "12", "OUT/a.png"], 3, "there is no section image 12"),
-        (["image", "0", "OUT/a.png"], 2, "positive whole number"),
-        (["image", IMAGE.id, "OUT/a.bmp"], 2, ".png"),
-        (["image", IMAGE.id, "OUT/a"], 2, ".png"),
-        (["image", IMAGE.id, "OUT/a.png", "--tier", "99"], 2, "tier=99"),
-        (["preview", SMALL.id, "OUT/a.txt"], 2, ".svg"),
-        (["preview", "12", "OUT/a.png"], 3, "there is no section data set 12"),
-        (["mirror", "12", "OUT/m"], 3, "there is no section data set 12"),
-        (["mirror", "../../etc", "OUT/m"], 2, "names no section data set"),
-        (["mirror", SMALL.id, "OUT/m", "--tiers", "9"], 2, "tiers"),
-        (["mirror", SMALL.id, "OUT/m", "--tiers", "a"], 2, "--tiers"),
-        (["mirror", SMALL.id, "OUT/m", "--views", "all"], 2, "--views"),
-        (["mirror", SMALL.id], 2, "DATASET"),
-        (["nosuch"], 2, "nosuch"),
-        ([], 2, "Missing command; see atldld-xr --help"),
-        (["cache"], 2, "Missing command; see atldld-xr cache --help"),
-    ],
-    ids=lambda v: "_".join(map(str, v)).replace("/", "-") if isinstance(v, list) else None,
-)
-def test_arguments_that_cannot_work(server, tmp_path, args, code, said):
-    args = [str(a).replace("OUT", str(tmp_path)) for a in args]
-    source = ["--source", server.url] if len(args) > 1 else []
-    assert said in run(*args, *source, code=code).stderr
-    assert tree(tmp_path) == {}
-    assert server.image_requests == 0
-
-
-@pytest.mark.parametrize(
-    "args",
-    [
-        ["export", SMALL.id, "FILE"],
-        ["export", SMALL.id, "FILE/a.zarr"],
-        ["image", IMAGE.id, "FILE/a.png"],
-        ["preview", SMALL.id, "FILE/a.png"],
-        ["mirror", SMALL.id, "FILE"],
-        ["mirror", SMALL.id, "FILE/m"],
-    ],
-    ids=lambda args: f"{args[0]} {args[-1]}",
-)
-def test_a_file_in_the_way(server, tmp_path, args):
-    file = tmp_path / "file"
-    file.write_text("mine")
-    run(*(str(a).replace("FILE", str(file)) for a in args), "--source", server.url, code=1)
-    assert tree(tmp_path) == {str(file): b"mine"}
-
-
-def test_what_is_no_store_is_not_replaced(server, tmp_path):
-    (tmp_path / "thesis").mkdir()
-    (tmp_path / "thesis" / "chapter1.txt").write_text("mine")
-    before = tree(tmp_path)
-    for mode in ("w-", "w"):
-        out = tmp_path / "thesis"
-        run("export", SMALL.id, out, "--source", server.url, "--mode", mode, code=1)
-    assert tree(tmp_path) == before
-
-
-@pytest.mark.parametrize("command", ["info", "export", "image", "cache info", "cache clear"])
-def test_a_cache_that_cannot_be_written(server, tmp_path, command):
-    (tmp_path / "file").write_text("mine")
-    before = tree(tmp_path)
-    args = {
-        "info": ["info", SMALL.id],
-        "export": ["export", SMALL.id, tmp_path / "a.zarr"],
-        "image": ["image", IMAGE.id, tmp_path / "a.png"],
-    }.get(command, command.split())
-    source = [] if "cache" in command else ["--source", server.url]
-    with atldld_xr.config.set({"cache.directory": str(tmp_path / "file" / "below")}):
-        result = run(*args, *source, code=1)
-    assert "cache.directory" in result.stderr
-    assert tree(tmp_path) == before
-
-
-def test_no_cache_at_all():
-    with atldld_xr.config.set({"cache.enabled": False}):
-        assert "cache.enabled" in run("cache", "info", code=1).stderr
-
-
-def test_a_service_that_is_not_there(tmp_path):
-    with AllenServer() as gone:
-        url = gone.url
-    with atldld_xr.config.set({"http.retries": 1}):
-        result = run("export", 12, tmp_path / "a.zarr", "--source", url, code=1)
-    assert "refused" in result.stderr
-    assert tree(tmp_path) == {}
-
-
-def test_a_mirror_needs_one_source(tmp_path):
-    result = run("mirror", "phantom", "12", tmp_path / "m", code=2)
-    assert "a mirror each" in result.stderr
-
-
-def test_debug_shows_where_it_failed(server):
-    args = ["--debug", "info", "12", "--source", server.url]
-    result = CliRunner().invoke(cli, args)
-    assert result.exit_code == 3
-    assert "Traceback" in result.stderr
-    assert result.stderr.splitlines()[-1].startswith("atldld-xr: error: there is no")
-
-
-@pytest.mark.parametrize(
-    ("error", "code", "said"),
-    [
-        (KeyboardInterrupt(), 130, "interrupted"),
-        (OSError(28, "No space left on device", "/disk/a"), 1, "/disk/a: No space left on device"),
-        (RuntimeError("two\nlines"), 1, "RuntimeError: two lines (--debug shows where)"),
-    ],
-    ids=["interrupted", "system", "unforeseen"],
-)
-def test_whatever_happens_is_told_in_one_line(monkeypatch, error, code, said):
-    def fail(*args, **options):
-        raise error
-
-    monkeypatch.setattr("atldld_xr.dataset.plan_dataset", fail)
-    assert run("info", "phantom", code=code).stderr == f"atldld-xr: error: {said}\n"
-
-
-# As a program of its own
-
-
-def start(*args, cache, **extra):
-    environment = os.environ | {
-        "ATLDLD_XR_CACHE__DIRECTORY": str(cache),
-        "ATLDLD_XR_HTTP__BACKOFF": "0.01",
-    }
-    return subprocess.Popen(
-        [sys.executable, "-m", "atldld_xr", *map(str, args)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **extra,
-    )
-
-
-def test_a_run_of_its_own(server, tmp_path):
-    out = tmp_path / "a.zarr"
-    flags = ["--source", server.url, *COARSE, "--json", "--progress"]
-    with start("export", SMALL.id, out, *flags, cache=tmp_path / "c") as process:
-        told, progress = process.communicate(timeout=60)
-    assert process.returncode == 0
-    report = json.loads(told)
-    assert report["url"] == str(out)
-    assert f"{report['blocks']}/{report['blocks']}" in progress
-    assert xr.open_zarr(out).attrs["atldld_xr_export"] == "complete"
-
-
-def test_an_error_of_its_own(tmp_path):
-    with start("info", "../../etc", cache=tmp_path / "c") as process:
-        told, said = process.communicate(timeout=60)
-    assert (process.returncode, told) == (2, "")
-    assert re.fullmatch("atldld-xr: error: .*\n", said)
-    assert not (tmp_path / "c").exists()
-
-
-def test_interrupted_it_ends_at_once(server, tmp_path):
-    server.faults = Faults(rate=1, kinds=("slow",), delay=4)
-    out = tmp_path / "a.zarr"
-    flags = ["--source", server.url, *COARSE, "--no-progress"]
-    with start("export", SMALL.id, out, *flags, cache=tmp_path / "c") as process:
-        deadline = time.monotonic() + 30
-        while not (out / "zarr.json").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
-        told, said = process.communicate(timeout=2)
-    assert (process.returncode, told) == (130, "")
-    assert said == "atldld-xr: error: interrupted\n"
-    assert xr.open_zarr(out, consolidated=False).attrs["atldld_xr_export"] == "incomplete"
-
-
-def test_help_loads_nothing_heavy():
-    code = """if True:
-        import atldld_xr, sys
-        before = set(sys.modules)
-        from atldld_xr.cli import cli
-        print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
-    """
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
-    heavy = {"cv2", "dask", "fsspec", "matplotlib", "requests", "rich", "simplejpeg", "zarr"}
-    assert not heavy & set(loaded.split())
-    assert Path(atldld_xr.__file__).parent.name == "atldld_xr"

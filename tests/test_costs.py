@@ -59,8 +59,13 @@ def test_planned_requests_are_those_made(server, tmp_path, options):
 
 
 def test_pixels_are_those_read():
-    options = {"source": RecordingSource(), "resolution": 40, "expression": "intensity"}
-    costs = estimate_costs(plan_dataset(DATASET_ID, **options))
+    # Sections that reach beyond the reference space, at an angle: not all of their tiles are read.
+    source = RecordingSource(width=1500, height=1100, tile=8)
+    options = {"source": source, "resolution": 40, "expression": "intensity", "chunks": 20}
+    planned = plan_dataset(DATASET_ID, **options)
+    costs = estimate_costs(planned)
+    plan = planned.plans["image"]
+    assert len(needed_tiles(plan)) < sum(len(s.tiles(plan.whole)) for s in plan.sections)
     assert not read
     open_dataset(DATASET_ID, **options)[["image", "expression"]].compute()
     assert len(read) == costs.requests

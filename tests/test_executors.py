@@ -186,21 +186,14 @@ def test_pickled_lazy_arrays_read_the_same():
     np.testing.assert_array_equal(again.image[1].values, ds.image[1].values)
 
 
+@pytest.mark.usefixtures("cluster")
 def test_on_a_cluster_of_processes():
-    distributed = pytest.importorskip("distributed")
     source = NoiseSource(bad=BAD)
-    expected = reference(source)
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True
-        ) as cluster,
-        distributed.Client(cluster),
-    ):
-        ds = open_noise(source, chunks=90).compute()
-        for name, values in expected.items():
-            np.testing.assert_array_equal(ds[name].values, values, err_msg=name)
-        with pytest.raises(SectionImageError, match=r"section image 10[02]: it is made to fail"):
-            open_noise(source, chunks=90, on_error="raise").image.compute()
+    ds = open_noise(source, chunks=90).compute()
+    for name, values in reference(source).items():
+        np.testing.assert_array_equal(ds[name].values, values, err_msg=name)
+    with pytest.raises(SectionImageError, match=r"section image 10[02]: it is made to fail"):
+        open_noise(source, chunks=90, on_error="raise").image.compute()
 
 
 def test_raise_names_the_section_and_the_address():

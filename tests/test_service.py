@@ -169,20 +169,11 @@ def test_an_image_is_read_from_its_slide(server):
     assert server.image_requests == 1
 
 
-def test_on_a_cluster_each_tile_is_asked_for_once(server):
-    distributed = pytest.importorskip("distributed")
+def test_on_a_cluster_each_tile_is_asked_for_once(server, cluster):
     ds = open_from(server, resolution=20)
-    expected = ds.image.compute()
+    expected = ds.image.compute(scheduler="threads")
     server.clear_log()
-    # Fresh processes have their own settings: no cache of this test's, and none of the user's.
-    environment = {"ATLDLD_XR_CACHE__ENABLED": "False"}
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=2, dashboard_address=None, env=environment
-        ) as cluster,
-        distributed.Client(cluster),
-    ):
-        got = ds.image.compute()
-    np.testing.assert_array_equal(got, expected)
+    with atldld_xr.config.set({"cache.enabled": False}):
+        np.testing.assert_array_equal(cluster.compute(ds.image).result(), expected)
     asked = [(r.path, tuple(sorted(r.query.items()))) for r in images(server)]
     assert len(asked) == len(set(asked)) >= ds.sizes["coronal"]

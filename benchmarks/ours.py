@@ -1,0 +1,182 @@
+"""This project, as its users run it, on two threads or two processes."""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import dask
+import dask.array
+import numpy as np
+import requests
+import simplejpeg
+import xarray as xr
+import zarr
+
+import atldld_xr
+import atldld_xr.export
+
+Facts = Mapping[str, Any]
+
+THREADS = 2
+# Imported here so that no import is measured; the package imports them where it needs them.
+IMPORTED = (cv2, requests, simplejpeg, atldld_xr.export)
+
+
+def _open(server: str, dataset: int, count: int, **options: Any) -> xr.Dataset:
+    opened = atldld_xr.open_dataset(dataset, source=server, **options)
+    return opened.isel(coronal=slice(count))
+
+
+def _mean(out: str) -> float:
+    array: Any = zarr.open_array(f"{out}/image", mode="r")
+    return float(array[:, :: max(array.shape[1] // 64, 1)].mean())
+
+
+def export(
+    server: str,
+    out: str,
+    dataset: int,
+    count: int,
+    resolution: int,
+    tier: int | str = "auto",
+    variables: Sequence[str] = ("image",),
+) -> Iterator[Facts]:
+    """Write the first sections of a data set, registered, to a Zarr store, on two threads.
+
+    Parameters
+    ----------
+    server : str
+        The service's address.
+    out : str
+        The store's path.
+    dataset : int
+        The data set's id.
+    count : int
+        How many sections.
+    resolution : int
+        Output pixel size, in micrometres.
+    tier : int or "auto"
+        Of the images.
+    variables : sequence of str
+        Which variables are written.
+    """
+    with dask.config.set(scheduler="threads", num_workers=THREADS):
+        yield {}
+        opened = _open(server, dataset, count, resolution=resolution, tier=tier)
+        opened[list(variables)].atldld.to_zarr(out)
+        yield {}
+    yield {"mean": _mean(out), "tier": int(opened.tier[0])}
+
+
+def codec(server: str, out: str, dataset: int) -> Iterator[Facts]:
+    """Tell the codec that exports compress images with."""
+    _open(server, dataset, 1, resolution=2000)[["image"]].atldld.to_zarr(out)
+    metadata = json.loads(Path(out, "image", "zarr.json").read_text())
+    kinds = ("array_array", "bytes")
+    found = [c for c in metadata["codecs"] if c["name"] not in kinds]
+    yield {}
+    yield {}
+    yield {"codec": found[0] if found else None}
+
+
+def window(
+    server: str,
+    out: str,
+    dataset: int,
+    ids: Sequence[int],
+    resolution: int,
+    side: int,
+    chunks: Literal["auto"] | None = "auto",
+) -> Iterator[Facts]:
+    """Load a window in the middle of each of some sections, from an open Dataset.
+
+    Parameters
+    ----------
+    server, out : str
+        The service's address; nothing is written.
+    dataset : int
+        The data set's id.
+    ids : sequence of int
+        The images. The first is a warm-up.
+    resolution, side : int
+        Output pixel size and the window's side, in micrometres.
+    chunks : "auto" or None
+        With Dask or without.
+    """
+    opened = atldld_xr.open_dataset(
+        dataset, source=server, resolution=resolution, tier=0, chunks=chunks
+    )
+    image = opened.image.swap_dims(coronal="section_image_id")
+    y, x = (float(opened[name].values.mean()) for name in ("y", "x"))
+    each = []
+    with dask.config.set(scheduler="threads", num_workers=THREADS):
+        yield {}
+        for image_id in ids:
+            start = time.perf_counter()
+            values = (
+                image.sel(section_image_id=image_id)
+                .sel(y=slice(y - side / 2, y + side / 2), x=slice(x - side / 2, x + side / 2))
+                .values
+            )
+            each.append(time.perf_counter() - start)
+        yield {}
+    yield {
+        "each": statistics.median(each[1:]),
+        "first": each[0],
+        "shape": values.shape,
+        "spread": float(np.std(values)),
+    }
+
+
+def cluster(
+    server: str, out: str, dataset: int, count: int, resolution: int, processes: int = 2
+) -> Iterator[Facts]:
+    """Write what `export` writes on a cluster of processes of one thread each, which is up already.
+
+    Parameters
+    ----------
+    server, out : str
+        The service's address, and the store's path.
+    dataset, count, resolution : int
+        As for `export`.
+    processes : int
+        How many.
+    """
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(n_workers=processes, threads_per_worker=1, dashboard_address=None) as local,
+        Client(local) as client,
+    ):
+        before = client.run(_worker_figures)  # imports what tasks need, too
+        yield {}
+        opened = _open(server, dataset, count, resolution=resolution)
+        opened[["image"]].atldld.to_zarr(out)
+        yield {}
+        after = client.run(_worker_figures)
+    yield {
+        "mean": _mean(out),
+        "workers_cpu": sum(after[w]["cpu"] - before[w]["cpu"] for w in after),
+        "workers_peak": max(figures["peak"] for figures in after.values()),
+        "moved": sum(figures["moved"] for figures in after.values()),
+        "transfers": sum(figures["transfers"] for figures in after.values()),
+    }
+
+
+def _worker_figures(dask_worker: Any) -> dict[str, float]:
+    """Return what a worker has used, and has got from other workers."""
+    incoming = list(dask_worker.transfer_incoming_log)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "cpu": used.ru_utime + used.ru_stime,
+        "peak": used.ru_maxrss * 1024 / 1e6,
+        "moved": sum(entry["total"] for entry in incoming),
+        "transfers": len(incoming),
+    }
