@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,26 @@ def cluster():
         distributed.Client(cluster) as client,
     ):
         yield client
+
+
+@pytest.fixture
+def bucket():
+    """Serve S3 with an empty bucket; gives its URL and the storage options that lead to it."""
+    pytest.importorskip("s3fs")
+    moto = pytest.importorskip("moto.server")
+    import fsspec
+
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        options = {
+            "key": "test",
+            "secret": "secret-of-mine",
+            "endpoint_url": f"http://{host}:{port}",
+        }
+        name = f"sections-{uuid.uuid4()}"  # moto keeps buckets for as long as the process lives
+        fsspec.filesystem("s3", **options).mkdir(name)
+        yield f"s3://{name}", options
+    finally:
+        server.stop()

@@ -139,31 +139,17 @@ def test_in_memory():
         ds.atldld.to_zarr("memory://somewhere/a.zarr")
 
 
-def test_into_a_bucket():
-    pytest.importorskip("s3fs")
-    server_module = pytest.importorskip("moto.server")
-    import fsspec
-
-    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        options = {
-            "key": "test",
-            "secret": "secret-of-mine",
-            "endpoint_url": f"http://{host}:{port}",
-            "client_kwargs": {"region_name": "eu-west-1"},
-        }
-        fsspec.filesystem("s3", **options).mkdir("sections")
-        ds = open_noise()[["image"]]
-        ds.atldld.to_zarr("s3://sections/a.zarr", storage_options=options)
-        back = xr.open_zarr("s3://sections/a.zarr", storage_options=options)
-        xr.testing.assert_equal(back.compute(), ds.compute())
-        assert "secret-of-mine" not in str(back.attrs)
-        with pytest.raises(StoreError, match="exists"):
-            ds.atldld.to_zarr("s3://sections/a.zarr", storage_options=options)
-    finally:
-        server.stop()
+def test_into_a_bucket(bucket):
+    place, options = bucket
+    ds = open_noise()[["image"]]
+    ds.atldld.to_zarr(f"{place}/a.zarr", storage_options=options)
+    back = xr.open_zarr(f"{place}/a.zarr", storage_options=options)
+    xr.testing.assert_equal(back.compute(), ds.compute())
+    assert "secret-of-mine" not in str(back.attrs)
+    with pytest.raises(StoreError, match="exists"):
+        ds.atldld.to_zarr(f"{place}/a.zarr", storage_options=options)
+    ds.isel(y=slice(80)).atldld.to_zarr(f"{place}/a.zarr", storage_options=options, mode="w")
+    assert xr.open_zarr(f"{place}/a.zarr", storage_options=options).sizes["y"] == 80
 
 
 @pytest.mark.usefixtures("cluster")
