@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 
@@ -18,6 +17,22 @@ Tier = int | Literal["auto"]
 
 BLOCK_SIDE = 512
 """About the side of a block by "auto": 0.8 MB of RGB, so that a window takes few."""
+
+# Blocks of one section: beyond this, a graph of them is a matter of many gigabytes.
+_MOST_BLOCKS = 1_000_000
+
+# In pixels; the largest images have 65 000 a side, and the point may lie beyond.
+_FARTHEST = 1e6
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether a value is a whole number, Python's or NumPy's; True and False are none."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def is_one_of(value: object, names: Sequence[str]) -> bool:
+    """Whether a value is one of some names; an array is not, nor compared element by element."""
+    return isinstance(value, str) and value in names
 
 
 def split_blocks(chunks: Chunks, shape: tuple[int, int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -50,23 +65,30 @@ def split_blocks(chunks: Chunks, shape: tuple[int, int]) -> tuple[tuple[int, ...
     else:
         sides = ["auto" if chunks is None else chunks] * 2
     rows, columns = (_split(side, size) for side, size in zip(sides, shape, strict=True))
+    blocks = len(rows) * len(columns)
+    if blocks > _MOST_BLOCKS:
+        raise InvalidArgumentError(
+            f"these chunks cut every section into {blocks} blocks, of which at most {_MOST_BLOCKS} "
+            "can be kept track of: take larger ones"
+        )
     return rows, columns
 
 
 def _split(side: Any, size: int) -> tuple[int, ...]:
-    if side is None or (side == -1 and not isinstance(side, bool)):
-        side = size
-    elif side == "auto":
+    if isinstance(side, tuple | list):
+        if all(is_whole(s) and s > 0 for s in side) and sum(map(int, side)) == size:
+            return tuple(map(int, side))
+        raise InvalidArgumentError(f"chunks {side!r} do not add up to {size} pixels")
+    if is_one_of(side, ("auto",)):
         # Even parts: 528 pixels are one block, not one of 512 and a sliver.
         side = -(-size // max(round(size / BLOCK_SIDE), 1))
-    if isinstance(side, tuple | list):
-        if sum(side) == size and all(isinstance(s, int) and s > 0 for s in side):
-            return tuple(side)
-        raise InvalidArgumentError(f"chunks {side!r} do not add up to {size} pixels")
-    if isinstance(side, bool) or not isinstance(side, int) or side < 1:
+    elif side is None or (is_whole(side) and side == -1):
+        side = size
+    if not is_whole(side) or side < 1:
         raise InvalidArgumentError(f"chunks must be positive numbers of pixels, not {side!r}")
-    full, rest = divmod(size, side)
-    return (side,) * full + ((rest,) if rest else ())
+    step = int(side)
+    full, rest = divmod(size, step)
+    return (step,) * full + ((rest,) if rest else ())
 
 
 def check_tier(tier: int | Literal["auto"], image: SectionImage) -> int | None:
@@ -77,9 +99,9 @@ def check_tier(tier: int | Literal["auto"], image: SectionImage) -> int | None:
     InvalidArgumentError
         If the image has no such tier.
     """
-    if tier == "auto":
+    if is_one_of(tier, ("auto",)):
         return None
-    if isinstance(tier, bool) or not isinstance(tier, int | np.integer):
+    if not is_whole(tier):
         raise InvalidArgumentError(f'tier must be "auto" or a whole number, not {tier!r}')
     if not 0 <= tier < image.tier_count:
         raise InvalidArgumentError(
@@ -103,28 +125,31 @@ def check_options(
     InvalidArgumentError
         For the first that cannot work.
     """
-    if interpolation not in INTERPOLATIONS:
+    if not is_one_of(interpolation, INTERPOLATIONS):
         raise InvalidArgumentError(
             f"interpolation must be one of {', '.join(INTERPOLATIONS)}, not {interpolation!r}"
         )
-    if on_error not in ("raise", "fill"):
+    if not is_one_of(on_error, ("raise", "fill")):
         raise InvalidArgumentError(f'on_error must be "raise" or "fill", not {on_error!r}')
-    if expression not in (True, False, "intensity"):
+    if not isinstance(expression, bool | np.bool_) and not is_one_of(expression, ("intensity",)):
         raise InvalidArgumentError(
             f'expression must be True, False or "intensity", not {expression!r}'
         )
-    if fill_value is not None and not (
-        isinstance(fill_value, int | np.integer)
-        and not isinstance(fill_value, bool)
-        and 0 <= fill_value <= 255
-    ):
+    if fill_value is not None and not (is_whole(fill_value) and 0 <= fill_value <= 255):
         raise InvalidArgumentError(f"fill_value must be from 0 to 255, not {fill_value!r}")
-    if detection_xy is not None:
-        try:
-            x, y = (float(v) for v in detection_xy)
-        except (TypeError, ValueError):
-            x = y = math.nan
-        if not (math.isfinite(x) and math.isfinite(y)):
-            raise InvalidArgumentError(
-                f"detection_xy must be two numbers of pixels, not {detection_xy!r}"
-            )
+    if detection_xy is not None and not _is_point(detection_xy):
+        raise InvalidArgumentError(
+            f"detection_xy must be two numbers of pixels, at most {_FARTHEST:g}, not "
+            f"{detection_xy!r}"
+        )
+
+
+def _is_point(value: object) -> bool:
+    found = value.tolist() if isinstance(value, np.ndarray) else value
+    real = int | float | np.integer | np.floating
+    return (
+        isinstance(found, tuple | list)
+        and len(found) == 2
+        and all(isinstance(v, real) and not isinstance(v, bool) for v in found)
+        and all(-_FARTHEST <= v <= _FARTHEST for v in found)
+    )

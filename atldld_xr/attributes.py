@@ -39,6 +39,9 @@ _VARIABLES: dict[str, dict[str, Any]] = {
     "reason": {"long_name": "why the section could not be read"},
 }
 
+# Of one section image as it is.
+_UNREGISTERED = {"image": "section image", "expression": "expression mask"}
+
 _COORDINATES: dict[str, dict[str, Any]] = {
     "section_image_id": {"long_name": "Allen's SectionImage.id"},
     "section_number": {"long_name": "place in the cutting sequence"},
@@ -64,6 +67,11 @@ def variable_attributes(variable: BlockVariable | SectionVariable) -> dict[str, 
     return out
 
 
+def unregistered_attributes(name: str) -> dict[str, Any]:
+    """Return what is different in a data variable of one section image as it is."""
+    return {"long_name": _UNREGISTERED[name]}
+
+
 def coordinate_attributes(
     name: str, long_name: str | None = None, *, plane: Plane | None = None
 ) -> dict[str, Any]:
@@ -81,6 +89,7 @@ def dataset_attributes(
     data: SectionDataset, grid: Grid, source: Source, interpolation: str, anchor: str
 ) -> dict[str, Any]:
     """Return the attributes of a registered data set."""
+    failed = {"failed": "Allen marked this data set as failed"} if data.failed else {}
     return {
         "title": f"Allen section data set {data.id}, registered to the reference space",
         "section_data_set_id": data.id,
@@ -99,6 +108,7 @@ def dataset_attributes(
                 for e in data.excluded
             ]
         ),
+        **failed,
         **_origin(source),
     }
 

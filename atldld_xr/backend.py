@@ -15,7 +15,7 @@ from xarray.core import indexing
 from atldld_xr.fetch import fetch_key, fetch_tile
 from atldld_xr.memory import TILES
 from atldld_xr.plan import Block, LoadPlan
-from atldld_xr.settings import config
+from atldld_xr.settings import as_int, setting
 from atldld_xr.sources.base import Source
 from atldld_xr.variables import BlockVariable, Place, SectionVariable
 
@@ -100,7 +100,7 @@ class PlanArray(BackendArray):
 
         if len(places) < 2:
             return [one(place) for place in places]
-        with ThreadPoolExecutor(config.get("http.connections")) as pool:
+        with ThreadPoolExecutor(setting("http.connections", as_int)) as pool:
             return list(pool.map(one, places))
 
 

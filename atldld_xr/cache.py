@@ -18,7 +18,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from atldld_xr.errors import CacheError, InvalidArgumentError
-from atldld_xr.settings import config
+from atldld_xr.settings import as_bool, as_bytes, as_path, setting
 
 # At least one folder deep, no name starting with a dot: other files in the directory are not ours.
 _KEY = re.compile(r"([A-Za-z0-9_-][A-Za-z0-9._-]*/)+[A-Za-z0-9_-][A-Za-z0-9._-]*\.(jpg|json)")
@@ -90,18 +90,10 @@ class Cache:
         is_new = not root.exists()
         try:
             root.mkdir(parents=True, exist_ok=True)
-            # Looked at in this order, since another process may be making the same cache: it puts
-            # nothing there before the marker.
-            names = [n for n in os.listdir(root) if not n.startswith(".") and n != _MARKER]
-            if self._is_marked():
+            if self.exists():
                 probe = _temporary(root)
-                _write_new(probe, b"")
+                probe.write_bytes(b"")
                 probe.unlink()
-            elif names:
-                raise CacheError(
-                    f"the cache directory {self.directory} holds files that are not atldld_xr's; "
-                    f"{_ADVICE_DIRECTORY}"
-                )
             else:
                 write_whole(root / _MARKER, _MARKER_TEXT.encode())
         except CacheError:
@@ -113,21 +105,42 @@ class Cache:
             raise self._error("cannot be used", error) from error
         _usable.add(self.directory)
 
-    def get(self, key: str) -> bytes | None:
-        """Return the bytes kept under a key, None if there are none, and note their use.
+    def exists(self) -> bool:
+        """Tell whether the directory is a cache already; makes nothing.
 
         Raises
         ------
         CacheError
-            If they are there but cannot be read.
+            If it cannot be looked into, or holds files that are not this cache's.
         """
+        # Looked at in this order, since another process may be making the same cache: it puts
+        # nothing there before the marker.
+        try:
+            names = os.listdir(self.directory)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise self._error("cannot be used", error) from error
+        if self._is_marked():
+            return True
+        if any(not name.startswith(".") and name != _MARKER for name in names):
+            raise CacheError(
+                f"the cache directory {self.directory} holds files that are not atldld_xr's; "
+                f"{_ADVICE_DIRECTORY}"
+            )
+        return False
+
+    def get(self, key: str) -> bytes | None:
+        """Return the bytes kept under a key and note their use; None if they cannot be had."""
         path = self._path(key)
         try:
             data = path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except OSError as error:
-            raise self._error("cannot be read", error) from error
+        except OSError:  # the disk's fault, or another's hand: what is not read is fetched again
+            with contextlib.suppress(OSError):
+                self.discard(key)
+            return None
         with contextlib.suppress(OSError):  # evicted meanwhile, or a directory one may only read
             os.utime(path)
         return data
@@ -152,9 +165,10 @@ class Cache:
         self._account(len(data))
 
     def discard(self, key: str) -> None:
-        """Forget what is kept under a key, if anything."""
+        """Forget what is kept under a key, if anything, be it an empty directory."""
+        path = self._path(key)
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            self._path(key).unlink()
+            path.rmdir() if path.is_dir() else path.unlink()
 
     def entries(self) -> list[Entry]:
         """Return what is kept, in no order."""
@@ -285,16 +299,22 @@ def default_cache() -> Cache | None:
     CacheError
         If its directory cannot be used.
     """
-    if not config.get("cache.enabled"):
+    if not setting("cache.enabled", as_bool):
         return None
-    directory = config.get("cache.directory")
+    cache = configured_cache()
+    cache.ensure()
+    return cache
+
+
+def configured_cache() -> Cache:
+    """Return the cache that the settings name, be it on or off, without making its directory."""
+    directory = setting("cache.directory", as_path)
     if directory is None:
         import platformdirs
 
         directory = platformdirs.user_cache_dir("atldld_xr", appauthor=False)
-    cache = Cache(os.path.abspath(os.path.expanduser(directory)), int(config.get("cache.limit")))
-    cache.ensure()
-    return cache
+    limit = setting("cache.limit", as_bytes)
+    return Cache(os.path.abspath(os.path.expanduser(directory)), limit)
 
 
 def _temporary(folder: Path) -> Path:
@@ -314,18 +334,15 @@ def write_whole(path: Path, data: bytes) -> None:
         temporary = _temporary(path.parent)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write_new(temporary, data)
+            with open(temporary, "xb") as file:
+                file.write(data)
             os.replace(temporary, path)
             return
-        except FileNotFoundError:  # another process cleared the folder in between
+        # Another process cleared the folder in between; mkdir raises either for that.
+        except (FileNotFoundError, FileExistsError):
             if not again:
                 raise
         except BaseException:
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    with open(path, "xb") as file:
-        file.write(data)

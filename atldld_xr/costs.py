@@ -82,9 +82,7 @@ def estimate_costs(planned: DatasetPlan) -> Costs:
 def needed_tiles(plan: LoadPlan) -> list[Tile]:
     """Return every tile that a plan's blocks need, once."""
     return [
-        section.tile(*place)
-        for section in plan.sections
-        for place in sorted({p for block in plan.blocks() for p in section.tiles(block)})
+        section.tile(*place) for section in plan.sections for place in section.tiles(plan.whole)
     ]
 
 

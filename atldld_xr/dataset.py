@@ -19,7 +19,7 @@ from atldld_xr.fetch import OnError
 from atldld_xr.lazy import assemble
 from atldld_xr.memory import TILES
 from atldld_xr.metadata import SectionDataset, SectionImage, parse_dataset
-from atldld_xr.plan import FILL_VALUES, Interpolation, LoadPlan, SectionPlan, plan_section
+from atldld_xr.plan import Interpolation, LoadPlan, SectionPlan, default_fill, plan_section
 from atldld_xr.reference import CORONAL, Anchor, Grid, get_space
 from atldld_xr.sources.base import Source, View
 from atldld_xr.sources.resolve import parse_dataset_name, resolve
@@ -82,7 +82,8 @@ def open_dataset(
         Whether a section image that cannot be read raises, or is left at the fill value and
         recorded in the variables `status` and `reason`.
     fill_value : int, optional
-        The value where a section has no pixel. Default: 255 in images, 0 in masks.
+        The value where a section has no pixel. Default: 255 in bright-field images, 0 in
+        fluorescence and masks.
     reference_space : {9, 10}
         The space of the coordinates: the adult mouse brain (9), or its mirror image (10).
     detection_xy : tuple of float, optional
@@ -204,7 +205,9 @@ def plan_dataset(
             shape=grid.shape,
             chunks=split_blocks(chunks, grid.shape),
             view=view,
-            fill_value=FILL_VALUES[view] if fill_value is None else int(fill_value),
+            fill_value=default_fill(view, data.fluorescence)
+            if fill_value is None
+            else int(fill_value),
             on_error=on_error,
         )
         for view in _views(data, expression)
@@ -302,8 +305,12 @@ def _coordinates(
         "detection_y": [float(point[grid.plane.y_axis]) for _, point in sections],
         "detection_x": [float(point[grid.plane.x_axis]) for _, point in sections],
     }
+    # Chunked like the data, so that xarray's `chunks` finds one chunking along the dimension.
+    encoding = {"preferred_chunks": {dim: 1}}
     out = {
-        name: xr.Variable(dim, np.asarray(values), coordinate_attributes(name, plane=data.plane))
+        name: xr.Variable(
+            dim, np.asarray(values), coordinate_attributes(name, plane=data.plane), encoding
+        )
         for name, values in along.items()
     }
     out["y"] = xr.Variable("y", grid.y, coordinate_attributes("y", plane=data.plane))

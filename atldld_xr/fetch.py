@@ -50,4 +50,23 @@ def fetch_key(
     source: Source, section: SectionPlan, place: Place, plan: LoadPlan
 ) -> tuple[object, ...]:
     """Return what identifies a fetched tile: equal keys give equal pixels."""
-    return source, section.image, section.tile(*place), section.reduction, plan.view, plan.on_error
+    try:
+        hash(source)
+    except TypeError:
+        known: object = _Same(source)
+    else:
+        known = source
+    return known, section.image, section.tile(*place), section.reduction, plan.view, plan.on_error
+
+
+class _Same:
+    """A source that cannot be hashed, equal to itself only."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source  # kept, so that no other gets its id
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self._source is other._source
+
+    def __hash__(self) -> int:
+        return id(self._source)

@@ -77,8 +77,7 @@ def dask_array(
 
 def _fetch_name(source_token: str, plan: LoadPlan) -> str:
     """Name a plan's fetches by what they read alone, so that chunkings and variables share them."""
-    reads = [(s.image, s.tier, s.reduction, s.tile_side) for s in plan.sections]
-    return f"atldld-fetch-{tokenize(source_token, reads, plan.view, plan.on_error)}"
+    return f"atldld-fetch-{tokenize(source_token, plan.reads)}"
 
 
 class PlanLayer(Layer):  # type: ignore[misc]
@@ -125,7 +124,8 @@ class PlanLayer(Layer):  # type: ignore[misc]
     ) -> tuple[Layer, Mapping[Key, set[Key]]]:
         """Make the tasks of some keys, and no others."""
         tasks = {key: self.task(key) for key in keys if key in self}
-        return MaterializedLayer(tasks), {key: set(t.dependencies) for key, t in tasks.items()}
+        layer = MaterializedLayer(tasks, annotations=self.annotations)
+        return layer, {key: set(t.dependencies) for key, t in tasks.items()}
 
 
 class FetchLayer(PlanLayer):

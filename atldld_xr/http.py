@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.retry import TransportError, TryError, persist
-from atldld_xr.settings import config
+from atldld_xr.settings import as_float, as_int, setting
 
 if TYPE_CHECKING:
     import requests
@@ -58,9 +58,12 @@ def get(
     ------
     TransportError
         If the body cannot be had.
+    InvalidArgumentError
+        If a setting has no value that it can have.
     """
     address = f"{url}?{urlencode(params, safe=_PLAIN)}" if params else url
-    return persist(lambda: check(_download(address, limit)), address)
+    transport = _transport()
+    return persist(lambda: check(_download(transport, address, limit)), address)
 
 
 def check_address(url: str) -> str:
@@ -108,71 +111,80 @@ def _hide(url: str) -> str:
 
 @dataclass(frozen=True)
 class _Transport:
-    """One process's session, and the places on its connections."""
+    """One process's session, the places on its connections, and how long to wait for them."""
 
     session: requests.Session
     places: threading.BoundedSemaphore = field(repr=False)
+    connect: float
+    read: float
 
 
-_transports: dict[tuple[int, int], _Transport] = {}
+_sessions: dict[tuple[int, int], tuple[requests.Session, threading.BoundedSemaphore]] = {}
 
 
 def _transport() -> _Transport:
     """Return this process's transport: a forked child must not share its parent's sockets."""
-    connections = max(int(config.get("http.connections")), 1)
+    connections = setting("http.connections", as_int)
+    timeouts = setting("http.connect_timeout", as_float), setting("http.read_timeout", as_float)
     key = (os.getpid(), connections)
     # setdefault is atomic, which a lock held across a fork is not: of two threads that come here
-    # first, both go on with the same transport.
-    return _transports.get(key) or _transports.setdefault(key, _new_transport(connections))
+    # first, both go on with the same session.
+    found = _sessions.get(key) or _sessions.setdefault(
+        key, (_new_session(connections), threading.BoundedSemaphore(connections))
+    )
+    return _Transport(*found, *timeouts)
 
 
-def _new_transport(connections: int) -> _Transport:
+def _new_session(connections: int) -> requests.Session:
     import requests
     from requests.adapters import HTTPAdapter
 
     from atldld_xr import __version__
 
-    session = requests.Session()
+    class Session(requests.Session):
+        def get_redirect_target(self, resp: requests.Response) -> None:
+            """Know of no redirect: even one that it does not follow would be read whole."""
+
+    session = Session()
     # Without this, requests would send what ~/.netrc has for a host. Proxies are passed below.
     session.trust_env = False
-    session.max_redirects = _MOST_REDIRECTS
     session.headers["User-Agent"] = f"atldld-xr/{__version__}"
     adapter = HTTPAdapter(pool_maxsize=connections, max_retries=0)
     for scheme in ("http://", "https://"):
         session.mount(scheme, adapter)
-    return _Transport(session, threading.BoundedSemaphore(connections))
+    return session
 
 
-def _download(address: str, limit: int) -> bytes:
-    """Make one try, holding one of the process's connections and no longer."""
+def _download(transport: _Transport, address: str, limit: int) -> bytes:
+    """Make one try, holding one of the process's connections and no longer.
+
+    Its one deadline is looked at after each piece of a body and at each redirect. Headers that come
+    a byte at a time can outlast it: only the time without a byte, and their length, end those.
+    """
     import requests
     from urllib3.exceptions import HTTPError
 
-    transport = _transport()
-    connect = float(config.get("http.connect_timeout"))
-    read = float(config.get("http.read_timeout"))
+    connect, read = transport.connect, transport.read
     with transport.places:
         deadline = time.monotonic() + connect + _PATIENCE * read
         try:
-            with transport.session.get(
-                address,
-                stream=True,
-                timeout=(connect, read),
-                proxies=requests.utils.get_environ_proxies(address),
-                verify=_certificates(),
-            ) as response:
-                status = response.status_code
-                if status == 200:
-                    return _body(response, limit, deadline)
-                raise TryError(
-                    f"the service answered {status} {response.reason or ''}".rstrip(),
-                    again=status >= 500 or status in (408, 429),
-                    status=status,
-                    body=_start(response, deadline),
-                    retry_after=response.headers.get("Retry-After"),
-                )
-        except requests.TooManyRedirects:
-            raise TryError(f"more than {_MOST_REDIRECTS} redirects", again=False) from None
+            for _ in range(_MOST_REDIRECTS + 1):
+                with transport.session.get(
+                    address,
+                    stream=True,
+                    timeout=(connect, read),
+                    proxies=requests.utils.get_environ_proxies(address),
+                    verify=_certificates(),
+                ) as response:
+                    if not response.is_redirect:
+                        return _answer(response, limit, deadline)
+                    address = _target(address, response.headers["Location"])
+                    # Read, if short, as the connection can then serve the next request; its other
+                    # end has mostly gone through a TLS handshake.
+                    _start(response, deadline)
+                if time.monotonic() > deadline:
+                    raise TryError("the answer is too slow: time was up at a redirect")
+            raise TryError(f"more than {_MOST_REDIRECTS} redirects", again=False)
         except (requests.RequestException, HTTPError, OSError) as error:
             # Those that are ValueErrors are about a malformed address, which no retry mends.
             again = not isinstance(error, ValueError)
@@ -183,6 +195,35 @@ def _certificates() -> str | bool:
     """Return the certificate bundle that the environment names, as requests would take it."""
     names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
     return next((os.environ[name] for name in names if os.environ.get(name)), True)
+
+
+def _target(address: str, location: str) -> str:
+    """Return the address that a redirect leads to."""
+    # http.client takes headers as Latin-1, while the addresses in them are UTF-8.
+    location = location.encode("latin-1", "replace").decode("utf-8", "replace")
+    try:
+        target = urljoin(address, location)
+        parts = urlsplit(target)
+    except ValueError:
+        raise TryError("the service redirects to a malformed address", again=False) from None
+    if parts.scheme not in ("http", "https") or "@" in parts.netloc:
+        raise TryError(
+            f"the service redirects to {_hide(target)!r}, where it is not followed", again=False
+        )
+    return target
+
+
+def _answer(response: requests.Response, limit: int, deadline: float) -> bytes:
+    status = response.status_code
+    if status == 200:
+        return _body(response, limit, deadline)
+    raise TryError(
+        f"the service answered {status} {response.reason or ''}".rstrip(),
+        again=status >= 500 or status in (408, 429),
+        status=status,
+        body=_start(response, deadline),
+        retry_after=response.headers.get("Retry-After"),
+    )
 
 
 def _body(response: requests.Response, limit: int, deadline: float) -> bytes:
@@ -202,7 +243,7 @@ def _body(response: requests.Response, limit: int, deadline: float) -> bytes:
 
 
 def _start(response: requests.Response, deadline: float) -> bytes:
-    """Return the body of an error as far as it can be had: it is only looked at for a message."""
+    """Return a body that is not asked for, such as an error's message, as far as it can be had."""
     from urllib3.exceptions import HTTPError
 
     try:

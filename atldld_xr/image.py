@@ -9,15 +9,19 @@ import numpy as np
 import xarray as xr
 
 from atldld_xr.arguments import Chunks, check_options, check_tier, split_blocks
-from atldld_xr.attributes import coordinate_attributes, image_attributes
+from atldld_xr.attributes import (
+    coordinate_attributes,
+    image_attributes,
+    unregistered_attributes,
+)
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.lazy import assemble
 from atldld_xr.metadata import parse_image
-from atldld_xr.plan import FILL_VALUES, LoadPlan, SectionPlan
+from atldld_xr.plan import LoadPlan, SectionPlan, default_fill
 from atldld_xr.sources.base import Source, View
 from atldld_xr.sources.ids import check_id
 from atldld_xr.sources.resolve import resolve
-from atldld_xr.tiers import tier_size, to_full
+from atldld_xr.tiers import pixel_to_distance, tier_size, to_full
 from atldld_xr.variables import pixels_variable
 
 
@@ -60,8 +64,12 @@ def open_image(
     image_id = check_id(image_id, "section image")
     opened = resolve(source)
     image = parse_image(opened.image_record(image_id))
-    if check_tier(tier, image) is None:
+    checked = check_tier(tier, image)
+    if checked is None:
         raise InvalidArgumentError('an unregistered image has no resolution to take tier="auto" by')
+    tier = checked  # an int of Python's: NumPy's small ones overflow
+    if expression and not image.has_expression:
+        raise InvalidArgumentError(f"section image {image.id} has no expression mask")
     height, width = tier_size(image.height, tier), tier_size(image.width, tier)
     # Output pixel k is the tier's pixel k; sampling at its centre copies it.
     step, start = float(2**tier), float(to_full(np.zeros(1), tier)[0])
@@ -84,7 +92,7 @@ def open_image(
             shape=(height, width),
             chunks=split_blocks(chunks, (height, width)),
             view=view,
-            fill_value=FILL_VALUES[view],
+            fill_value=default_fill(view, fluorescence=False),
             on_error="raise",
         )
         for view in views
@@ -94,9 +102,11 @@ def open_image(
         for view, plan in plans.items()
     ]
     out = assemble(variables, "section", opened, chunks).isel(section=0)
+    for name, variable in out.data_vars.items():
+        variable.attrs |= unregistered_attributes(str(name))
     for axis, size, along in (("y", height, "down"), ("x", width, "across")):
         pixel = to_full(np.arange(size, dtype=np.float64), tier)
-        um = (pixel + 0.5) * image.resolution
+        um = pixel_to_distance(pixel, image.resolution)
         out = out.assign_coords(
             {
                 axis: (axis, um, coordinate_attributes(axis, f"{along} the section")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -9,22 +10,28 @@ from concurrent.futures import Future
 from typing import Any
 
 from atldld_xr.errors import SectionImageError
-from atldld_xr.settings import config
+from atldld_xr.settings import as_bytes, setting
 
 
 class TileMemory:
     """The tiles used last, up to ``config["memory.limit"]`` bytes, shared by all threads.
 
-    Who asks for a tile that another thread is fetching waits for that one.
+    Who asks for a tile that another thread is fetching waits for that one. A file that is replaced
+    under a source, for instance in a mirror, is not noticed while its tile is here.
     """
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Start empty, with a lock that nobody holds."""
         self._lock = threading.Lock()
         self._tiles: OrderedDict[Hashable, Future[Any]] = OrderedDict()
         self._bytes = 0
 
     def get(self, key: Hashable, fetch: Callable[[], Any]) -> Any:
         """Return what `fetch` returned for this key, now or before; what it raises is not kept."""
+        limit = setting("memory.limit", as_bytes)
         with self._lock:
             future = self._tiles.get(key)
             if future is not None:
@@ -43,7 +50,7 @@ class TileMemory:
         mine.set_result(tile)
         with self._lock:
             self._bytes += _size(tile)
-            self._trim()
+            self._trim(limit)
         return tile
 
     def forget_failures(self) -> None:
@@ -52,8 +59,7 @@ class TileMemory:
             for key in [k for k, f in self._tiles.items() if _failed(f)]:
                 self._drop(key)
 
-    def _trim(self) -> None:
-        limit = config.get("memory.limit")
+    def _trim(self, limit: int) -> None:
         for key in [k for k, f in self._tiles.items() if f.done()]:
             if self._bytes <= limit:
                 break
@@ -73,3 +79,7 @@ def _size(tile: Any) -> int:
 
 TILES = TileMemory()
 """Of this process."""
+
+if hasattr(os, "register_at_fork"):
+    # The threads that held the lock, or were fetching, do not live on in a forked child.
+    os.register_at_fork(after_in_child=TILES.reset)

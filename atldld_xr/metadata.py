@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from atldld_xr.errors import DatasetNotFoundError, MetadataError
-from atldld_xr.reference import PLANES, Plane
-
-Affine2D = tuple[tuple[float, float, float], tuple[float, float, float]]
-Affine3D = tuple[
-    tuple[float, float, float, float],
-    tuple[float, float, float, float],
-    tuple[float, float, float, float],
-]
-
-# How the service lays its t.._NN numbers out as matrices.
-_LAYOUT_2D = ((0, 1, 4), (2, 3, 5))
-_LAYOUT_3D = ((0, 1, 2, 9), (3, 4, 5, 10), (6, 7, 8, 11))
+from atldld_xr.records import (
+    Affine2D,
+    Affine3D,
+    affine,
+    integer,
+    items,
+    number,
+    returns,
+    stretches,
+)
+from atldld_xr.reference import PLANES, REFERENCE_SPACES, Plane
 
 # Connectivity sections reach 65 000 px a side, whole slides 40 000; beyond this it is no image.
 _LARGEST_SIDE = 200_000
 _MOST_TIERS = 16
+_LARGEST_ID = 2**63 - 1
+_LARGEST_SECTION_NUMBER = 10**6
+
+# Registration turns and shears, but about keeps sizes: of what is recorded, within 1.4.
+_MOST_STRETCH = 10.0
+
+# By how much the two directions of an affine may disagree; Allen's are rounded to six digits, and
+# differ by 0.1 px and 0.1 um.
+_MISS_2D = 0.02  # of the longer side, and 2 px
+_MISS_3D = 100.0  # um
 
 
 @dataclass(frozen=True)
@@ -93,6 +103,10 @@ class SectionDataset:
         Those left out, with the reason.
     genes : tuple of str
         Acronyms.
+    failed : bool
+        Whether Allen marked the data set as failed.
+    fluorescence : bool
+        Whether it names what its colour channels show: bright-field data sets leave these empty.
     """
 
     id: int
@@ -104,6 +118,8 @@ class SectionDataset:
     images: tuple[SectionImage, ...]
     excluded: tuple[ExcludedSection, ...] = ()
     genes: tuple[str, ...] = ()
+    failed: bool = False
+    fluorescence: bool = False
 
 
 def parse_dataset(record: Mapping[str, Any]) -> SectionDataset:
@@ -118,40 +134,42 @@ def parse_dataset(record: Mapping[str, Any]) -> SectionDataset:
     -------
     SectionDataset
         Sections that Allen failed, that have no usable alignment or that repeat another's section
-        number are in its `excluded`, with the reason.
+        number are in its `excluded`, with the reason. A failed data set is one like any other: it
+        was asked for by its id.
 
     Raises
     ------
     MetadataError
-        If the data set as a whole cannot be registered: its plane, its ``alignment3d``, its
-        thickness or all of its sections are missing or unusable.
+        If the data set as a whole cannot be registered: its plane, its reference space, its
+        ``alignment3d``, its thickness or all of its sections are missing or unusable.
     """
     if not isinstance(record, Mapping):
         raise MetadataError(f"expected a data set's record, got {type(record).__name__}")
-    dataset_id = _integer(record, "id", "section data set")
+    dataset_id = integer(record, "id", "section data set", 1, _LARGEST_ID)
     name = f"section data set {dataset_id}"
     plane = record.get("plane_of_section_id")
-    if plane not in PLANES:
+    if not isinstance(plane, int) or isinstance(plane, bool) or plane not in PLANES:
         raise MetadataError(
             f"{name}: plane of section {plane!r} is not supported; "
             "coronal (1) and sagittal (2) sections are"
         )
-    alignment = record.get("alignment3d")
-    if not isinstance(alignment, Mapping):
-        raise MetadataError(f"{name} has no alignment3d: Allen has not registered it")
-    tvr, trv = (_affine(alignment, key, _LAYOUT_3D, name) for key in ("tvr", "trv"))
-    thickness = _number(record, "section_thickness", name)
-    if thickness <= 0:
-        raise MetadataError(f"{name}: section_thickness is {thickness}")
+    space = integer(record, "reference_space_id", name, 0, _LARGEST_ID)
+    if space not in REFERENCE_SPACES:
+        known = ", ".join(f"{s.id} ({s.name})" for s in REFERENCE_SPACES.values())
+        raise MetadataError(
+            f"{name} is registered to reference space {space}; the ones supported are {known}"
+        )
+    thickness = number(record, "section_thickness", name, 0.001, 10_000)
+    tvr, trv = _parse_alignment3d(record.get("alignment3d"), name, REFERENCE_SPACES[space].extent)
 
-    images, excluded = _parse_images(record.get("section_images") or (), dataset_id)
+    images, excluded = _parse_images(items(record, "section_images", name), dataset_id)
     if not images:
         reasons = "; ".join(f"{e.id}: {e.reason}" for e in excluded[:3]) or "it lists none"
         raise MetadataError(f"{name} has no section image that can be registered ({reasons})")
     return SectionDataset(
         id=dataset_id,
         plane=PLANES[plane],
-        reference_space_id=_integer(record, "reference_space_id", name),
+        reference_space_id=space,
         section_thickness=thickness,
         tvr=tvr,
         trv=trv,
@@ -159,9 +177,11 @@ def parse_dataset(record: Mapping[str, Any]) -> SectionDataset:
         excluded=excluded,
         genes=tuple(
             str(g["acronym"])
-            for g in record.get("genes") or ()
+            for g in items(record, "genes", name)
             if isinstance(g, Mapping) and g.get("acronym")
         ),
+        failed=bool(record.get("failed")),
+        fluorescence=any(record.get(f"{colour}_channel") for colour in ("red", "green", "blue")),
     )
 
 
@@ -175,29 +195,19 @@ def parse_image(record: Mapping[str, Any]) -> SectionImage:
     """
     if not isinstance(record, Mapping):
         raise MetadataError(f"expected a section image's record, got {type(record).__name__}")
-    name = f"section image {_integer(record, 'id', 'section image')}"
-    sides = {key: _integer(record, key, name) for key in ("width", "height", "x", "y")}
-    if not all(1 <= sides[key] <= _LARGEST_SIDE for key in ("width", "height")):
-        raise MetadataError(f"{name}: its size is {sides['width']} x {sides['height']} px")
-    if not all(0 <= sides[key] <= 10 * _LARGEST_SIDE for key in ("x", "y")):
-        raise MetadataError(f"{name}: it starts at ({sides['x']}, {sides['y']}) px of its slide")
-    resolution = _number(record, "resolution", name)
-    if not 1e-3 <= resolution <= 1e3:
-        raise MetadataError(f"{name}: its resolution is {resolution} um")
-    tier_count = _integer(record, "tier_count", name)
-    if not 1 <= tier_count <= _MOST_TIERS:
-        raise MetadataError(f"{name}: its tier_count is {tier_count}")
+    image_id = integer(record, "id", "section image", 1, _LARGEST_ID)
+    name = f"section image {image_id}"
     return SectionImage(
-        id=int(record["id"]),
-        data_set_id=_integer(record, "data_set_id", name),
-        section_number=_integer(record, "section_number", name),
-        resolution=resolution,
-        tier_count=tier_count,
+        id=image_id,
+        data_set_id=integer(record, "data_set_id", name, 1, _LARGEST_ID),
+        section_number=_section_number(record, name),
+        resolution=number(record, "resolution", name, 0.05, 1000),
+        width=integer(record, "width", name, 1, _LARGEST_SIDE),
+        height=integer(record, "height", name, 1, _LARGEST_SIDE),
+        x=integer(record, "x", name, 0, 10 * _LARGEST_SIDE),
+        y=integer(record, "y", name, 0, 10 * _LARGEST_SIDE),
+        tier_count=integer(record, "tier_count", name, 1, _MOST_TIERS),
         has_expression=bool(record.get("expression_path")),
-        width=sides["width"],
-        height=sides["height"],
-        x=sides["x"],
-        y=sides["y"],
     )
 
 
@@ -222,15 +232,37 @@ def single_record(msg: Any, what: str) -> Mapping[str, Any]:
     return msg[0]
 
 
+def _section_number(record: Mapping[str, Any], name: str) -> int:
+    largest = _LARGEST_SECTION_NUMBER
+    return integer(record, "section_number", name, -largest, largest)
+
+
+def _parse_alignment3d(
+    alignment: Any, name: str, extent: tuple[float, float, float]
+) -> tuple[Affine3D, Affine3D]:
+    """Return tvr and trv, checked against each other over the extent of the reference space."""
+    if not isinstance(alignment, Mapping):
+        raise MetadataError(f"{name} has no alignment3d: Allen has not registered it")
+    tvr, trv = (affine(alignment, key, name, 3) for key in ("tvr", "trv"))
+    for key, matrix in (("tvr", tvr), ("trv", trv)):
+        if stretches(matrix, 1.0, _MOST_STRETCH):
+            raise MetadataError(
+                f"{name}: its {key} matrix stretches by more than a factor of {_MOST_STRETCH:g}"
+            )
+    corners = product(*((0.0, side) for side in extent))
+    if not returns(trv, tvr, corners, _MISS_3D):
+        raise MetadataError(
+            f"{name}: its tvr and trv matrices are no inverses, by more than {_MISS_3D:g} um"
+        )
+    return tvr, trv
+
+
 def _parse_images(
     records: Sequence[Any], dataset_id: int
 ) -> tuple[tuple[SectionImage, ...], tuple[ExcludedSection, ...]]:
     taken: dict[int, SectionImage] = {}
     excluded = []
-    by_id = sorted(
-        (r for r in records if isinstance(r, Mapping)), key=lambda r: str(r.get("id")).zfill(20)
-    )
-    for record in by_id:
+    for record in sorted(records, key=_order):
         try:
             image = _parse_registered(record)
             if image.data_set_id != dataset_id:
@@ -239,65 +271,49 @@ def _parse_images(
                 other = taken[image.section_number].id
                 raise MetadataError(f"section number {image.section_number} is image {other}'s too")
         except MetadataError as error:
-            image_id, number = record.get("id"), record.get("section_number")
-            excluded.append(
-                ExcludedSection(
-                    image_id if isinstance(image_id, int) else -1,
-                    number if isinstance(number, int) else None,
-                    str(error).removeprefix(f"section image {image_id}: "),
-                )
-            )
+            excluded.append(_exclude(record, str(error)))
         else:
             taken[image.section_number] = image
     return tuple(taken[n] for n in sorted(taken)), tuple(excluded)
 
 
-def _parse_registered(record: Mapping[str, Any]) -> SectionImage:
-    if record.get("failed"):
-        raise MetadataError("Allen marked it as failed")
-    alignment = record.get("alignment2d")
-    if not isinstance(alignment, Mapping):
-        raise MetadataError("it has no alignment2d")
-    image = parse_image(record)
-    name = f"section image {image.id}"
-    tsv, tvs = (_affine(alignment, key, _LAYOUT_2D, name) for key in ("tsv", "tvs"))
-    return replace(image, tsv=tsv, tvs=tvs)
+def _order(record: Any) -> str:
+    """Return what records are sorted by: their ids, whatever these are."""
+    return str(record.get("id") if isinstance(record, Mapping) else record).zfill(20)
 
 
-def _affine(
-    alignment: Mapping[str, Any], key: str, layout: tuple[tuple[int, ...], ...], name: str
-) -> Any:
-    """Return one affine as nested tuples, checked to be finite and invertible."""
-    rows = tuple(tuple(_number(alignment, f"{key}_{n:02d}", name) for n in row) for row in layout)
-    determinant = _determinant([row[:-1] for row in rows])
-    scale = max(abs(v) for row in rows for v in row[:-1])
-    if not abs(determinant) > 1e-9 * scale ** len(rows):
-        raise MetadataError(f"{name}: its {key} matrix is singular")
-    return rows
-
-
-def _determinant(m: Sequence[Sequence[float]]) -> float:
-    if len(m) == 2:
-        return m[0][0] * m[1][1] - m[0][1] * m[1][0]
-    return sum(
-        m[0][k] * (m[1][(k + 1) % 3] * m[2][(k + 2) % 3] - m[1][(k + 2) % 3] * m[2][(k + 1) % 3])
-        for k in range(3)
+def _exclude(record: Any, reason: str) -> ExcludedSection:
+    """Record a section under what of its numbers can be read."""
+    image_id, section_number = -1, None
+    if isinstance(record, Mapping):
+        with suppress(MetadataError):
+            image_id = integer(record, "id", "", 1, _LARGEST_ID)
+        with suppress(MetadataError):
+            section_number = _section_number(record, "")
+    return ExcludedSection(
+        image_id, section_number, reason.removeprefix(f"section image {image_id}: ")
     )
 
 
-def _number(record: Mapping[str, Any], key: str, name: str) -> float:
-    value = record.get(key)
-    try:
-        number = float(value) if not isinstance(value, bool) else math.nan  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise MetadataError(f"{name}: {key} is {value!r}, not a finite number")
-    return number
-
-
-def _integer(record: Mapping[str, Any], key: str, name: str) -> int:
-    number = _number(record, key, name)
-    if number != int(number):
-        raise MetadataError(f"{name}: {key} is {record.get(key)!r}, not a whole number")
-    return int(number)
+def _parse_registered(record: Any) -> SectionImage:
+    if isinstance(record, Mapping) and record.get("failed"):
+        raise MetadataError("Allen marked it as failed")
+    image = parse_image(record)
+    alignment = record.get("alignment2d")
+    if not isinstance(alignment, Mapping):
+        raise MetadataError("it has no alignment2d")
+    name = f"section image {image.id}"
+    tsv, tvs = (affine(alignment, key, name, 2) for key in ("tsv", "tvs"))
+    for key, matrix, unit in (("tsv", tsv, image.resolution), ("tvs", tvs, 1 / image.resolution)):
+        if stretches(matrix, unit, _MOST_STRETCH):
+            raise MetadataError(
+                f"its {key} matrix is off the resolution of {image.resolution:g} um by more than a "
+                f"factor of {_MOST_STRETCH:g}"
+            )
+    tolerance = _MISS_2D * max(image.width, image.height) + 2
+    corners = product((0.0, float(image.width)), (0.0, float(image.height)))
+    if not returns(tsv, tvs, corners, tolerance):
+        raise MetadataError(
+            f"its tsv and tvs matrices are no inverses, by more than {tolerance:.0f} px"
+        )
+    return replace(image, tsv=tsv, tvs=tvs)

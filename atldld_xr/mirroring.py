@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from atldld_xr.cache import write_whole
 from atldld_xr.errors import InvalidArgumentError, SectionImageError, StoreError
 from atldld_xr.metadata import SectionImage, parse_dataset
-from atldld_xr.settings import config
+from atldld_xr.settings import as_int, setting
 from atldld_xr.sources.base import Source, Tile, View, service_tile_side
 from atldld_xr.sources.mirror import (
     MANIFEST,
@@ -118,7 +118,7 @@ def save_mirror(
     Raises
     ------
     InvalidArgumentError
-        If tiers or views are empty or unknown.
+        If tiers or views are empty or unknown, or a setting has no value that it can have.
     DatasetNotFoundError, MetadataError, ServiceError
         If a data set's metadata cannot be had.
     SectionImageError
@@ -130,6 +130,7 @@ def save_mirror(
         raise InvalidArgumentError(f'on_error is "raise" or "skip", not {on_error!r}')
     if not views or not set(views) <= {"image", "expression", "intensity"}:
         raise InvalidArgumentError(f"views are image, expression and intensity, not {views!r}")
+    connections = setting("http.connections", as_int)
     target = _Target(MirrorSource(path, dict(storage_options or {})))
     records = {i: source.dataset_record(i) for i in dict.fromkeys(dataset_ids)}
     images = [image for record in records.values() for image in parse_dataset(record).images]
@@ -142,7 +143,7 @@ def save_mirror(
         files, size = files + 1, size + written
 
     failures: list[MirrorFailure] = []
-    pool = ThreadPoolExecutor(max(int(config.get("http.connections")), 1))
+    pool = ThreadPoolExecutor(connections)
     try:
         futures = {pool.submit(_copy, source, target, job): job for job in jobs}
         for done, future in enumerate(as_completed(futures), 1):

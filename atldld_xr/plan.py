@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
+from hashlib import sha256
 from itertools import accumulate
 from typing import Any, Literal
 
@@ -22,8 +23,12 @@ from atldld_xr.tiers import affine_to_tier, pick_tier, tier_size
 
 Interpolation = Literal["nearest", "linear", "cubic", "lanczos"]
 INTERPOLATIONS: tuple[Interpolation, ...] = ("nearest", "linear", "cubic", "lanczos")
-FILL_VALUES: dict[View, int] = {"image": 255, "expression": 0, "intensity": 0}
-"""What is no tissue, by default: the white of bright-field slides; nothing, in a mask."""
+
+
+def default_fill(view: View, fluorescence: bool) -> int:
+    """Return what looks like no tissue: white in bright field; black in fluorescence and masks."""
+    return 255 if view == "image" and not fluorescence else 0
+
 
 # Source pixels that each kernel reads to either side of a position, one more for rounding.
 _REACH = {"nearest": 2, "linear": 2, "cubic": 3, "lanczos": 5}
@@ -134,7 +139,7 @@ class SectionPlan:
         if not self.readable:
             return None
         width, height = self.level_size
-        reach = _REACH[self.interpolation]
+        reach = self.reach
         bounds = []
         # Subsamples lie at most half an output pixel from the centres: extend the block by that.
         rows, columns = (block.y0 - 0.5, block.y1 - 0.5), (block.x0 - 0.5, block.x1 - 0.5)
@@ -151,7 +156,11 @@ class SectionPlan:
         return left, top, right, bottom
 
     def tiles(self, block: Block) -> list[tuple[int, int]]:
-        """Return the (row, column) on the tile grid of every source tile that a block needs."""
+        """Return the (row, column) on the tile grid of every source tile that a block needs.
+
+        These are the tiles that come within the kernel's reach of the parallelogram that the block
+        is on the image, so that the blocks of any chunking together need the same tiles.
+        """
         window = self.window(block)
         if window is None:
             return []
@@ -161,7 +170,35 @@ class SectionPlan:
             (row, column)
             for row in range(top // side, (bottom - 1) // side + 1)
             for column in range(left // side, (right - 1) // side + 1)
+            if self._meets(block, column * side, row * side)
         ]
+
+    def _meets(self, block: Block, left: int, top: int) -> bool:
+        """Return whether a block's parallelogram comes within reach of the tile that starts here.
+
+        The window does already: what may part the two besides is one of the parallelogram's own
+        sides, that is, a line along which the output's row or column is constant.
+        """
+        reach, side = self.reach, self.level_tile_side
+        (ax, bx, cx), (ay, by, cy) = self.level_affine.tolist()
+        determinant = ax * by - bx * ay
+        if not determinant:
+            return True
+        xs = (left - reach - cx, left + side - 1 + reach - cx)
+        ys = (top - reach - cy, top + side - 1 + reach - cy)
+        rows = [(by * x - bx * y) / determinant for x in xs for y in ys]
+        columns = [(ax * y - ay * x) / determinant for x in xs for y in ys]
+        return bool(
+            min(rows) <= block.y1 - 0.5
+            and max(rows) >= block.y0 - 0.5
+            and min(columns) <= block.x1 - 0.5
+            and max(columns) >= block.x0 - 0.5
+        )
+
+    @property
+    def reach(self) -> int:
+        """How many source pixels to either side of a position are read; at least one to spare."""
+        return _REACH[self.interpolation]
 
     @property
     def tile_grid(self) -> tuple[int, int]:
@@ -219,7 +256,9 @@ def plan_section(
         return fetched, 0, 1
     reduction = min(max(math.floor(math.log2(scale / _NO_SUBSAMPLES)), 0), _MOST_HALVINGS)
     if tier is None and fetched != wanted:
-        reduction = wanted - fetched  # what the service's own tier would have been
+        reduction = min(
+            wanted - fetched, _MOST_HALVINGS
+        )  # what the service's own tier would have been
     scale /= 2**reduction
     subsamples = 1 if scale <= _NO_SUBSAMPLES else math.ceil(scale)
     return fetched, reduction, subsamples
@@ -280,5 +319,24 @@ class LoadPlan:
                 yield self.block(row, column)
 
     @cached_property
+    def reads(self) -> str:
+        """A digest of what is read, whatever is made of it: images, tiers, tiles, view, policy."""
+        reads = [(s.image, s.tier, s.reduction, s.tile_side) for s in self.sections]
+        return _digest((reads, self.view, self.on_error))
+
+    def __dask_tokenize__(self) -> str:
+        """Name the plan by a digest: Dask's own way through dataclasses takes a second for 1000."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        return _digest(tuple(getattr(self, field.name) for field in fields(self)))
+
+    @cached_property
     def _edges(self) -> tuple[tuple[int, ...], ...]:
         return tuple(tuple(accumulate(sizes, initial=0)) for sizes in self.chunks)
+
+
+def _digest(value: object) -> str:
+    # The representation of dataclasses, tuples and numbers is exact, and the same everywhere.
+    return sha256(repr(value).encode()).hexdigest()

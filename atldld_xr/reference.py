@@ -82,7 +82,7 @@ def get_space(reference_space: int) -> ReferenceSpace:
     """
     try:
         return REFERENCE_SPACES[reference_space]
-    except (KeyError, TypeError):
+    except (KeyError, TypeError):  # of what cannot be a key
         raise InvalidArgumentError(
             f"reference space {reference_space!r} is not known; the ones supported are "
             + ", ".join(f"{s.id} ({s.name})" for s in REFERENCE_SPACES.values())
@@ -126,9 +126,8 @@ class Grid:
 
     def __post_init__(self) -> None:
         largest = min(self.space.extent[self.plane.y_axis], self.space.extent[self.plane.x_axis])
-        if not isinstance(self.resolution, int | float | np.number) or isinstance(
-            self.resolution, bool
-        ):
+        real = int | float | np.integer | np.floating
+        if not isinstance(self.resolution, real) or isinstance(self.resolution, bool):
             raise InvalidArgumentError(
                 f"resolution must be a number of micrometres, not {self.resolution!r}"
             )
@@ -138,7 +137,8 @@ class Grid:
                 f"{FINEST_RESOLUTION} to {largest:g} micrometres"
             )
         object.__setattr__(self, "resolution", float(self.resolution))
-        if self.anchor not in ("center", "edge"):
+        # An array would be compared element by element.
+        if not isinstance(self.anchor, str) or self.anchor not in ("center", "edge"):
             raise InvalidArgumentError(f'anchor must be "center" or "edge", not {self.anchor!r}')
 
     @property

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from atldld_xr.errors import AtldldError
-from atldld_xr.settings import config
+from atldld_xr.settings import as_float, as_int, setting
 
 T = TypeVar("T")
 
@@ -102,13 +102,15 @@ def persist(attempt: Callable[[], T], address: str) -> T:
     ------
     TransportError
         With the reason of the last failure.
+    InvalidArgumentError
+        If a setting has no value that it can have.
     """
     from urllib3.exceptions import MaxRetryError
     from urllib3.util import Retry
 
-    longest, backoff = float(config.get("http.longest_wait")), float(config.get("http.backoff"))
+    longest, backoff = setting("http.longest_wait", as_float), setting("http.backoff", as_float)
     policy = Retry(
-        total=max(int(config.get("http.retries")), 0),
+        total=setting("http.retries", as_int),
         backoff_factor=backoff,
         backoff_jitter=backoff,
         backoff_max=longest,

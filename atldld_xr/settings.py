@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from donfig import Config
+
+from atldld_xr.errors import InvalidArgumentError
+
+T = TypeVar("T")
 
 config: Any = Config(
     "atldld_xr",
@@ -15,7 +22,7 @@ config: Any = Config(
             "cache": {
                 "enabled": True,
                 "directory": None,  # None: the user's cache directory of the platform
-                "limit": 10_000_000_000,  # bytes of images kept on disk
+                "limit": 10_000_000_000,  # bytes of images kept on disk, or as "10GB"
                 "metadata_days": 7,  # how long a record is taken as current
             },
             "memory": {"limit": 256_000_000},  # bytes of decoded tiles kept without Dask
@@ -31,4 +38,97 @@ config: Any = Config(
     ],
 )
 """The settings. ``ATLDLD_XR_API_URL`` sets ``api_url``, ``ATLDLD_XR_CACHE__LIMIT`` ``cache.limit``,
-and so on; files are read from ``~/.config/atldld_xr/*.yaml``."""
+and so on; files are read from ``~/.config/atldld_xr/*.yaml``.
+
+Each process has its own. The workers of a cluster take theirs from their environment and files:
+what the client sets with ``config.set`` does not reach them."""
+
+_DAY = 86_400
+# What would make a loop, a wait or a socket fail, or never end, is refused by name instead.
+_RANGES = {
+    "http.connections": (1, 1000),
+    "http.retries": (0, 1000),
+    "http.backoff": (0, _DAY),
+    "http.longest_wait": (0, _DAY),
+    "http.connect_timeout": (0.001, _DAY),
+    "http.read_timeout": (0.001, _DAY),
+}
+
+
+def setting(name: str, kind: Callable[[Any], T]) -> T:
+    """Return a setting's value, of its kind and within its range.
+
+    Parameters
+    ----------
+    name : str
+        The setting, for instance "http.retries".
+    kind : callable
+        One of `as_bool`, `as_int`, `as_float`, `as_bytes` and `as_path`.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it has another value; says which setting and which environment variable.
+    """
+    value = config.get(name, default=None)
+    least, most = _RANGES.get(name, (0, math.inf))
+    try:
+        result = kind(value)
+        if not isinstance(result, int | float) or least <= result <= most:
+            return result
+    except (TypeError, ValueError, OverflowError):
+        pass
+    words = _WORDS[kind].format(least=least, most=f" and at most {most}" * (most < math.inf))
+    variable = f"ATLDLD_XR_{name.upper().replace('.', '__')}"
+    raise InvalidArgumentError(
+        f"the setting {name} (environment variable {variable}) is {value!r}; it takes {words}"
+    )
+
+
+def as_bool(value: Any) -> bool:
+    """Return whether a setting is on: environment variables give words and numbers."""
+    word = str(value).strip().lower()
+    if word not in _ON | _OFF:
+        raise ValueError(word)
+    return word in _ON
+
+
+def as_float(value: Any) -> float:
+    """Return a number."""
+    if isinstance(value, bool):
+        raise TypeError
+    return float(value)
+
+
+def as_int(value: Any) -> int:
+    """Return a whole number."""
+    number = as_float(value)
+    if not number.is_integer():
+        raise ValueError(value)
+    return int(number)
+
+
+def as_bytes(value: Any) -> int:
+    """Return a number of bytes, given as such or as "10GB"."""
+    if not isinstance(value, str):
+        return as_int(value)
+    if not value.strip()[:1].isdigit():  # Dask takes "" and "GB" as one of them
+        raise ValueError(value)
+    from dask.utils import parse_bytes
+
+    return int(parse_bytes(value))
+
+
+def as_path(value: Any) -> str | None:
+    """Return a path, None where none is given."""
+    return None if value is None or value == "" else os.fsdecode(value)
+
+
+_ON, _OFF = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
+_WORDS: dict[Callable[[Any], object], str] = {
+    as_bool: "true or false",
+    as_float: "a number of at least {least}{most}",
+    as_int: "a whole number of at least {least}{most}",
+    as_bytes: "a number of bytes such as 500MB or 10GB",
+    as_path: "a path",
+}

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from atldld_xr.arguments import check_options, check_tier
+from atldld_xr.arguments import check_options, check_tier, is_one_of, is_whole
 from atldld_xr.errors import InvalidArgumentError, SectionImageError
 from atldld_xr.field import DisplacementField
 from atldld_xr.metadata import ExcludedSection, SectionDataset, SectionImage, parse_dataset
@@ -87,7 +87,7 @@ def get_parallel_transform(
     `atldld_xr.open_dataset` uses the exact one, and has the centre of pixel k at
     ``(k + 0.5) * resolution``.
     """
-    if axis not in _AXES:
+    if not is_one_of(axis, _AXES):
         raise InvalidArgumentError(f"axis must be one of {', '.join(_AXES)}, not {axis!r}")
     fixed = _AXES.index(axis)
     row_axis, column_axis = (k for k in range(3) if k != fixed)
@@ -95,8 +95,10 @@ def get_parallel_transform(
     largest = int(min(extent[row_axis], extent[column_axis]))
     step = _whole("downsample_ref", downsample_ref, 1, largest)
     divisor = 2 ** _whole("downsample_img", downsample_img, 0, 30)
-    if not math.isfinite(slice_coordinate):
-        raise InvalidArgumentError(f"slice_coordinate must be finite, not {slice_coordinate}")
+    if not _is_finite(slice_coordinate):
+        raise InvalidArgumentError(
+            f"slice_coordinate must be a finite number of micrometres, not {slice_coordinate!r}"
+        )
     matrix_2d, matrix_3d = _matrix(affine_2d, (2, 3)), _matrix(affine_3d, (3, 4))
 
     # The mapping is affine: the first pixel and a step along each axis say it all.
@@ -296,18 +298,24 @@ def _describe(data: SectionDataset) -> dict[str, Any]:
 
 
 def _whole(name: str, value: int, least: int, most: int) -> int:
-    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not is_whole or not least <= value <= most:
+    if not is_whole(value) or not least <= value <= most:
         raise InvalidArgumentError(
             f"{name} must be a whole number from {least} to {most}, not {value!r}"
         )
     return int(value)
 
 
+def _is_finite(value: Any) -> bool:
+    try:  # an array of one number is one too; NumPy would make complex ones real, with a warning
+        return not np.iscomplexobj(value) and math.isfinite(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
 def _matrix(affine: ArrayLike, shape: tuple[int, int]) -> NDArray[np.float64]:
     try:
         matrix = np.asarray(affine, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidArgumentError(f"an affine is a matrix of numbers: {error}") from error
     if matrix.shape != shape:
         raise InvalidArgumentError(f"an affine has the shape {shape}, not {matrix.shape}")

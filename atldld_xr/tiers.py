@@ -43,6 +43,11 @@ def to_full(x_tier: NDArray[np.float64], tier: int) -> NDArray[np.float64]:
     return (x_tier + 0.5) * float(2**tier) - 0.5
 
 
+def pixel_to_distance(pixel: NDArray[np.float64], resolution: float) -> NDArray[np.float64]:
+    """Return how far pixel centres are from the edge at which pixel 0 begins, in micrometres."""
+    return (pixel + 0.5) * resolution
+
+
 def affine_to_tier(affine: NDArray[np.float64], tier: int) -> NDArray[np.float64]:
     """Turn a (2, 3) affine that yields full-resolution pixels into one that yields a tier's."""
     out: NDArray[np.float64] = affine / 2**tier

@@ -85,8 +85,7 @@ class SectionVariable:
 
     def places(self, plan: LoadPlan, index: int) -> list[Place]:
         """Return the tiles of one plan that any block of a section needs."""
-        section = plan.sections[index]
-        return sorted({place for block in plan.blocks() for place in section.tiles(block)})
+        return plan.sections[index].tiles(plan.whole)
 
 
 def pixels_variable(name: str, plan: LoadPlan) -> BlockVariable:
@@ -120,7 +119,7 @@ def status_variable(name: str, plans: tuple[LoadPlan, ...]) -> SectionVariable:
 
 def reason_variable(name: str, plans: tuple[LoadPlan, ...]) -> SectionVariable:
     """Return why a section could not be read, and where from; the empty string where it could."""
-    return SectionVariable(name, plans, np.dtype(object), _reason)
+    return SectionVariable(name, plans, np.dtypes.StringDType(), _reason)
 
 
 def _displacement(section: SectionPlan, block: Block, tiles: Tiles) -> NDArray[np.float32]:

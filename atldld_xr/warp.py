@@ -9,10 +9,11 @@ it is computed in.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from atldld_xr.errors import SectionImageError
 from atldld_xr.plan import Block, Interpolation, SectionPlan
@@ -63,7 +64,8 @@ def render(
             continue
         source = _mosaic(section, part, window, tiles, channels)
         pixels = sample(section, part, source, window[:2])
-        pixels[~covered] = fill_value
+        if not covered.all():
+            pixels[~covered] = fill_value
         out[_within(block, part)] = pixels
     return out
 
@@ -87,29 +89,15 @@ def coverage(section: SectionPlan, block: Block, tiles: Tiles | None = None) -> 
         Where the pixel's centre is inside the section image, edges included: the same at every
         tier, as it is decided in full-resolution pixels.
     """
-    if not section.readable:
-        return np.zeros(block.shape, dtype=bool)
-    inside = np.ones(block.shape, dtype=bool)
-    sizes = (section.image.width, section.image.height)
-    for (a, b, c), size in zip(section.affine, sizes, strict=True):
-        position = np.add.outer(
-            a * np.arange(block.y0, block.y1) + c, b * np.arange(block.x0, block.x1)
-        )
-        inside &= position >= -0.5
-        inside &= position < size - 0.5
+    inside = _inside(section, block)
     if not tiles or not inside.any():
         return inside
     for part in block.split(_part_side(section)):
         window = section.window(part)
-        places = section.tiles(part)
-        if window is None or not any(isinstance(tiles[p], SectionImageError) for p in places):
-            continue
-        had = {
-            place: tile if isinstance(tile := tiles[place], SectionImageError) else _white(tile)
-            for place in places
-        }
-        known = sample(section, part, _mosaic(section, part, window, had, ()), window[:2])
-        inside[_within(block, part)] &= known == 255
+        missing = None if window is None else _missing(section, part, window, tiles)
+        if window is not None and missing is not None:
+            points = replace(section, interpolation="nearest")
+            inside[_within(block, part)] &= sample(points, part, missing, window[:2]) == 0
     return inside
 
 
@@ -214,6 +202,32 @@ def _outer_sum(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[n
     return np.clip(np.add.outer(rows, columns), -limit, limit).astype(np.int32)
 
 
+def _inside(section: SectionPlan, block: Block) -> NDArray[np.bool_]:
+    if not section.readable:
+        return np.zeros(block.shape, dtype=bool)
+    sizes = (section.image.width, section.image.height)
+    ends = (block.y0, block.y1 - 1), (block.x0, block.x1 - 1)
+    # Affine, and rounded monotonically: what holds at the corners holds in between.
+    corners = [_between(row, size, *ends) for row, size in zip(section.affine, sizes, strict=True)]
+    if all(corner.all() for corner in corners):
+        return np.ones(block.shape, dtype=bool)
+    rows, columns = np.arange(block.y0, block.y1), np.arange(block.x0, block.x1)
+    x, y = (
+        _between(row, size, rows, columns) for row, size in zip(section.affine, sizes, strict=True)
+    )
+    return x & y
+
+
+def _between(
+    affine: tuple[float, float, float], size: int, rows: ArrayLike, columns: ArrayLike
+) -> NDArray[np.bool_]:
+    """Return where one coordinate of the image is inside it, over rows and columns of output."""
+    a, b, c = affine
+    position = np.add.outer(a * np.asarray(rows) + c, b * np.asarray(columns))
+    inside: NDArray[np.bool_] = (position >= -0.5) & (position < size - 0.5)
+    return inside
+
+
 def displacement(section: SectionPlan, block: Block) -> NDArray[np.float32]:
     """Return the displacement field of a block.
 
@@ -276,7 +290,8 @@ def _mosaic(
     found = {
         (row * side, column * side): tile
         for row, column in section.tiles(block)
-        if not isinstance(tile := tiles[row, column], SectionImageError)
+        # Rounding may see a tile at the very end of the reach for a part, and not for the whole.
+        if isinstance(tile := tiles.get((row, column)), np.ndarray)
     }
     if len(found) == 1:
         (((y, x), tile),) = found.items()
@@ -290,8 +305,27 @@ def _mosaic(
     return out
 
 
-def _white(tile: Pixels) -> Pixels:
-    return np.full(tile.shape[:2], 255, dtype=np.uint8)
+def _missing(
+    section: SectionPlan, block: Block, window: tuple[int, int, int, int], tiles: Tiles
+) -> Pixels | None:
+    """Return 255 in a window where the kernel would touch a tile that could not be had, else 0.
+
+    None if all were had. Grown by the kernel's reach rather than sampled with the kernel, whose
+    negative weights can make up for a missing pixel.
+    """
+    left, top, right, bottom = window
+    side = section.level_tile_side
+    bad = [
+        place for place in section.tiles(block) if isinstance(tiles.get(place), SectionImageError)
+    ]
+    if not bad:
+        return None
+    out = np.zeros((bottom - top, right - left), dtype=np.uint8)
+    for row, column in bad:
+        y, x = max(row * side - top, 0), max(column * side - left, 0)
+        out[y : max((row + 1) * side - top, 0), x : max((column + 1) * side - left, 0)] = 255
+    width = 2 * section.reach - 1
+    return np.asarray(_opencv().dilate(out, np.ones((width, width), dtype=np.uint8)))
 
 
 def _opencv() -> Any:

@@ -40,14 +40,15 @@ def draw(cases: Sequence[Case], path: Path, *, judged: bool, subtitle: str) -> N
         if check.timed and not judged:
             colour = _NOT_JUDGED
         axes.barh(at, margin - 1, left=1, color=colour, height=0.7)
+        axes.plot(margin, at, "o", color=colour, markersize=5, zorder=3)
         text = f"{number(check.value, check.unit)}   ({check.kind} {number(check.bar, check.unit)})"
         axes.annotate(
-            text, (max(margin, 1), at), (5, 0), textcoords="offset points", va="center", fontsize=9
+            text, (max(margin, 1), at), (8, 0), textcoords="offset points", va="center", fontsize=9
         )
     axes.set_yticks(
         range(len(rows)), [f"{case.name}: {check.what}" for case, check in rows], fontsize=9
     )
-    axes.invert_yaxis()
+    axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     axes.axvline(1, color="black", linewidth=1)

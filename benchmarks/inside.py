@@ -19,12 +19,13 @@ import atldld_xr.export
 from atldld_xr.dataset import plan_dataset
 from atldld_xr.plan import Block
 from atldld_xr.warp import render
+from benchmarks import ours
 from benchmarks.in_memory import DATASET_ID, MemorySource
 
 Facts = Mapping[str, Any]
 
 THREADS = 2
-IMPORTED = (cv2, zarr, atldld_xr.export)
+IMPORTED = (cv2, zarr, atldld_xr.export, ours)
 _SERIES_RESOLUTION = 200
 _SERIES_PIXEL = 100.0
 

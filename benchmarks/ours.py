@@ -7,6 +7,8 @@ import resource
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,8 +27,11 @@ import atldld_xr.export
 Facts = Mapping[str, Any]
 
 THREADS = 2
-# Imported here so that no import is measured; the package imports them where it needs them.
-IMPORTED = (cv2, requests, simplejpeg, atldld_xr.export)
+# Imported here so that no import is measured; the package imports them where it needs them, and
+# Dask imports distributed, where that is installed, as soon as something is delayed.
+IMPORTED = (cv2, requests, simplejpeg, atldld_xr.export, import_module("atldld_xr.graph"))
+if find_spec("distributed"):
+    import_module("distributed")
 
 
 def _open(server: str, dataset: int, count: int, **options: Any) -> xr.Dataset:

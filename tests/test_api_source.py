@@ -16,6 +16,7 @@ import pytest
 from atldld_xr.errors import (
     DatasetNotFoundError,
     InvalidArgumentError,
+    MetadataError,
     SectionImageError,
     ServiceError,
 )
@@ -99,6 +100,53 @@ def test_a_damaged_or_old_record_in_the_cache_is_fetched_again(
         path.write_text(json.dumps(kept | {"fetched": time.time() - age}))
         assert source.dataset_record(DATASET) == first
     assert server.metadata_requests == 4
+
+
+def _answer_with(monkeypatch: pytest.MonkeyPatch, record_id: object) -> None:
+    envelope = {"success": True, "num_rows": 1, "total_rows": 1, "msg": [{"id": record_id}]}
+    monkeypatch.setattr(ApiSource, "_ask", lambda *_: envelope)
+
+
+@pytest.mark.parametrize("other", [6, "5", None])
+def test_another_record_than_was_asked_for_is_refused(
+    source: ApiSource, monkeypatch: pytest.MonkeyPatch, other: object
+) -> None:
+    _answer_with(monkeypatch, other)
+    for act in (source.dataset_record, source.image_record):
+        with pytest.raises(MetadataError, match=f"5: .* answered with {other!r}"):
+            act(5)
+    assert not list(Path(config.get("cache.directory")).rglob("*.json"))
+
+
+def test_another_record_in_the_cache_is_fetched_again(
+    source: ApiSource, server: AllenServer
+) -> None:
+    first = source.dataset_record(DATASET)
+    [path] = Path(config.get("cache.directory")).rglob("*.json")
+    kept = json.loads(path.read_text())
+    for msg in ([{"id": 5}], [], "free text"):
+        path.write_text(json.dumps(kept | {"answer": kept["answer"] | {"msg": msg}}))
+        assert source.dataset_record(DATASET) == first
+    assert server.metadata_requests == 4
+
+
+def test_each_address_has_its_own_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    urls = [
+        "http://h/a_b/api/v2",
+        "http://h/a/b/api/v2",
+        "https://h/a/b/api/v2",
+        "https://H/A/b/api/v2",
+        "http://h:80/a/b",
+        "http://" + 40 * "long-name." + "org/a",
+    ]
+    _answer_with(monkeypatch, 5)
+    for number, url in enumerate(urls, 1):
+        ApiSource(url).dataset_record(5)
+        folders = [p.name for p in Path(config.get("cache.directory")).glob("*/") if p.is_dir()]
+        assert len(folders) == number
+    assert sum(name.startswith("h-") for name in folders) == 4
+    ApiSource(urls[0] + "/").dataset_record(5)
+    assert len(list(Path(config.get("cache.directory")).rglob("*.json"))) == len(urls)
 
 
 def test_an_image_has_a_record(source: ApiSource, image: SectionImage) -> None:

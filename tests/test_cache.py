@@ -16,6 +16,7 @@ from atldld_xr import cache as cache_module
 from atldld_xr.cache import Cache, default_cache
 from atldld_xr.errors import CacheError, InvalidArgumentError
 from atldld_xr.settings import config
+from commandline import facts, run
 
 KEY = "api.brain-map.org/section_image/69177654/4.jpg"
 
@@ -173,6 +174,57 @@ def test_the_settings_say_where_and_how_much(tmp_path: Path) -> None:
     settings = {"cache.directory": str(tmp_path / "here"), "cache.limit": 5, "cache.enabled": True}
     with config.set(settings):
         assert default_cache() == Cache(str(tmp_path / "here"), 5)
+
+
+def test_what_cannot_be_read_is_absent(cache: Cache) -> None:
+    cache.put(KEY, b"x")
+    path = Path(cache.directory, KEY)
+    path.unlink()
+    path.mkdir()
+    assert cache.get(KEY) is None
+    cache.put(KEY, b"y")
+    assert cache.get(KEY) == b"y"
+
+
+def test_a_directory_in_the_way_is_removed_only_if_empty(cache: Cache) -> None:
+    mine = Path(cache.directory, KEY, "mine.txt")
+    cache.ensure()
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    assert cache.get(KEY) is None
+    with pytest.raises(CacheError, match="cannot be written"):
+        cache.put(KEY, b"y")
+    assert mine.read_text() == "mine"
+
+
+def test_looking_makes_nothing(tmp_path: Path) -> None:
+    with config.set({"cache.directory": str(tmp_path / "new")}):
+        assert facts("cache", "info")["files"] == 0
+        assert facts("cache", "list") == []
+        assert facts("cache", "clear")["removed_files"] == 0
+        assert facts("cache", "trim")["removed_files"] == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_looking_at_what_is_no_cache(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"dear")
+    with config.set({"cache.directory": str(tmp_path)}):
+        for command in ("info", "list", "trim", "clear"):
+            assert "not atldld_xr's" in run("cache", command, code=1).stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+@pytest.mark.parametrize("off", [False, "false", "0", "no"])
+def test_a_cache_that_is_off_can_be_cleared(tmp_path: Path, off: object) -> None:
+    with config.set({"cache.directory": str(tmp_path / "here")}):
+        cache = default_cache()
+        assert cache is not None
+        cache.put(KEY, b"xyz")
+        with config.set({"cache.enabled": off}):
+            assert default_cache() is None
+            assert "is off" in run("cache", "info", code=1).stderr
+            assert facts("cache", "clear") == {"removed_files": 1, "removed_bytes": 3}
+    assert files(cache) == ["CACHEDIR.TAG"]
 
 
 @pytest.fixture

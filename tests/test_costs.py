@@ -13,7 +13,7 @@ from atldld_xr.testing import AllenServer, Phantom
 from noise import DATASET_ID, NoiseSource
 
 # Tier 0 is wider than what is fetched in one piece: it comes in tiles.
-TILED = Phantom(id=900000003, count=4, resolution=5.0)
+TILED = Phantom(id=900000003, count=4, resolution=3.5)
 
 
 read = []
@@ -65,7 +65,9 @@ def test_pixels_are_those_read():
     planned = plan_dataset(DATASET_ID, **options)
     costs = estimate_costs(planned)
     plan = planned.plans["image"]
-    assert len(needed_tiles(plan)) < sum(len(s.tiles(plan.whole)) for s in plan.sections)
+    assert len(needed_tiles(plan)) < sum(
+        rows * columns for rows, columns in (s.tile_grid for s in plan.sections)
+    )
     assert not read
     open_dataset(DATASET_ID, **options)[["image", "expression"]].compute()
     assert len(read) == costs.requests

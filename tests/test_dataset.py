@@ -30,7 +30,7 @@ def test_the_table_of_variables():
         "displacement": ((*plane, "component"), "float32"),
         "coverage": (plane, "bool"),
         "status": (("coronal",), "uint8"),
-        "reason": (("coronal",), "object"),
+        "reason": (("coronal",), "StringDType()"),
     }
     assert "status" not in open_noise()
     assert open_noise(expression="intensity").expression.dims == plane
@@ -123,6 +123,16 @@ def test_fill():
     assert ds.image.attrs["fill_value"] == 255
 
 
+def test_fluorescence_is_filled_with_black():
+    class Fluorescent(NoiseSource):
+        def dataset_record(self, dataset_id):
+            return super().dataset_record(dataset_id) | {"green_channel": "EGFP"}
+
+    ds = open_noise(source=Fluorescent())
+    assert (ds.image.where(~ds.coverage, 0) == 0).all()
+    assert ds.image.attrs["fill_value"] == 0
+
+
 def test_attributes_say_what_and_whence():
     attrs = open_noise().attrs
     assert attrs["section_data_set_id"] == DATASET_ID
@@ -144,6 +154,7 @@ def test_the_engine_is_the_same():
             chunks=chunks,
         )
         assert (ds.image.chunks is None) == (chunks is None)
+        assert bool(ds.chunks) == (chunks is not None)  # it raises where chunks disagree
         xr.testing.assert_identical(ds.compute(), expected)
     guessed = xr.open_dataset(
         f"allen:{DATASET_ID}", source=NoiseSource(), drop_variables="displacement"
@@ -174,6 +185,34 @@ def test_the_engine_is_the_same():
         ({"reference_space": 3}, "reference space 3"),
         ({"detection_xy": (1, float("nan"))}, "detection_xy"),
         ({"detection_xy": 5}, "detection_xy"),
+        ({"detection_xy": "12"}, "detection_xy"),
+        ({"detection_xy": (x for x in (1, 2))}, "detection_xy"),
+        ({"detection_xy": (1, 2, 3)}, "detection_xy"),
+        ({"detection_xy": (1, "2")}, "detection_xy"),
+        ({"detection_xy": (1, True)}, "detection_xy"),
+        ({"detection_xy": (1j, 2)}, "detection_xy"),
+        ({"detection_xy": (1, 10**400)}, "detection_xy"),
+        ({"detection_xy": (1e308, 0)}, "detection_xy"),
+        ({"detection_xy": (0, -1.1e6)}, "detection_xy"),
+        ({"detection_xy": np.array([[1], [2]])}, "detection_xy"),
+        ({"detection_xy": np.array(5)}, "detection_xy"),
+        ({"resolution": 10**400}, "resolution"),
+        ({"resolution": np.complex64(25)}, "resolution"),
+        ({"tier": np.array([0, 1])}, "tier must be"),
+        ({"tier": [1]}, "tier must be"),
+        ({"chunks": np.array([10, 20])}, "chunks"),
+        ({"chunks": {"y": ("a", "b")}}, "chunks"),
+        ({"resolution": 0.1, "chunks": 1}, "blocks"),
+        ({"anchor": np.array(["center", "edge"])}, "anchor"),
+        ({"anchor": ["center"]}, "anchor"),
+        ({"interpolation": np.array(["linear", "cubic"])}, "interpolation"),
+        ({"interpolation": ["linear"]}, "interpolation"),
+        ({"on_error": np.array(["raise", "fill"])}, "on_error"),
+        ({"on_error": ["fill"]}, "on_error"),
+        ({"expression": np.array([True, False])}, "expression"),
+        ({"expression": ["intensity"]}, "expression"),
+        ({"fill_value": np.array([1, 2])}, "fill_value"),
+        ({"reference_space": np.array([9, 10])}, "reference space"),
         ({"source": "no/such/place"}, "no/such/place"),
         ({"source": 5}, "no source"),
     ],
@@ -181,6 +220,23 @@ def test_the_engine_is_the_same():
 def test_bad_arguments(options, words):
     with pytest.raises(InvalidArgumentError, match=words):
         open_noise(**options)
+
+
+def test_numbers_of_numpy_are_taken():
+    options = {"tier": 1, "chunks": 100, "fill_value": 9, "resolution": 40, "expression": True}
+    expected = open_noise(detection_xy=(3, 4), **options)
+    of_numpy = {name: np.asarray(value)[()] for name, value in options.items()}
+    for xy in ((np.int16(3), np.float32(4)), np.array([3, 4])):
+        xr.testing.assert_identical(open_noise(detection_xy=xy, **of_numpy), expected)
+
+
+def test_a_failed_data_set_is_opened_and_said_to_be():
+    class Failed(NoiseSource):
+        def dataset_record(self, dataset_id):
+            return super().dataset_record(dataset_id) | {"failed": True}
+
+    assert open_noise(source=Failed()).attrs["failed"] == "Allen marked this data set as failed"
+    assert "failed" not in open_noise().attrs
 
 
 def test_no_masks_to_open():
@@ -211,3 +267,18 @@ def test_an_image_as_it_is(chunks, tier):
     np.testing.assert_array_equal(
         ds.image.sel(x=1000, y=500, method="nearest"), ds.image[50 // n, 100 // n]
     )
+    assert ds.image.attrs["long_name"] == "section image"
+    assert ds.expression.attrs["long_name"] == "expression mask"
+
+
+def test_an_image_at_a_tier_of_numpys():
+    opened = atldld_xr.open_image(FIRST_IMAGE_ID, tier=np.int8(2), source=NoiseSource())
+    expected = atldld_xr.open_image(FIRST_IMAGE_ID, tier=2, source=NoiseSource())
+    xr.testing.assert_identical(opened, expected)
+    assert type(opened.attrs["tier"]) is int
+
+
+@pytest.mark.parametrize("expression", [True, "intensity"])
+def test_an_image_without_mask(expression):
+    with pytest.raises(InvalidArgumentError, match="image 101 has no expression mask"):
+        atldld_xr.open_image(FIRST_IMAGE_ID + 1, source=NoiseSource(), expression=expression)

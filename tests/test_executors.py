@@ -142,8 +142,8 @@ def test_each_tile_is_fetched_once_and_as_planned(chunks):
     assert set(source.asked) == planned
 
 
-def ds_plans(source):
-    ds = open_noise(source, chunks=None)
+def ds_plans(source, **options):
+    ds = open_noise(source, chunks=None, **options)
     return [ds[name].variable._data.array._variable.plan for name in ("image", "expression")]
 
 
@@ -204,18 +204,38 @@ def test_raise_names_the_section_and_the_address():
     np.testing.assert_array_equal(ds.image.isel(coronal=1), open_noise().image.isel(coronal=1))
 
 
-def test_fill_fills_what_is_bad_and_nothing_else():
-    good, ds = open_noise().compute(), open_noise(NoiseSource(bad=BAD)).compute()
-    assert ds.status.values.tolist() == [1, 0, 1]
-    assert ds.reason.values[1] == ""
-    assert "made to fail" in ds.reason.values[2]
+@pytest.mark.parametrize("interpolation", ["nearest", "linear", "cubic", "lanczos"])
+@pytest.mark.parametrize("resolution", [5, 40])
+def test_fill_fills_what_is_bad_and_nothing_else(interpolation, resolution):
+    options = {"interpolation": interpolation, "resolution": resolution, "chunks": None}
+    good = open_noise(**options).isel(coronal=[1, 2]).compute()
+    ds = open_noise(NoiseSource(bad=BAD), **options).isel(coronal=[1, 2]).compute()
+    assert ds.status.values.tolist() == [0, 1]
+    assert ds.reason.values[0] == ""
+    assert "made to fail" in ds.reason.values[1]
     lost = good.coverage & ~ds.coverage
-    assert lost.any(["y", "x"]).values.tolist() == [True, False, True]
-    # one tile of 128 px at tier 2, seen at 40 um: about 128 x 128 pixels of the output
-    assert 0.8 < int(lost[2].sum()) / 128**2 < 1.2
+    assert lost.any(["y", "x"]).values.tolist() == [False, True]
+    # one tile of 128 px of 10 um at its tier
+    pixels = (128 * 10 * 2 ** int(ds.tier[1]) / resolution) ** 2
+    assert 0.8 < int(lost[1].sum()) / pixels < 1.2
     assert (ds.image.where(~ds.coverage, 255) == 255).all()
     kept = ds.coverage.values
     np.testing.assert_array_equal(ds.image.values[kept], good.image.values[kept])
+
+
+def test_no_chunking_asks_for_more_tiles_than_another():
+    """A rotated image that hangs out of the reference space: blocks see its corners or not."""
+    source = NoiseSource(width=1900, height=1500, tile=32)
+    asked = {}
+    for chunks in (-1, 40, {"y": 7, "x": 200}):
+        counting = Counting(source)
+        ds = open_noise(counting, chunks=chunks, resolution=30, expression=False)
+        ds.isel(coronal=slice(2)).compute()
+        asked[str(chunks)] = set(counting.asked)
+    first, *others = asked.values()
+    assert all(other == first for other in others)
+    rows, columns = ds_plans(source, resolution=30)[0].sections[0].tile_grid
+    assert len(first) < 2 * rows * columns
 
 
 def test_failures_are_tried_again_when_opened_again():

@@ -160,3 +160,75 @@ def test_on_a_cluster_of_processes(tmp_path):
     with dask.config.set(scheduler="threads"):
         ds.atldld.to_zarr(tmp_path / "b.zarr")
     assert contents(tmp_path / "a.zarr") == contents(tmp_path / "b.zarr")
+
+
+def test_a_store_can_be_replaced_by_what_is_read_from_it(tmp_path):
+    path = tmp_path / "a.zarr"
+    ds = open_noise().compute()
+    ds.chunk().atldld.to_zarr(path)
+    (xr.open_zarr(path)[["image", "coverage"]]).atldld.to_zarr(path, mode="w")
+    xr.testing.assert_equal(xr.open_zarr(path).compute(), ds[["image", "coverage"]])
+    assert [p.name for p in tmp_path.iterdir() if p.name != "cache"] == ["a.zarr"]
+
+
+def test_a_failing_replacement_leaves_the_old_store(tmp_path):
+    path = tmp_path / "a.zarr"
+    open_noise(resolution=100).atldld.to_zarr(path)
+    before = contents(tmp_path)
+    with pytest.raises(SectionImageError):
+        open_noise(source=NoiseSource(bad=BAD)).atldld.to_zarr(path, mode="w")
+    with pytest.raises(InvalidArgumentError, match="compressor"):
+        open_noise().atldld.to_zarr(path, mode="w", compressor="zstd")
+    with pytest.raises(InvalidArgumentError, match="cannot be written"):
+        open_noise().assign_attrs(bad=object()).atldld.to_zarr(path, mode="w")
+    assert contents(tmp_path) == before
+
+
+def test_paths_as_people_write_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    ds = open_noise()[["image"]]
+    for url in ("~/new/a.zarr", "b.zarr/", "./c/../d.zarr", f"file://{tmp_path}/e/f.zarr"):
+        ds.atldld.to_zarr(url)
+    for path in ("home/new/a.zarr", "b.zarr", "d.zarr", "e/f.zarr"):
+        xr.testing.assert_equal(xr.open_zarr(tmp_path / path).compute(), ds.compute())
+    assert not (tmp_path / "~").exists()
+
+
+@pytest.mark.parametrize("url", ["s3://KEY:hidden@bucket/a.zarr"])
+def test_no_secret_is_repeated(url):
+    with pytest.raises(InvalidArgumentError, match="storage_options") as caught:
+        open_noise().atldld.to_zarr(url)
+    assert "hidden" not in str(caught.value)
+
+
+def test_an_unreachable_bucket(bucket):
+    _, options = bucket
+    pytest.importorskip("s3fs")
+    with pytest.raises(StoreError, match="s3://nowhere"):
+        open_noise().atldld.to_zarr("s3://nowhere-at-all/a.zarr", storage_options=options)
+
+
+def test_unusual_variables(tmp_path):
+    import dask.array as da
+
+    ds = open_noise(on_error="fill", chunks=60)
+    odd = ds[["status", "reason"]].assign(
+        small=ds.image.mean(("y", "x", "channel")),
+        signed=(ds.image // 2).astype("int8"),
+        when=("coronal", da.from_array(np.array(["2020-01-01"] * 3, "M8[ns]"), chunks=1)),
+    )
+    odd = odd.assign_coords(depth=(("y", "x"), da.ones((160, 228), chunks=((100, 60), (100, 128)))))
+    odd.signed.attrs["fill_value"] = 255
+    odd.atldld.to_zarr(tmp_path / "a.zarr")
+    xr.testing.assert_equal(xr.open_zarr(tmp_path / "a.zarr").compute(), odd.compute())
+    ds[["status", "reason"]].atldld.to_zarr(tmp_path / "b.zarr")
+    assert xr.open_zarr(tmp_path / "b.zarr").status.values.tolist() == [0, 0, 0]
+
+
+def test_xarrays_own_way_to_a_store(tmp_path):
+    ds = open_noise(source=NoiseSource(bad=BAD), on_error="fill")
+    ds.to_zarr(tmp_path / "a.zarr", zarr_format=3, consolidated=False)
+    back = xr.open_zarr(tmp_path / "a.zarr", consolidated=False).compute()
+    np.testing.assert_array_equal(back.image, ds.image)
+    assert back.status.values.tolist() == [0, 1, 0]

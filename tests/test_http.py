@@ -293,6 +293,111 @@ def test_redirects_are_followed_but_not_forever(server: Server) -> None:
     assert len(server.requests) == 2 + 6
 
 
+def redirect_with(body: Answer, location: str = "/y") -> Answer:
+    def answer(handler: Handler) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", location)
+        body(handler)
+
+    return answer
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_redirects_body_is_bounded(server: Server, announced: bool) -> None:
+    sent = 0
+
+    def large(handler: Handler) -> None:
+        nonlocal sent
+        if announced:
+            handler.send_header("Content-Length", str(300_000_000))
+        handler.end_headers()
+        handler.close_connection = True
+        for _ in range(300):
+            handler.wfile.write(b"x" * 1_000_000)
+            sent += 1_000_000
+
+    server.answers = [redirect_with(large), good]
+    assert get(server) == GOOD
+    assert len(server.requests) == 2
+    assert sent < 30_000_000  # what sockets' buffers take
+
+
+def test_a_redirects_body_that_drips_has_the_one_deadline(server: Server) -> None:
+    def dripping(handler: Handler) -> None:
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        for _ in range(1000):
+            handler.wfile.write(b"x")
+            if handler.server.released.wait(0.02):
+                break
+
+    server.answers = [redirect_with(dripping), good]
+    start = time.monotonic()
+    with config.set({"http.connect_timeout": 0.1, "http.read_timeout": 0.1}):
+        assert get(server) == GOOD
+    assert time.monotonic() - start < 3
+    assert [path for path, _ in server.requests] == ["/x", "/x"]
+
+
+def test_redirects_that_take_their_time_have_the_one_deadline(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(handler: Handler) -> None:
+        time.sleep(0.2)
+        handler.reply(302, Location="/y")
+
+    monkeypatch.setattr(http, "_PATIENCE", 1)
+    server.answers = [slow, slow, good]
+    settings = {"http.connect_timeout": 0.05, "http.read_timeout": 0.3, "http.retries": 0}
+    with config.set(settings), pytest.raises(http.TransportError, match="time was up"):
+        get(server)
+    assert len(server.requests) == 2
+
+
+def test_a_redirect_leaves_the_connection_to_the_next_request(server: Server) -> None:
+    server.answers = [status(302, Location="/y")] * 3 + [good]
+    assert get(server) == GOOD
+    assert len(server.connections) == 1
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["file:///etc/passwd", "ftp://host/x", "//me:hush@host/x", "http://[::1/x", "https:///x"],
+)
+def test_redirects_lead_to_plain_addresses_only(server: Server, location: str) -> None:
+    server.answers = [status(302, Location=location), good]
+    with pytest.raises(http.TransportError) as caught:
+        get(server)
+    assert "hush" not in str(caught.value)
+    assert len(server.requests) == 1
+
+
+def test_redirects_keep_their_query_and_their_letters(server: Server) -> None:
+    where = "/é?a=1&b=%2F".encode().decode("latin-1")  # as UTF-8 in the header
+    server.answers = [status(307, Location=where), good]
+    assert get(server, params={"c": 2}) == GOOD
+    assert [path for path, _ in server.requests] == ["/x?c=2", "/%C3%A9?a=1&b=%2F"]
+
+
+def test_a_redirect_without_an_address_is_told_at_once(server: Server) -> None:
+    server.answers = [status(302), good]
+    with pytest.raises(http.TransportError, match="answered 302"):
+        get(server)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("http.retries", "abc"), ("http.read_timeout", 0), ("http.connections", 0)],
+)
+def test_settings_that_cannot_be_are_told_before_anything_is_asked(
+    server: Server, name: str, value: object
+) -> None:
+    with config.set({name: value}), pytest.raises(InvalidArgumentError, match=name):
+        get(server)
+    assert not server.requests
+
+
 def test_connections_are_capped(server: Server) -> None:
     def slow(handler: Handler) -> None:
         time.sleep(0.02)

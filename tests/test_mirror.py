@@ -25,7 +25,7 @@ from atldld_xr.metadata import SectionImage, parse_dataset
 from atldld_xr.mirroring import save_mirror
 from atldld_xr.settings import config
 from atldld_xr.sources.api import ApiSource
-from atldld_xr.sources.base import Source, Tile
+from atldld_xr.sources.base import WHOLE_SIDE, Source, Tile
 from atldld_xr.sources.mirror import MirrorSource, image_file
 from atldld_xr.sources.phantom import PhantomSource
 from atldld_xr.testing.faults import KINDS, Faults
@@ -35,7 +35,7 @@ from atldld_xr.tiers import tier_size
 
 DATASET = 900_000_001
 # Few sections, just too large at tier 0 to be read in one piece.
-SMALL = Phantom(id=DATASET, resolution=5.5, count=4)
+SMALL = Phantom(id=DATASET, resolution=3.6, count=4)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_what_is_saved_equals_the_service_to_the_bit(
 def test_large_tiers_are_saved_on_the_services_grid(
     api: ApiSource, images: tuple[SectionImage, ...], tmp_path: Path
 ) -> None:
-    image = next(i for i in images if max(i.width, i.height) > 2048)
+    image = next(i for i in images if max(i.width, i.height) > WHOLE_SIDE)
     save_mirror([DATASET], str(tmp_path), source=api, tiers=[0])
     mirror = MirrorSource(str(tmp_path))
     grid = tiles(api, image, 0)
@@ -203,7 +203,7 @@ def test_a_whole_section_is_one_tile_however_large(
 ) -> None:
     import simplejpeg
 
-    image = next(i for i in images if max(i.width, i.height) > 2048)
+    image = next(i for i in images if max(i.width, i.height) > WHOLE_SIDE)
     save_mirror([DATASET], str(tmp_path), source=api, tiers=[4])
     pixels = np.full((image.height, image.width, 3), 77, np.uint8)
     whole = Tile(0, 0, 0, image.width, image.height, whole=True)
@@ -288,6 +288,16 @@ def test_what_is_not_there_is_told(api: ApiSource, tmp_path: Path) -> None:
     (tmp_path / f"section_data_set_{DATASET}.json").write_text("{")
     with pytest.raises(MetadataError, match="is damaged"):
         mirror.dataset_record(DATASET)
+
+
+def test_a_file_about_another_data_set_is_refused(api: ApiSource, tmp_path: Path) -> None:
+    save_mirror([DATASET], str(tmp_path), source=api, tiers=[4])
+    (tmp_path / f"section_data_set_{DATASET}.json").rename(tmp_path / "section_data_set_5.json")
+    mirror = MirrorSource(str(tmp_path))
+    with pytest.raises(MetadataError, match=f"set_5.* is about {DATASET}"):
+        mirror.dataset_record(5)
+    with pytest.raises(MetadataError, match=r"set_5\.json is about"):
+        mirror.image_record(7)
 
 
 def test_it_travels_and_keeps_its_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

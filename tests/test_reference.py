@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from atldld_xr.arguments import split_blocks
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.reference import CORONAL, SAGITTAL, Grid, change_space, get_space
-from atldld_xr.tiers import affine_to_tier, pick_tier, tier_size, to_full, to_tier
+from atldld_xr.tiers import (
+    affine_to_tier,
+    pick_tier,
+    pixel_to_distance,
+    tier_size,
+    to_full,
+    to_tier,
+)
 
 
 def test_the_grid_of_the_reference_volume():
@@ -32,7 +39,12 @@ def test_centres_are_ascending_and_computed_from_integers(resolution):
 
 
 @pytest.mark.parametrize(
-    "resolution", [0, -1, float("nan"), float("inf"), 0.05, 8001, "25", None, True, 1e-300]
+    "resolution",
+    [
+        *(0, -1, float("nan"), float("inf"), 0.05, 8001, "25", None, True, 1e-300, 10**400),
+        *(np.complex64(25), np.bool_(True), np.array([25.0, 10.0]), [25]),
+    ],
+    ids=repr,
 )
 def test_bad_resolutions(resolution):
     with pytest.raises(InvalidArgumentError, match="resolution"):
@@ -40,9 +52,10 @@ def test_bad_resolutions(resolution):
 
 
 def test_bad_anchor_and_space():
-    with pytest.raises(InvalidArgumentError, match="anchor"):
-        Grid(CORONAL, get_space(9), 25, "middle")
-    for space in (8, None, "9", [9]):
+    for anchor in ("middle", None, ["center"], np.array(["center", "edge"])):
+        with pytest.raises(InvalidArgumentError, match="anchor"):
+            Grid(CORONAL, get_space(9), 25, anchor)
+    for space in (8, None, "9", [9], np.array([9, 10])):
         with pytest.raises(InvalidArgumentError, match="reference space"):
             get_space(space)
 
@@ -74,12 +87,14 @@ def test_tiers_forward_and_back(x, tier):
 
 def test_a_tier_pixel_is_centred_on_those_it_covers():
     assert to_full(np.array([0.0, 1.0]), 2).tolist() == [1.5, 5.5]
+    assert pixel_to_distance(np.array([0.0, 1.5]), 10.0).tolist() == [5.0, 20.0]
 
 
 @given(st.integers(0, 6), st.lists(st.floats(-100, 100), min_size=6, max_size=6))
 def test_affines_at_tiers(tier, values):
     affine, point = np.reshape(values, (2, 3)), np.array([3.0, 4.0, 1.0])
-    np.testing.assert_allclose(affine_to_tier(affine, tier) @ point, to_tier(affine @ point, tier))
+    there = affine_to_tier(affine, tier) @ point
+    np.testing.assert_allclose(there, to_tier(affine @ point, tier), atol=1e-9)
 
 
 def test_chunks():
@@ -91,9 +106,36 @@ def test_chunks():
     assert split_blocks({"y": 528, "x": (140, 1000)}, shape) == ((528,), (140, 1000))
 
 
+def test_chunks_of_numpy_are_made_pythons():
+    expected = split_blocks({"y": -1, "x": (114,) * 10}, (528, 1140))
+    chunks = {"y": np.int8(-1), "x": tuple(np.full(10, 114, np.int8))}
+    split = split_blocks(chunks, (528, 1140))
+    assert split == expected
+    assert {type(side) for sides in split for side in sides} == {int}
+    assert split_blocks(np.int64(500), (528, 1140)) == split_blocks(500, (528, 1140))
+
+
 @pytest.mark.parametrize(
-    "chunks", [0, -2, 1.5, "big", True, {"z": 3}, {"coronal": 2}, {"y": (1, 2)}, {"x": 0}]
+    "chunks",
+    [
+        *(0, -2, 1.5, "big", True, {"z": 3}, {"coronal": 2}, {"y": (1, 2)}, {"x": 0}),
+        *({"y": ("a", "b")}, {"y": (528.0,)}, {"y": (None, 528)}, {"x": [1139, True]}, {1, 2}),
+        *(
+            np.array([528]),
+            np.array([264, 264]),
+            {"x": np.array([])},
+            {"y": b"auto"},
+            np.float64(5),
+        ),
+    ],
+    ids=repr,
 )
 def test_bad_chunks(chunks):
     with pytest.raises(InvalidArgumentError, match="chunks"):
         split_blocks(chunks, (528, 1140))
+
+
+def test_too_many_chunks():
+    assert len(split_blocks(1, (1000, 1000))[0]) == 1000
+    with pytest.raises(InvalidArgumentError, match="into 1001000 blocks, of which at most 1000000"):
+        split_blocks(1, (1000, 1001))

@@ -75,7 +75,7 @@ def trim(limit: int | None, as_json: bool) -> None:
 @options.as_json
 def clear(as_json: bool) -> None:
     """Remove all that is kept, and nothing that atldld-xr did not write."""
-    _report(*_open().clear(), as_json=as_json)
+    _report(*_open(even_if_off=True).clear(), as_json=as_json)
 
 
 def _report(files: int, size: int, *, as_json: bool) -> None:
@@ -85,11 +85,14 @@ def _report(files: int, size: int, *, as_json: bool) -> None:
         click.echo(f"{files:,} files removed, {format_bytes(size)}")
 
 
-def _open() -> Cache:
-    from atldld_xr.cache import default_cache
+def _open(*, even_if_off: bool = False) -> Cache:
+    """Return the cache to look at or to tidy; its directory is not made for that."""
+    from atldld_xr.cache import configured_cache
     from atldld_xr.errors import CacheError
+    from atldld_xr.settings import as_bool, setting
 
-    opened = default_cache()
-    if opened is None:
+    if not even_if_off and not setting("cache.enabled", as_bool):
         raise CacheError("the cache is off: the setting cache.enabled is false")
+    opened = configured_cache()
+    opened.exists()  # or raises
     return opened

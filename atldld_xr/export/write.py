@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import dask
 import numpy as np
 import xarray as xr
+from dask.system import CPU_COUNT
 
-from atldld_xr.errors import InvalidArgumentError, StoreError
-from atldld_xr.export.store import STATE, Mode, claim, consolidate, create
+from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.export.store import STATE, Mode, Place, consolidate, create, encode, storing
 from atldld_xr.progress import counting, progress_bar
 
-# Tasks handed to the scheduler at a time; a block is about three of them.
-_BATCH_BLOCKS = 5000
+# Blocks handed to the scheduler at a time: enough to keep it busy, and few enough that the tiles
+# waiting for their blocks are a section's or two. Dask orders a larger batch by breadth: at 1 um,
+# six sections in one batch had 580 tiles alive at once, one has 150 (0.8 MB each).
+_BATCH_BLOCKS = 512
 
 
 @dataclass(frozen=True)
@@ -52,13 +57,20 @@ def export(
 ) -> ExportReport:
     """Write a Dataset to a Zarr v3 store; see ``Dataset.atldld.to_zarr``."""
     dataset = _regular(dataset)
-    claim(url, mode, storage_options)
-    create(dataset, url, storage_options, compressor)
+    place = Place(url, storage_options)
+    template, encoding = encode(dataset, compressor)
+    replaces = place.check_free(mode)
+    with place.replaced() if replaces else nullcontext(place.url) as target:
+        with storing(place.url):
+            create(template, target, place.storage_options, encoding)
+        return _fill(dataset, place, target, progress)
+
+
+def _fill(dataset: xr.Dataset, place: Place, target: str, progress: bool) -> ExportReport:
+    """Compute and write everything of a Dataset whose store has been created."""
     import zarr
 
-    group: Any = zarr.open_group(
-        url, mode="r+", storage_options=dict(storage_options) if storage_options else None
-    )
+    group: Any = zarr.open_group(target, mode="r+", storage_options=place.storage_options)
     small: dict[str, Any] = {}
     large: dict[str, Any] = {}
     for name, variable in dataset.variables.items():
@@ -66,17 +78,21 @@ def export(
             (small if variable.ndim < 2 else large)[str(name)] = variable.data
     writes = {name: _write_array(data, group[name]) for name, data in large.items()}
     blocks = sum(array.npartitions for array in writes.values())
-    nbytes = sum(array.nbytes for array in large.values())
     values: dict[str, list[Any]] = {name: [] for name in small}
-    with progress_bar("exporting", blocks, enabled=progress) as advance:
-        for start, stop in _batches(writes):
-            for name, value in _run(writes, small, url, start, stop, advance).items():
+    with (
+        storing(place.url),
+        _own_threads(),
+        progress_bar("exporting", blocks, enabled=progress) as advance,
+    ):
+        for start, stop in _batches([*writes.values(), *small.values()]):
+            for name, value in _run(writes, small, start, stop, advance).items():
                 values[name].extend(value)
-    for name, value in values.items():
-        group[name][...] = np.array(value, dtype=small[name].dtype).reshape(small[name].shape)
-    group.attrs[STATE] = "complete"
-    consolidate(group)
-    return ExportReport(url, blocks, nbytes, _failures(dataset, values.get("reason", [])))
+        for name, value in values.items():
+            group[name][...] = np.array(value, dtype=small[name].dtype).reshape(small[name].shape)
+        group.attrs[STATE] = "complete"
+        consolidate(group)
+    nbytes = sum(array.nbytes for array in large.values())
+    return ExportReport(place.url, blocks, nbytes, _failures(dataset, values.get("reason", [])))
 
 
 def _regular(dataset: xr.Dataset) -> xr.Dataset:
@@ -84,11 +100,14 @@ def _regular(dataset: xr.Dataset) -> xr.Dataset:
     if not isinstance(dataset, xr.Dataset):
         raise InvalidArgumentError(f"expected an xarray.Dataset, not {type(dataset).__name__}")
     out = {}
-    for name, variable in dataset.data_vars.items():
-        if variable.chunks is None and variable.ndim:
-            preferred = variable.encoding.get("preferred_chunks", {})
-            out[name] = variable.chunk({d: preferred.get(d, -1) for d in variable.dims})
-        elif variable.chunks is not None and not all(map(_is_regular, variable.chunks)):
+    for name, variable in dataset.variables.items():
+        if variable.chunks is None:
+            if name in dataset.data_vars and variable.ndim:
+                preferred = variable.encoding.get("preferred_chunks", {})
+                out[name] = variable.chunk({d: preferred.get(d, -1) for d in variable.dims})
+        elif variable.ndim < 2 and variable.dtype.kind in "mM":
+            out[name] = variable.load()  # CF encodes times by their values
+        elif not all(map(_is_regular, variable.chunks)):
             sizes = {d: max(c) for d, c in zip(variable.dims, variable.chunks, strict=True)}
             out[name] = variable.chunk(sizes)
     return dataset.assign(out).drop_encoding()
@@ -126,10 +145,31 @@ def _write_block(
     return np.ones((1,) * block.ndim, dtype=np.int64)
 
 
-def _batches(writes: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
+@contextmanager
+def _own_threads() -> Iterator[None]:
+    """Have Dask's threads end with this, where it would use its own.
+
+    After an error Dask leaves the tasks under way to themselves: they would go on writing.
+    """
+    if dask.config.get("pool", None) is not None:
+        yield
+        return
+    pool = ThreadPoolExecutor(CPU_COUNT)
+    wait = True
+    try:
+        with dask.config.set(pool=pool):
+            yield
+    except KeyboardInterrupt:
+        wait = False  # for a try at a dead service it could be a minute
+        raise
+    finally:
+        pool.shutdown(wait=wait, cancel_futures=True)
+
+
+def _batches(arrays: Sequence[Any]) -> Iterator[tuple[int, int]]:
     """Yield ranges of sections whose blocks together are a batch for the scheduler."""
-    sections = max((array.numblocks[0] for array in writes.values()), default=1)
-    per_section = sum(math.prod(array.numblocks[1:]) for array in writes.values())
+    sections = max((array.numblocks[0] for array in arrays if array.ndim), default=1)
+    per_section = sum(math.prod(array.numblocks[1:]) for array in arrays)
     step = max(_BATCH_BLOCKS // max(per_section, 1), 1)
     for start in range(0, sections, step):
         yield start, min(start + step, sections)
@@ -138,7 +178,6 @@ def _batches(writes: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
 def _run(
     writes: Mapping[str, Any],
     small: Mapping[str, Any],
-    url: str,
     start: int,
     stop: int,
     advance: Callable[[int], None],
@@ -150,11 +189,8 @@ def _run(
         for name, array in small.items()
         if start < (array.numblocks[0] if array.ndim else 1)
     }
-    try:
-        with counting(batch, advance) as counted:
-            results = dask.compute(*batch, *values.values())
-    except OSError as error:
-        raise StoreError(f"{url} could not be written: {error}") from error
+    with counting(batch, advance) as counted:
+        results = dask.compute(*batch, *values.values())
     advance(sum(array.npartitions for array in batch) - counted())
     return dict(zip(values, map(np.atleast_1d, results[len(batch) :]), strict=True))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import re
 import time
@@ -18,11 +20,12 @@ from atldld_xr.cache import default_cache
 from atldld_xr.errors import (
     DatasetNotFoundError,
     InvalidArgumentError,
+    MetadataError,
     SectionImageError,
     ServiceError,
 )
 from atldld_xr.metadata import SectionImage, single_record
-from atldld_xr.settings import config
+from atldld_xr.settings import as_float, setting
 from atldld_xr.sources import rma
 from atldld_xr.sources.base import Tile, View, service_tile_side
 from atldld_xr.sources.ids import check_id
@@ -74,6 +77,8 @@ class ApiSource:
             If the id is no positive whole number.
         DatasetNotFoundError
             If there is no such data set.
+        MetadataError
+            If the service answers with another.
         ServiceError
             If the service cannot be reached or reports a failure.
         """
@@ -194,13 +199,22 @@ class ApiSource:
     def _record(self, model: str, what: str, record_id: int, include: str) -> Mapping[str, Any]:
         record_id = check_id(record_id, what)
         name = f"{what} {record_id}"
+
+        def check(envelope: Mapping[str, Any]) -> Mapping[str, Any]:
+            record = single_record(envelope["msg"], name)
+            if record.get("id") != record_id:
+                raise MetadataError(f"{name}: {self.url} answered with {record.get('id')!r}")
+            return record
+
         cache = default_cache()
         key = f"{self._folder}/{model}/{record_id}.json"
         if cache and (kept := _current(cache.get(key))) is not None:
-            return single_record(kept["msg"], name)
+            # Not what was put there: fetched again.
+            with contextlib.suppress(MetadataError, DatasetNotFoundError):
+                return check(kept)
         try:
             envelope = self._ask(f"data/{model}/{record_id}.json", {"include": include}, name)
-            record = single_record(envelope["msg"], name)
+            record = check(envelope)
         except (DatasetNotFoundError, ServiceError) as error:
             if isinstance(error, ServiceError) and getattr(error.__cause__, "status", 0) != 404:
                 raise
@@ -227,9 +241,9 @@ class ApiSource:
 
     @property
     def _folder(self) -> str:
-        parts = urlsplit(self.url)
-        place = (parts.netloc + parts.path).lower().removesuffix("/api/v2")
-        return re.sub(r"[^a-z0-9.-]+", "_", place).strip("._-") or "_"
+        """The cache's folder for this address: the host for people, the hash to tell it apart."""
+        host = re.sub(r"[^a-z0-9.-]+", "_", urlsplit(self.url).netloc.lower()).strip("._-")
+        return f"{host[:60]}-{hashlib.sha256(self.url.encode()).hexdigest()[:12]}"
 
 
 def _current(kept: bytes | None) -> Mapping[str, Any] | None:
@@ -239,7 +253,7 @@ def _current(kept: bytes | None) -> Mapping[str, Any] | None:
     try:
         content = json.loads(kept)
         age = time.time() - content["fetched"]
-        is_current = 0 <= age < 86400 * float(config.get("cache.metadata_days"))
+        is_current = 0 <= age < 86400 * setting("cache.metadata_days", as_float)
         return rma.check_envelope(content["answer"]) if is_current else None
     except (ValueError, TypeError, KeyError):
         return None

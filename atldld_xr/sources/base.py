@@ -22,8 +22,8 @@ TILE_SIDE = 512
 JPEG windows of one region differ with their origin, so tiles lie on a fixed grid. 512 keeps a
 500 um window at 1 um under 3 % of a section's pixels; it is a multiple of JPEG's 16 px blocks."""
 
-WHOLE_SIDE = 2048
-"""A tier image of at most this side is fetched in one piece: the usual case at 10 um and above."""
+WHOLE_SIDE = 3072
+"""A tier image of at most this side is fetched in one piece: the usual case at 5 um and above."""
 
 
 @dataclass(frozen=True, slots=True)

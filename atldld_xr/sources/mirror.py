@@ -96,7 +96,7 @@ class MirrorSource:
         DatasetNotFoundError
             If the mirror, or the data set in it, is not there.
         MetadataError
-            If its file is damaged.
+            If its file is damaged or another's.
         StoreError
             If the mirror cannot be read.
         """
@@ -215,7 +215,12 @@ class MirrorSource:
             raise MetadataError(
                 f"{name}: {self.path}/{dataset_file(dataset_id)} is damaged: {error}"
             ) from error
-        return single_record(envelope["msg"], name)
+        record = single_record(envelope["msg"], name)
+        if record.get("id") != dataset_id:
+            raise MetadataError(
+                f"{name}: {self.path}/{dataset_file(dataset_id)} is about {record.get('id')!r}"
+            )
+        return record
 
     def _holdings(self) -> str:
         contents = _contents(self)

@@ -1,0 +1,101 @@
+"""The benchmarks run, and what they count is right; nothing here depends on time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("atldld", reason="the atldld package is not installed")
+pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    out = tmp_path_factory.mktemp("benchmarks")
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--small", "--out", str(out)],
+        cwd=ROOT,
+        env=os.environ | {"MPLCONFIGDIR": str(out / "matplotlib")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (out / "benchmarks.png").read_bytes().startswith(b"\x89PNG")
+    return json.loads((out / "benchmarks.json").read_text()), (out / "benchmarks.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def cases(results):
+    return results[0]["cases"]
+
+
+def contestants(cases, name, start):
+    return [f for who, f in cases[name]["contestants"].items() if who.startswith(start)]
+
+
+def test_every_case_is_reported(results):
+    found, text = results
+    bars = {
+        "server": 0, "coarse": 5, "told": 1, "fine": 3, "window": 3, "kernel": 2, "opening": 3,
+        "graph": 3, "series": 4, "cluster": 2, "memory": 2,
+    }  # fmt: skip
+    assert {name: len(case["checks"]) for name, case in found["cases"].items()} == bars
+    for case in found["cases"].values():
+        assert case["contestants"]
+        assert f"## {case['name']}: {case['title']}" in text
+        for check in case["checks"]:
+            assert f"| {case['name']} | {check['what']} |" in text
+
+
+def test_all_contestants_make_the_same(cases):
+    for name in ("coarse", "told", "fine", "cluster"):
+        means = [f["facts"]["mean"] for f in cases[name]["contestants"].values()]
+        assert max(means) - min(means) < 1.5, name
+        assert 100 < min(means) < 250, name
+
+
+def test_requests_and_bytes(cases):
+    # The same images as one fetches by hand; the metadata is a little more.
+    for name in ("coarse", "told"):
+        pairs = zip(*(contestants(cases, name, who) for who in ("this p", "hand l")), strict=True)
+        for ours, by_hand in pairs:
+            assert ours["images"] == by_hand["images"]
+            assert ours["mb"] == pytest.approx(by_hand["mb"], abs=0.02)
+    (ours,) = contestants(cases, "coarse", "this project, 4")
+    (peer,) = contestants(cases, "coarse", "atldld")
+    assert ours["images"] == peer["images"] == 4
+    assert peer["mb"] > 100 * ours["mb"]
+    # Each tile once, whoever needs it: 6 x 4 of a section of 3009 x 1879 px.
+    (ours,) = contestants(cases, "fine", "this project")[:1]
+    assert ours["images"] == 24
+    assert [f["images"] for f in cases["cluster"]["contestants"].values()] == [24, 24]
+
+
+def test_a_window_takes_a_part(cases):
+    (check,) = (c for c in cases["window"]["checks"] if c["unit"] == "%")
+    assert 0 < check["value"] < 60
+    (ours,) = contestants(cases, "window", "this project, chunks=None")
+    assert ours["facts"]["shape"] == [126, 126, 3]
+    assert ours["facts"]["spread"] > 1
+
+
+def test_chunkings_agree(cases):
+    (ours,) = contestants(cases, "kernel", "this project")
+    assert ours["facts"]["identical"] is True
+    assert ours["facts"]["spread"] > 1
+
+
+def test_the_graph_is_small(cases):
+    (ours,) = contestants(cases, "graph", "this project")
+    assert ours["facts"]["chunks"] == 30 * 352
+    assert ours["facts"]["pickled_mb"] < 15
+    assert 352 < ours["facts"]["tasks"] < 2000

@@ -1,0 +1,50 @@
+"""A real section where it belongs: recorded data of the Allen Institute, where they are at hand."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+import atldld_xr
+from atldld_xr.testing import AllenServer
+
+ALLEN = Path(__file__).parents[2] / "shared/allen"
+pytestmark = pytest.mark.skipif(
+    not (ALLEN / "annotation_25.nrrd").exists(), reason="Allen's recorded data are not here"
+)
+IMAGE_ID = 69177654
+
+
+def read_annotation():
+    """Return the annotation, uint32 (p, i, r), of a gzipped NRRD in Fortran order."""
+    _, data = (ALLEN / "annotation_25.nrrd").read_bytes().split(b"\n\n", 1)
+    return np.frombuffer(gzip.decompress(data), np.uint32).reshape((528, 320, 456), order="F")
+
+
+def find_tissue(image, covered):
+    """Return the largest thing that is darker than glass, without its holes."""
+    grey = image.astype(float).mean(-1)
+    dark = ndimage.binary_opening((grey < 225) & covered)
+    labels, count = ndimage.label(ndimage.binary_fill_holes(dark))
+    sizes = ndimage.sum_labels(np.ones_like(labels), labels, range(1, count + 1))
+    return labels == 1 + np.argmax(sizes)
+
+
+@pytest.mark.parametrize("served", [False, True])
+def test_tissue_lies_on_the_brain(served):
+    with AllenServer(mirror=ALLEN) as server, atldld_xr.config.set({"http.retries": 1}):
+        source = server.url if served else ALLEN
+        ds = atldld_xr.open_dataset(69289763, source=source, on_error="fill")
+        found = ds.status.values == 0
+        assert ds.section_image_id.values[found].tolist() == [IMAGE_ID]
+        assert all(("404" if served else "no image") in r for r in ds.reason.values[~found])
+        section = ds[["image", "coverage"]].isel(sagittal=int(np.flatnonzero(found)[0])).load()
+    assert (ds.sizes["sagittal"], int(section.tier)) == (18, 4 if served else 2)
+    brain = read_annotation()[:, :, int(section.sagittal // 25)].T > 0
+    tissue = find_tissue(section.image.values, section.coverage.values)
+    dice = 2 * (tissue & brain).sum() / (tissue.sum() + brain.sum())
+    assert dice >= 0.88
