@@ -68,7 +68,7 @@ FULL = Size(
 )
 SMALL = Size(
     name="small",
-    pixel=4.196,
+    pixel=3.9,
     fine=4,
     coarse=100,
     told_tiers=(2,),

@@ -74,10 +74,10 @@ def test_requests_and_bytes(cases):
     (peer,) = contestants(cases, "coarse", "atldld")
     assert ours["images"] == peer["images"] == 4
     assert peer["mb"] > 100 * ours["mb"]
-    # Each tile once, whoever needs it: 6 x 4 of a section of 3009 x 1879 px.
+    # Each tile once, whoever needs it: of 7 x 4, less two corners beyond the reference space.
     (ours,) = contestants(cases, "fine", "this project")[:1]
-    assert ours["images"] == 24
-    assert [f["images"] for f in cases["cluster"]["contestants"].values()] == [24, 24]
+    assert ours["images"] == 26
+    assert [f["images"] for f in cases["cluster"]["contestants"].values()] == [26, 26]
 
 
 def test_a_window_takes_a_part(cases):
