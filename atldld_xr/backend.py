@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -68,7 +70,8 @@ class PlanArray(BackendArray):
         out = np.empty(shape + variable.shape[3:], dtype=variable.dtype)
         if out.size:
             block = Block(min(rows), max(rows) + 1, min(columns), max(columns) + 1)
-            at = np.ix_([r - block.y0 for r in rows], [c - block.x0 for c in columns])
+            # The block starts and ends with the first and last that are wanted, in either order.
+            at = slice(None, None, rows.step), slice(None, None, columns.step)
             plan = variable.plan
             for n, index in enumerate(sections):
                 section = plan.sections[index]
@@ -76,7 +79,8 @@ class PlanArray(BackendArray):
                 tiles = dict(zip(places, self._tiles(plan, index, places), strict=True))
                 out[n] = variable.make(section, block, tiles)[at]
         for axis, wanted in enumerate(last, 3):
-            out = out.take(np.array(wanted, dtype=np.intp), axis)
+            if wanted != range(out.shape[axis]):
+                out = out.take(np.array(wanted, dtype=np.intp), axis)
         return out
 
     def _values(self, variable: SectionVariable, sections: range) -> NDArray[Any]:
@@ -100,8 +104,13 @@ class PlanArray(BackendArray):
 
         if len(places) < 2:
             return [one(place) for place in places]
-        with ThreadPoolExecutor(setting("http.connections", as_int)) as pool:
-            return list(pool.map(one, places))
+        return list(_pool(os.getpid(), setting("http.connections", as_int)).map(one, places))
+
+
+@lru_cache(maxsize=4)
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Return the threads that fetch tiles: kept, as starting them takes as long as four tiles."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="atldld-fetch")
 
 
 class AtldldBackendEntrypoint(BackendEntrypoint):

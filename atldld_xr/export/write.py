@@ -17,6 +17,7 @@ from dask.system import CPU_COUNT
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.store import STATE, Mode, Place, consolidate, create, encode, storing
 from atldld_xr.progress import counting, progress_bar
+from atldld_xr.settings import as_int, setting
 
 # Blocks handed to the scheduler at a time: enough to keep it busy, and few enough that the tiles
 # waiting for their blocks are a section's or two. Dask orders a larger batch by breadth: at 1 um,
@@ -147,14 +148,15 @@ def _write_block(
 
 @contextmanager
 def _own_threads() -> Iterator[None]:
-    """Have Dask's threads end with this, where it would use its own.
+    """Have Dask's threads be ours, where it would use its own.
 
-    After an error Dask leaves the tasks under way to themselves: they would go on writing.
+    They end with this: after an error Dask leaves the tasks under way to themselves, and they would
+    go on writing. And there is one for each connection: most of their time is waiting for a tile.
     """
     if dask.config.get("pool", None) is not None:
         yield
         return
-    pool = ThreadPoolExecutor(CPU_COUNT)
+    pool = ThreadPoolExecutor(max(CPU_COUNT, setting("http.connections", as_int)))
     wait = True
     try:
         with dask.config.set(pool=pool):
