@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.metadata import SectionImage
 from atldld_xr.sources.base import Tile, View
 from atldld_xr.tiers import affine_to_tier, pick_tier, tier_size
@@ -96,6 +97,13 @@ class SectionPlan:
     tile_side: int
     interpolation: Interpolation
     readable: bool = True
+
+    def __post_init__(self) -> None:
+        if self.tile_side % 2**self.reduction and self.tile_grid != (1, 1):
+            raise InvalidArgumentError(
+                f"section image {self.image.id}: tiles of {self.tile_side} px cannot be halved "
+                f"{self.reduction} times; a source's tiles are multiples of 512 px a side"
+            )
 
     @property
     def level(self) -> int:

@@ -267,3 +267,8 @@ def test_a_source_without_the_wanted_tier_is_read_at_a_finer_one():
     own = open_noise(NoiseSource(), expression=False)
     assert own.tier.values.tolist() == [2, 2, 2]
     np.testing.assert_array_equal(ds.coverage, own.coverage)
+
+
+def test_tiles_that_cannot_be_halved_are_refused():
+    with pytest.raises(InvalidArgumentError, match="cannot be halved 2 times"):
+        open_noise(NoiseSource(tile=130, have=frozenset({0})), expression=False)

@@ -87,7 +87,11 @@ class Source(Protocol):
         """Return the tiers at hand, or None where every tier of the pyramid can be asked for."""
 
     def tile_side(self, image: SectionImage, tier: int, view: View) -> int:
-        """Return the side of the grid of tiles on which `read` is asked, in pixels of the tier."""
+        """Return the side of the grid of tiles on which `read` is asked, in pixels of the tier.
+
+        A multiple of 512, unless one tile is the whole image: where a coarser tier than the source
+        has is made of a finer one, tiles are halved up to 9 times and still lie on a grid.
+        """
 
     def read(self, image: SectionImage, tile: Tile, view: View) -> NDArray[np.uint8]:
         """Return verified pixels: (height, width, 3), or (height, width) for the intensity view.
