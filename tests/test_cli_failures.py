@@ -245,7 +245,7 @@ def test_an_error_of_its_own(tmp_path):
 
 
 def test_interrupted_it_ends_at_once(server, tmp_path):
-    server.faults = Faults(rate=1, kinds=("slow",), delay=4)
+    server.faults = Faults(rate=1, kinds=("slow",), delay=20)
     out = tmp_path / "a.zarr"
     flags = ["--source", server.url, *COARSE, "--no-progress"]
     with start("export", SMALL.id, out, *flags, cache=tmp_path / "c") as process:
@@ -254,7 +254,8 @@ def test_interrupted_it_ends_at_once(server, tmp_path):
             time.sleep(0.05)
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
-        told, said = process.communicate(timeout=2)
+        # Not waiting for the answers under way, which take longer than this.
+        told, said = process.communicate(timeout=15)
     assert (process.returncode, told) == (130, "")
     assert said == "atldld-xr: error: interrupted\n"
     assert xr.open_zarr(out, consolidated=False).attrs["atldld_xr_export"] == "incomplete"
