@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from atldld_xr.export import ExportReport
 
 
-@xr.register_dataset_accessor("atldld")  # type: ignore[no-untyped-call]
+@xr.register_dataset_accessor("atldld")  # type: ignore[no-untyped-call]  # xarray's
 class AtldldAccessor:
     """What this package does with a Dataset, whole or sliced."""
 

@@ -153,3 +153,15 @@ def _is_point(value: object) -> bool:
         and all(isinstance(v, real) and not isinstance(v, bool) for v in found)
         and all(-_FARTHEST <= v <= _FARTHEST for v in found)
     )
+
+
+def check_mask(image: SectionImage) -> None:
+    """Check that the service has an expression mask of an image.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it has none.
+    """
+    if not image.has_expression:
+        raise InvalidArgumentError(f"section image {image.id} has no expression mask")

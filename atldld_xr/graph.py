@@ -7,6 +7,7 @@ of chunks. Names depend on the arguments alone.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from itertools import product
 from typing import Any
@@ -80,7 +81,7 @@ def _fetch_name(source_token: str, plan: LoadPlan) -> str:
     return f"atldld-fetch-{tokenize(source_token, plan.reads)}"
 
 
-class PlanLayer(Layer):  # type: ignore[misc]
+class PlanLayer(Layer):  # type: ignore[misc]  # Dask is not typed
     """Tasks that are made when they are asked for, by their keys: (name, section, ...)."""
 
     has_legacy_tasks = False  # Dask would make every task to see this
@@ -89,13 +90,13 @@ class PlanLayer(Layer):  # type: ignore[misc]
         super().__init__()
         self.name = name
 
+    @abstractmethod
     def places(self) -> Iterator[Key]:
         """Yield what follows the name in every key."""
-        raise NotImplementedError
 
+    @abstractmethod
     def task(self, key: Key) -> Task:
         """Return the task of a key."""
-        raise NotImplementedError
 
     def __iter__(self) -> Iterator[Key]:
         return ((self.name, *place) for place in self.places())

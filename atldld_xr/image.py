@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from atldld_xr.arguments import Chunks, check_options, check_tier, split_blocks
+from atldld_xr.arguments import Chunks, check_mask, check_options, check_tier, split_blocks
 from atldld_xr.attributes import (
     coordinate_attributes,
     image_attributes,
@@ -68,8 +68,8 @@ def open_image(
     if checked is None:
         raise InvalidArgumentError('an unregistered image has no resolution to take tier="auto" by')
     tier = checked  # an int of Python's: NumPy's small ones overflow
-    if expression and not image.has_expression:
-        raise InvalidArgumentError(f"section image {image.id} has no expression mask")
+    if expression:
+        check_mask(image)
     height, width = tier_size(image.height, tier), tier_size(image.width, tier)
     # Output pixel k is the tier's pixel k; sampling at its centre copies it.
     step, start = float(2**tier), float(to_full(np.zeros(1), tier)[0])

@@ -11,7 +11,7 @@ from os import PathLike
 import numpy as np
 from numpy.typing import NDArray
 
-from atldld_xr.arguments import check_tier
+from atldld_xr.arguments import check_mask, check_tier
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.metadata import parse_image
 from atldld_xr.settings import config
@@ -76,8 +76,8 @@ def get_image(
         tier = check_tier(downsample, image)
         if tier is None:
             raise InvalidArgumentError(f"downsample must be a whole number, not {downsample!r}")
-        if expression and not image.has_expression:
-            raise InvalidArgumentError(f"section image {image_id} has no expression mask")
+        if expression:
+            check_mask(image)
         return read_whole(opened, image, tier, "expression" if expression else "image")
 
 

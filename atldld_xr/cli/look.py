@@ -56,10 +56,10 @@ def image(image_id: int, out: Path, tier: int, expression: str | None, source: s
 
     Without loss as .png or .tif; as .jpg it is encoded anew. A file of that name is replaced.
     """
-    from atldld_xr.arguments import check_tier
+    from atldld_xr.arguments import check_mask, check_tier
     from atldld_xr.cache import write_whole
-    from atldld_xr.errors import InvalidArgumentError
     from atldld_xr.metadata import parse_image
+    from atldld_xr.sources.base import View
     from atldld_xr.sources.ids import check_id
     from atldld_xr.sources.resolve import resolve
     from atldld_xr.whole import read_whole
@@ -68,10 +68,14 @@ def image(image_id: int, out: Path, tier: int, expression: str | None, source: s
     opened = resolve(source)
     found = parse_image(opened.image_record(check_id(image_id, "section image")))
     check_tier(tier, found)
-    if expression and not found.has_expression:
-        raise InvalidArgumentError(f"section image {found.id} has no expression mask")
-    view = {None: "image", "true": "expression", "intensity": "intensity"}[expression]
-    pixels = read_whole(opened, found, tier, view)  # type: ignore[arg-type]
+    if expression:
+        check_mask(found)
+    views: dict[str | None, View] = {
+        None: "image",
+        "true": "expression",
+        "intensity": "intensity",
+    }
+    pixels = read_whole(opened, found, tier, views[expression])
     write_whole(out, encode(pixels))
     click.echo(f"{out}: {pixels.shape[1]} x {pixels.shape[0]} px")
 

@@ -145,7 +145,7 @@ def storing(url: str) -> Iterator[None]:
         yield
     except AtldldError:
         raise
-    except Exception as error:
+    except Exception as error:  # object stores raise kinds of their own; others go on below
         package = type(error).__module__.split(".")[0]
         if isinstance(error, OSError) or package in _STORAGE_PACKAGES:
             raise StoreError(f"{url} cannot be written: {error or type(error).__name__}") from error
@@ -238,7 +238,7 @@ def create(
             dtype=variable.dtype,
             dimension_names=[str(dim) for dim in variable.dims],
             attributes={
-                k: encode_zarr_attr_value(v)  # type: ignore[no-untyped-call]
+                k: encode_zarr_attr_value(v)  # type: ignore[no-untyped-call]  # xarray's
                 for k, v in variable.attrs.items()
             },
             **options,
