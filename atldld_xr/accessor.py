@@ -26,22 +26,31 @@ class AtldldAccessor:
         mode: Literal["w-", "w"] = "w-",
         storage_options: Mapping[str, Any] | None = None,
         compressor: Any | Literal["auto"] | None = "auto",
+        inner_chunks: Mapping[str, int] | None = None,
+        retry_failed: bool = False,
         progress: bool = False,
     ) -> ExportReport:
         """Compute the Dataset block by block and write it as a Zarr v3 store.
 
-        Runs on Dask's threads, or on the cluster whose client is connected.
+        Runs on threads, or on the cluster whose client is connected. An export that was interrupted
+        is finished by the same call: what is there already is neither fetched nor written again.
 
         Parameters
         ----------
         url : str or path
             A path or any fsspec URL: ``out.zarr``, ``s3://bucket/out.zarr``, ``memory://out``.
         mode : {"w-", "w"}
-            "w-" refuses to write where something exists; "w" replaces a Zarr store.
+            "w-" refuses to write where something else exists; "w" replaces a Zarr store.
         storage_options : mapping, optional
             For the file system: keys, endpoints.
         compressor : zarr codec, "auto" or None
             For the chunks of the arrays.
+        inner_chunks : mapping, optional
+            Sizes, by dimension, of the pieces that readers can take one by one. Each block of the
+            Dataset is a file, or object, of the store; with this it becomes a Zarr shard of such
+            pieces.
+        retry_failed : bool
+            Whether to try sections again that an earlier run left at the fill value.
         progress : bool
             Whether to show a progress bar on standard error.
 
@@ -53,7 +62,8 @@ class AtldldAccessor:
         Raises
         ------
         StoreError
-            If something exists there, or it cannot be written.
+            If something else exists there, or another export is writing there, or it cannot be
+            written.
         SectionImageError
             If a section cannot be read and the Dataset was opened with ``on_error="raise"``. The
             store's attribute ``atldld_xr_export`` then says "incomplete".
@@ -66,5 +76,7 @@ class AtldldAccessor:
             mode=mode,
             storage_options=storage_options,
             compressor=compressor,
+            inner_chunks=inner_chunks,
+            retry_failed=retry_failed,
             progress=progress,
         )

@@ -19,7 +19,7 @@ from atldld_xr.memory import TILES
 from atldld_xr.plan import Block, LoadPlan
 from atldld_xr.settings import as_int, setting
 from atldld_xr.sources.base import Source
-from atldld_xr.variables import BlockVariable, Place, SectionVariable
+from atldld_xr.variables import BlockVariable, Place, SectionVariable, errors_in
 
 _PREFIX = "allen:"
 
@@ -89,7 +89,7 @@ class PlanArray(BackendArray):
             tiles: list[Any] = []
             for plan in variable.plans:
                 tiles += self._tiles(plan, index, variable.places(plan, index))
-            out[n] = variable.make(tiles)
+            out[n] = variable.make(errors_in(tiles))
         return out
 
     def _tiles(self, plan: LoadPlan, index: int, places: list[Place]) -> list[Any]:

@@ -24,7 +24,7 @@ from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.fetch import fetch_tile
 from atldld_xr.plan import Block, LoadPlan, SectionPlan
 from atldld_xr.sources.base import Source
-from atldld_xr.variables import BlockVariable, Place, SectionVariable
+from atldld_xr.variables import BlockVariable, Place, SectionVariable, errors_in
 
 Key = tuple[Any, ...]
 
@@ -207,5 +207,5 @@ def _make_block(
 
 def _make_value(make: Any, dtype: np.dtype[Any], *tiles: Any) -> NDArray[Any]:
     out = np.empty(1, dtype=dtype)
-    out[0] = make(list(tiles))
+    out[0] = make(errors_in(tiles))
     return out

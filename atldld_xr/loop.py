@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from atldld_xr.fetch import fetch_tile
 from atldld_xr.sources.base import Source
-from atldld_xr.variables import BlockVariable, SectionVariable
+from atldld_xr.variables import BlockVariable, SectionVariable, errors_in
 
 
 def load(variable: BlockVariable | SectionVariable, source: Source) -> NDArray[Any]:
@@ -26,11 +26,11 @@ def load(variable: BlockVariable | SectionVariable, source: Source) -> NDArray[A
     for index in range(variable.shape[0]):
         if isinstance(variable, SectionVariable):
             out[index] = variable.make(
-                [
+                errors_in(
                     fetch_tile(source, plan.sections[index], place, plan.view, plan.on_error)
                     for plan in variable.plans
                     for place in variable.places(plan, index)
-                ]
+                )
             )
             continue
         plan, section = variable.plan, variable.plan.sections[index]

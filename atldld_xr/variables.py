@@ -5,7 +5,7 @@ A block variable is made per section and block of output pixels, a section varia
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -59,7 +59,7 @@ class BlockVariable:
 
 @dataclass(frozen=True)
 class SectionVariable:
-    """A data variable over sections, made of all tiles that the plans need of each.
+    """A data variable over sections, made of what went wrong with the tiles of each.
 
     Attributes
     ----------
@@ -70,13 +70,13 @@ class SectionVariable:
     dtype : numpy.dtype
         Its dtype.
     make : callable
-        ``make(tiles) -> value``, with the tiles of all plans.
+        ``make(errors) -> value``, with what could not be had of all tiles that the plans need.
     """
 
     name: str
     plans: tuple[LoadPlan, ...]
     dtype: np.dtype[Any]
-    make: Callable[[list[Any]], Any]
+    make: Callable[[list[SectionImageError]], Any]
 
     @property
     def shape(self) -> tuple[int]:
@@ -126,16 +126,16 @@ def _displacement(section: SectionPlan, block: Block, tiles: Tiles) -> NDArray[n
     return displacement(section, block)
 
 
-def _errors(tiles: list[Any]) -> list[SectionImageError]:
+def errors_in(tiles: Iterable[object]) -> list[SectionImageError]:
+    """Return the errors that stand in place of tiles."""
     return [tile for tile in tiles if isinstance(tile, SectionImageError)]
 
 
-def _status(tiles: list[Any]) -> int:
-    return int(bool(_errors(tiles)))
+def _status(errors: list[SectionImageError]) -> int:
+    return int(bool(errors))
 
 
-def _reason(tiles: list[Any]) -> str:
-    errors = _errors(tiles)
+def _reason(errors: list[SectionImageError]) -> str:
     if not errors:
         return ""
     more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""

@@ -135,8 +135,9 @@ def test_in_memory():
     ds = open_noise()[["image"]]
     ds.atldld.to_zarr("memory://somewhere/a.zarr")
     xr.testing.assert_equal(xr.open_zarr("memory://somewhere/a.zarr").compute(), ds.compute())
-    with pytest.raises(StoreError):
-        ds.atldld.to_zarr("memory://somewhere/a.zarr")
+    assert ds.atldld.to_zarr("memory://somewhere/a.zarr").blocks == 0
+    with pytest.raises(StoreError, match="another plan"):
+        ds.isel(y=slice(9)).atldld.to_zarr("memory://somewhere/a.zarr")
 
 
 def test_into_a_bucket(bucket):
@@ -147,7 +148,7 @@ def test_into_a_bucket(bucket):
     xr.testing.assert_equal(back.compute(), ds.compute())
     assert "secret-of-mine" not in str(back.attrs)
     with pytest.raises(StoreError, match="exists"):
-        ds.atldld.to_zarr(f"{place}/a.zarr", storage_options=options)
+        ds.isel(y=slice(80)).atldld.to_zarr(f"{place}/a.zarr", storage_options=options)
     ds.isel(y=slice(80)).atldld.to_zarr(f"{place}/a.zarr", storage_options=options, mode="w")
     assert xr.open_zarr(f"{place}/a.zarr", storage_options=options).sizes["y"] == 80
 
@@ -174,9 +175,11 @@ def test_a_store_can_be_replaced_by_what_is_read_from_it(tmp_path):
 def test_a_failing_replacement_leaves_the_old_store(tmp_path):
     path = tmp_path / "a.zarr"
     open_noise(resolution=100).atldld.to_zarr(path)
-    before = contents(tmp_path)
+    before = contents(path)
     with pytest.raises(SectionImageError):
         open_noise(source=NoiseSource(bad=BAD)).atldld.to_zarr(path, mode="w")
+    assert contents(path) == before
+    before = contents(tmp_path)  # with the beginning of the new store, to be gone on with
     with pytest.raises(InvalidArgumentError, match="compressor"):
         open_noise().atldld.to_zarr(path, mode="w", compressor="zstd")
     with pytest.raises(InvalidArgumentError, match="cannot be written"):

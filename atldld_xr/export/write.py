@@ -1,13 +1,11 @@
-"""Writing a lazy Dataset to its store: blocks in batches, on whatever scheduler is in use."""
+"""Writing a lazy Dataset to its store, and going on where an earlier try ended: a recipe."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import dask
 import numpy as np
@@ -15,14 +13,23 @@ import xarray as xr
 from dask.system import CPU_COUNT
 
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.export.store import STATE, Mode, Place, consolidate, create, encode, storing
-from atldld_xr.progress import counting, progress_bar
+from atldld_xr.export.cluster import connected_client, make_on_cluster
+from atldld_xr.export.dasked import make_with_dask
+from atldld_xr.export.layout import Layout, lay_out
+from atldld_xr.export.lease import Lease
+from atldld_xr.export.ledger import Ledger
+from atldld_xr.export.parts import Parts
+from atldld_xr.export.parts import Place as ChunkPlace
+from atldld_xr.export.place import Place
+from atldld_xr.export.resume import Mode, begun
+from atldld_xr.export.work import Finished, Job, Known, Written, make_parts
+from atldld_xr.progress import progress_bar
 from atldld_xr.settings import as_int, setting
 
-# Blocks handed to the scheduler at a time: enough to keep it busy, and few enough that the tiles
-# waiting for their blocks are a section's or two. Dask orders a larger batch by breadth: at 1 um,
-# six sections in one batch had 580 tiles alive at once, one has 150 (0.8 MB each).
-_BATCH_BLOCKS = 512
+Event = Written | Known | Finished
+
+# Seconds between entries in the ledger: what a kill costs at most, besides sections in work.
+_ENTERED = 2.0
 
 
 @dataclass(frozen=True)
@@ -35,14 +42,17 @@ class ExportReport:
         The store.
     blocks : int
         How many blocks were computed and written.
+    skipped : int
+        How many had been, by an earlier try.
     nbytes : int
-        Their size in memory, in bytes.
+        The size of all arrays in memory, in bytes.
     failures : tuple of dict
         The sections left at the fill value: ``section_image_id`` and ``reason``.
     """
 
     url: str
     blocks: int
+    skipped: int
     nbytes: int
     failures: tuple[Mapping[str, Any], ...] = ()
 
@@ -53,47 +63,109 @@ def export(
     *,
     mode: Mode = "w-",
     storage_options: Mapping[str, Any] | None = None,
-    compressor: Any | Literal["auto"] | None = "auto",
+    compressor: Any = "auto",
+    inner_chunks: Mapping[str, int] | None = None,
+    retry_failed: bool = False,
     progress: bool = False,
 ) -> ExportReport:
     """Write a Dataset to a Zarr v3 store; see ``Dataset.atldld.to_zarr``."""
     dataset = _regular(dataset)
     place = Place(url, storage_options)
-    template, encoding = encode(dataset, compressor)
-    replaces = place.check_free(mode)
-    with place.replaced() if replaces else nullcontext(place.url) as target:
-        with storing(place.url):
-            create(template, target, place.storage_options, encoding)
-        return _fill(dataset, place, target, progress)
+    layout = lay_out(dataset, compressor, inner_chunks)
+    arrays = {name: dataset.variables[name].data for name in layout.contents}
+    with begun(place, layout, mode) as (store, ledger, lease):
+        if retry_failed:
+            for at in list(ledger.failures):
+                ledger.forget(at)
+        done = write_arrays(arrays, layout, store, ledger, lease, progress=progress)
+    blocks = sum(int(flags.size) for flags in ledger.done.values())
+    return ExportReport(
+        url=place.url,
+        blocks=done,
+        skipped=blocks - done,
+        nbytes=sum(arrays[name].nbytes for name in layout.arrays),
+        failures=_failures(dataset, ledger),
+    )
 
 
-def _fill(dataset: xr.Dataset, place: Place, target: str, progress: bool) -> ExportReport:
-    """Compute and write everything of a Dataset whose store has been created."""
-    import zarr
+def write_arrays(
+    arrays: Mapping[str, Any],
+    layout: Layout,
+    store: Place,
+    ledger: Ledger,
+    lease: Lease,
+    *,
+    progress: bool = False,
+) -> int:
+    """Write what is missing of a store that has been begun, and finish it.
 
-    group: Any = zarr.open_group(target, mode="r+", storage_options=place.storage_options)
-    small: dict[str, Any] = {}
-    large: dict[str, Any] = {}
-    for name, variable in dataset.variables.items():
-        if variable.chunks is not None:
-            (small if variable.ndim < 2 else large)[str(name)] = variable.data
-    writes = {name: _write_array(data, group[name]) for name, data in large.items()}
-    blocks = sum(array.npartitions for array in writes.values())
-    values: dict[str, list[Any]] = {name: [] for name in small}
-    with (
-        storing(place.url),
-        _own_threads(),
-        progress_bar("exporting", blocks, enabled=progress) as advance,
-    ):
-        for start, stop in _batches([*writes.values(), *small.values()]):
-            for name, value in _run(writes, small, start, stop, advance).items():
-                values[name].extend(value)
-        for name, value in values.items():
-            group[name][...] = np.array(value, dtype=small[name].dtype).reshape(small[name].shape)
-        group.attrs[STATE] = "complete"
-        consolidate(group)
-    nbytes = sum(array.nbytes for array in large.values())
-    return ExportReport(place.url, blocks, nbytes, _failures(dataset, values.get("reason", [])))
+    Parameters
+    ----------
+    arrays : mapping of dask.array.Array
+        By name, chunked as the store is.
+    layout : Layout
+        Of the store.
+    store, ledger, lease
+        As `begun` gives them.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    int
+        How many chunks were written.
+    """
+    job = Job(store, layout.arrays)
+    missing = sum(int((~flags).sum()) for flags in ledger.done.values())
+    with progress_bar("exporting", missing, enabled=progress) as advance:
+        for event in _recorded(_make(arrays, job, ledger), ledger, lease):
+            advance(isinstance(event, Written))
+    finished = layout.finished({name: ledger.all_values(name) for name in layout.values})
+    ledger.gather()
+    for key, content in finished.items():
+        if content is None:
+            store.remove([key])
+        else:
+            store.put(key, content, durable=True)
+    return missing
+
+
+def _make(arrays: Mapping[str, Any], job: Job, ledger: Ledger) -> Iterator[Event]:
+    """Make everything that the ledger does not have, where Dask computes."""
+
+    def wanted(name: str, place: ChunkPlace) -> bool:
+        return not ledger.is_done(name, place)
+
+    parts = Parts(arrays)
+    each = (parts.part(at, wanted) for at in range(parts.count))
+    todo = (part for part in each if part.units or part.values)
+    client = connected_client()
+    if client is not None:
+        yield from make_on_cluster(client, todo, job, again=True)
+    else:
+        makers = dask.config.get("num_workers", None) or CPU_COUNT
+        connections = setting("http.connections", as_int)
+        if dask.config.get("scheduler", None) in ("sync", "synchronous", "single-threaded"):
+            makers = connections = 1
+        yield from make_parts(todo, job, makers=makers, connections=connections, again=True)
+    others = {name: array for name, array in arrays.items() if name not in parts.names}
+    yield from make_with_dask(others, job, wanted)
+
+
+def _recorded(events: Iterator[Event], ledger: Ledger, lease: Lease) -> Iterator[Event]:
+    """Enter events in the ledger as they come, and what was entered in the store now and then."""
+    entered = time.monotonic()
+    try:
+        for event in events:
+            ledger.enter(event)
+            if time.monotonic() - entered > _ENTERED:
+                lease.check()
+                ledger.flush()
+                entered = time.monotonic()
+            yield event
+    finally:
+        lease.check()
+        ledger.flush()
 
 
 def _regular(dataset: xr.Dataset) -> xr.Dataset:
@@ -106,7 +178,7 @@ def _regular(dataset: xr.Dataset) -> xr.Dataset:
             if name in dataset.data_vars and variable.ndim:
                 preferred = variable.encoding.get("preferred_chunks", {})
                 out[name] = variable.chunk({d: preferred.get(d, -1) for d in variable.dims})
-        elif variable.ndim < 2 and variable.dtype.kind in "mM":
+        elif variable.ndim < 2 and variable.dtype.kind not in "biufOTU":
             out[name] = variable.load()  # CF encodes times by their values
         elif not all(map(_is_regular, variable.chunks)):
             sizes = {d: max(c) for d, c in zip(variable.dims, variable.chunks, strict=True)}
@@ -118,91 +190,14 @@ def _is_regular(sizes: tuple[int, ...]) -> bool:
     return all(s == sizes[0] for s in sizes[:-1]) and sizes[-1] <= sizes[0]
 
 
-def _write_array(data: Any, target: Any) -> Any:
-    """Return a Dask array whose blocks, when computed, write those of `data`."""
-    import dask.array as da
-
-    steps = tuple(sizes[0] for sizes in data.chunks)
-    return da.map_blocks(
-        _write_block,
-        data,
-        target=target,
-        steps=steps,
-        dtype=np.int64,
-        chunks=tuple((1,) * len(sizes) for sizes in data.chunks),
-        meta=np.empty((0,) * data.ndim, dtype=np.int64),
-        name=f"atldld-write-{dask.base.tokenize(data.name, str(target.store_path))}",
-    )
-
-
-def _write_block(
-    block: np.ndarray[Any, Any], target: Any, steps: tuple[int, ...], block_id: tuple[int, ...]
-) -> np.ndarray[Any, Any]:
-    region = tuple(
-        slice(at * step, at * step + size)
-        for at, step, size in zip(block_id, steps, block.shape, strict=True)
-    )
-    target[region] = block
-    return np.ones((1,) * block.ndim, dtype=np.int64)
-
-
-@contextmanager
-def _own_threads() -> Iterator[None]:
-    """Have Dask's threads be ours, where it would use its own.
-
-    They end with this: after an error Dask leaves the tasks under way to themselves, and they would
-    go on writing. And there is one for each connection: most of their time is waiting for a tile.
-    """
-    if dask.config.get("pool", None) is not None:
-        yield
-        return
-    pool = ThreadPoolExecutor(max(CPU_COUNT, setting("http.connections", as_int)))
-    wait = True
-    try:
-        with dask.config.set(pool=pool):
-            yield
-    except KeyboardInterrupt:
-        wait = False  # for a try at a dead service it could be a minute
-        raise
-    finally:
-        pool.shutdown(wait=wait, cancel_futures=True)
-
-
-def _batches(arrays: Sequence[Any]) -> Iterator[tuple[int, int]]:
-    """Yield ranges of sections whose blocks together are a batch for the scheduler."""
-    sections = max((array.numblocks[0] for array in arrays if array.ndim), default=1)
-    per_section = sum(math.prod(array.numblocks[1:]) for array in arrays)
-    step = max(_BATCH_BLOCKS // max(per_section, 1), 1)
-    for start in range(0, sections, step):
-        yield start, min(start + step, sections)
-
-
-def _run(
-    writes: Mapping[str, Any],
-    small: Mapping[str, Any],
-    start: int,
-    stop: int,
-    advance: Callable[[int], None],
-) -> dict[str, Any]:
-    """Compute and write one batch, and return its part of the small arrays."""
-    batch = [a.blocks[start:stop] for a in writes.values() if start < a.numblocks[0]]
-    values = {
-        name: array.blocks[start:stop] if array.ndim else array
-        for name, array in small.items()
-        if start < (array.numblocks[0] if array.ndim else 1)
-    }
-    with counting(batch, advance) as counted:
-        results = dask.compute(*batch, *values.values())
-    advance(sum(array.npartitions for array in batch) - counted())
-    return dict(zip(values, map(np.atleast_1d, results[len(batch) :]), strict=True))
-
-
-def _failures(dataset: xr.Dataset, reasons: Sequence[str]) -> tuple[Mapping[str, Any], ...]:
+def _failures(dataset: xr.Dataset, ledger: Ledger) -> tuple[Mapping[str, Any], ...]:
+    reasons = dict(ledger.failures)
+    if not reasons and "reason" in ledger.values:
+        reasons = {at: r for at, r in enumerate(ledger.all_values("reason")) if r}
     if not reasons or "section_image_id" not in dataset.coords:
         return ()
-    ids = dataset["section_image_id"].values.reshape(-1)
+    ids = np.atleast_1d(dataset["section_image_id"].values)
     return tuple(
-        {"section_image_id": int(i), "reason": str(r)}
-        for i, r in zip(ids, reasons, strict=True)
-        if r
+        {"section_image_id": int(ids[at]), "reason": reason}
+        for at, reason in sorted(reasons.items())
     )

@@ -1,0 +1,144 @@
+"""Making parts on a Dask cluster: a section is one task, so that no pixel crosses workers."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from atldld_xr.errors import StoreError
+from atldld_xr.export.parts import Part
+from atldld_xr.export.work import Finished, Job, Written, make_parts
+from atldld_xr.settings import as_int, setting
+
+# Small sections go to workers several at a time, as each trip takes some milliseconds.
+_UNITS = 64
+_MOST_DEATHS = 20
+"""Workers that may die with one section before it is taken for the cause."""
+
+
+def connected_client() -> Any:
+    """Return the client of the cluster that Dask computes on; None if it computes here."""
+    from dask.base import get_scheduler
+
+    scheduler = get_scheduler()
+    client = getattr(scheduler, "__self__", None)
+    return client if hasattr(client, "scheduler_info") else None
+
+
+def make_on_cluster(
+    client: Any, parts: Iterable[Part], job: Job, *, again: bool = False
+) -> Iterator[Written | Finished]:
+    """Make parts on a cluster, and tell of each chunk and part as it is done.
+
+    The scheduler holds one task for each worker's thread, whatever there is to do; each has its
+    share of ``config["http.connections"]``, which so holds across the cluster.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Of the cluster.
+    parts : iterable of Part
+        Taken one after the other, as there is room.
+    job : Job
+        Where they go.
+    again : bool
+        Whether other chunks may be in the store already.
+
+    Raises
+    ------
+    StoreError
+        If workers die of the same section again and again.
+    """
+    from distributed import as_completed
+    from distributed.scheduler import KilledWorker
+
+    connections = setting("http.connections", as_int)
+    groups = _groups(parts)
+    retries: deque[_Group] = deque()
+    running: dict[Any, _Group] = {}
+    done = as_completed()
+    try:
+        while True:
+            room = max(min(_threads_of(client), connections), 1)
+            while len(running) < room:
+                group = retries.popleft() if retries else next(groups, None)
+                if group is None:
+                    break
+                share = max(connections // room, 1)
+                future = client.submit(
+                    _make_group, _Task(group.parts, job, share, again or group.deaths > 0),
+                    pure=False, retries=0,
+                )  # fmt: skip
+                running[future] = group
+                done.add(future)
+            if not running:
+                return
+            future = next(done)
+            group = running.pop(future)
+            if future.status == "finished":
+                yield from future.result()
+            elif isinstance(error := future.exception(), KilledWorker) or future.cancelled():
+                group.deaths += 1
+                if group.deaths > _MOST_DEATHS:
+                    raise StoreError(_deadly(group)) from error
+                retries.append(group)
+            else:
+                raise error
+    finally:
+        client.cancel(list(running))
+
+
+@dataclass
+class _Group:
+    parts: tuple[Part, ...]
+    deaths: int = 0
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What a task gets: one object, which Dask does not look into."""
+
+    parts: tuple[Part, ...]
+    job: Job
+    connections: int
+    again: bool
+
+
+def _make_group(task: _Task) -> list[Written | Finished]:
+    return list(
+        make_parts(
+            task.parts, task.job, makers=1, connections=task.connections, again=task.again
+        )
+    )
+
+
+def _groups(parts: Iterable[Part]) -> Iterator[_Group]:
+    group: list[Part] = []
+    units = 0
+    for part in parts:
+        group.append(part)
+        units += max(len(part.units), 1)
+        if units >= _UNITS:
+            yield _Group(tuple(group))
+            group, units = [], 0
+    if group:
+        yield _Group(tuple(group))
+
+
+def _threads_of(client: Any) -> int:
+    return sum(client.nthreads().values())
+
+
+def _deadly(group: _Group) -> str:
+    ids = _image_ids(group.parts)
+    return (
+        f"{_MOST_DEATHS} workers died while they made section images {ids}: see their logs; "
+        "they may need more memory"
+    )
+
+
+def _image_ids(parts: Sequence[Part]) -> str:
+    found = dict.fromkeys(feed.section.image.id for part in parts for feed in part.feeds)
+    return ", ".join(map(str, found))

@@ -1,0 +1,212 @@
+"""Place: where a store is, and putting whole files there. The export's only I/O."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from atldld_xr.errors import AtldldError, InvalidArgumentError, MissingExtraError, StoreError
+
+Options = Mapping[str, Any]
+
+PARTIAL = ".atldld-part"
+"""How the names of files that are still being written end, on a local disk."""
+
+_EXTRAS = {
+    "s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure",
+    "http": "http", "https": "http",
+}  # fmt: skip
+
+# What file systems raise that is no OSError, by the package it comes from.
+_STORAGE_PACKAGES = ("aiobotocore", "aiohttp", "azure", "botocore", "gcsfs", "google")
+
+
+class Place:
+    """An address, made absolute, and the file system it is in.
+
+    Files are named by keys, as Zarr does: paths below the address, with "/".
+
+    Parameters
+    ----------
+    url : str
+        A path or any fsspec URL.
+    storage_options : mapping, optional
+        For the file system.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the address is malformed, holds a password, or its protocol is unknown.
+    MissingExtraError
+        If the protocol needs a package that is not installed.
+    """
+
+    def __init__(self, url: str, storage_options: Options | None = None) -> None:
+        if not isinstance(url, str) or not url.strip() or "\0" in url or url.startswith("://"):
+            raise InvalidArgumentError(f"{url!r} is no path or URL of a store")
+        url = url.removeprefix("file://")
+        protocol, colon, rest = url.partition("://")
+        self.is_local = not colon
+        # Zarr, fsspec and pathlib each take "~" and "." differently.
+        self.url = os.path.abspath(os.path.expanduser(url)) if self.is_local else url.rstrip("/")
+        if not self.is_local and "@" in rest.split("/")[0]:
+            raise InvalidArgumentError(
+                f"a {protocol}:// address holds a user name or password; "
+                "give them as storage_options"
+            )
+        if self.is_local and storage_options:
+            raise InvalidArgumentError(f"{self.url} is a local path: it takes no storage_options")
+        self.storage_options = dict(storage_options) if storage_options else None
+        self._fs, self._path = self._file_system(protocol)
+        self._folders: set[str] = set()  # known to be there, on a local disk
+
+    def __reduce__(self) -> Any:
+        return Place, (self.url, self.storage_options)
+
+    def __repr__(self) -> str:
+        return f"Place({self.url!r})"
+
+    def _file_system(self, protocol: str) -> tuple[Any, str]:
+        import fsspec
+
+        try:
+            fs, path = fsspec.core.url_to_fs(self.url, **(self.storage_options or {}))
+        except ImportError as error:
+            extra = _EXTRAS.get(protocol)
+            advice = f'pip install "atldld-xr[{extra}]"' if extra else str(error)
+            raise MissingExtraError(f"{protocol}:// needs another package: {advice}") from error
+        except (TypeError, ValueError) as error:
+            raise InvalidArgumentError(
+                f"{self.url!r} is no path or URL of a store: {error}"
+            ) from error
+        return fs, str(path).rstrip("/")
+
+    def beside(self, name: str) -> Place:
+        """Return a place of another name in the same folder."""
+        return Place(f"{self.url.rpartition('/')[0]}/{name}", self.storage_options)
+
+    def put(self, key: str, content: bytes, *, durable: bool = False) -> None:
+        """Write a file whole: it is there as it should be, or as it was.
+
+        Parameters
+        ----------
+        key : str
+            Which.
+        content : bytes
+            What is in it.
+        durable : bool
+            Whether to wait until a local disk has it.
+        """
+        with storing(self.url):
+            if not self.is_local:
+                self._fs.pipe_file(f"{self._path}/{key}", content)
+                return
+            path = os.path.join(self.url, key)
+            folder = os.path.dirname(path)
+            if folder not in self._folders:
+                os.makedirs(folder, exist_ok=True)
+                self._folders.add(folder)
+            partial = f"{path}.{uuid.uuid4().hex[:8]}{PARTIAL}"
+            try:
+                with open(partial, "wb") as file:
+                    file.write(content)
+                    if durable:
+                        file.flush()
+                        os.fsync(file.fileno())
+                os.replace(partial, path)
+            except BaseException:
+                self._folders.clear()
+                if os.path.exists(partial):
+                    os.unlink(partial)
+                raise
+
+    def create(self, key: str, content: bytes) -> bool:
+        """Write a file that is not there; return False if it is. Of two that try, one succeeds."""
+        with storing(self.url):
+            try:
+                if self.is_local:
+                    path = os.path.join(self.url, key)
+                    os.makedirs(os.path.dirname(path), exist_ok=True)
+                    # Made whole beside it and linked, as nobody is to see it empty.
+                    partial = f"{path}.{uuid.uuid4().hex[:8]}{PARTIAL}"
+                    with open(partial, "xb") as file:
+                        file.write(content)
+                    try:
+                        os.link(partial, path)
+                    finally:
+                        os.unlink(partial)
+                elif self.get(key) is not None:
+                    return False
+                else:
+                    self._fs.pipe_file(f"{self._path}/{key}", content, mode="create")
+            except FileExistsError:
+                return False
+        return True
+
+    def get(self, key: str) -> bytes | None:
+        """Return a file's content, None if there is none."""
+        with storing(self.url, "read"):
+            try:
+                return bytes(self._fs.cat_file(f"{self._path}/{key}"))
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def sizes(self, below: str = "") -> dict[str, int]:
+        """Return the size of every file, by key."""
+        with storing(self.url, "read"):
+            top = f"{self._path}/{below}".rstrip("/")
+            self._fs.invalidate_cache()
+            found = self._fs.find(top, detail=True)
+            start = len(self._path) + 1
+            return {str(path)[start:]: int(info["size"]) for path, info in found.items()}
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Remove files; those that are not there are no matter."""
+        with storing(self.url):
+            for key in keys:
+                try:
+                    self._fs.rm_file(f"{self._path}/{key}")
+                except FileNotFoundError:
+                    continue
+
+    def clear(self, keep: str = "") -> None:
+        """Remove everything but one file."""
+        with storing(self.url):
+            self._folders.clear()
+            if self.is_local and not keep:
+                shutil.rmtree(self.url, ignore_errors=True)
+                return
+            self.remove(key for key in self.sizes() if key != keep)
+            self._fs.invalidate_cache()
+
+    def what(self) -> str:
+        """Return what is there: "nothing", "file", "other" or "zarr", which may be unfinished."""
+        with storing(self.url, "read"):
+            self._fs.invalidate_cache()
+            if not self._fs.exists(self._path):
+                return "nothing"
+            if not self._fs.isdir(self._path):
+                return "file"
+            names = ("zarr.json", ".zgroup", "atldld_xr_export")
+            if any(self._fs.exists(f"{self._path}/{name}") for name in names):
+                return "zarr"
+            return "other" if self._fs.ls(self._path) else "nothing"
+
+
+@contextmanager
+def storing(url: str, verb: str = "written") -> Iterator[None]:
+    """Turn what a file system raises into a StoreError."""
+    try:
+        yield
+    except AtldldError:
+        raise
+    except Exception as error:  # object stores raise kinds of their own; others go on below
+        package = type(error).__module__.split(".")[0]
+        if isinstance(error, OSError) or package in _STORAGE_PACKAGES:
+            what = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise StoreError(f"{url} cannot be {verb}: {what}") from error
+        raise

@@ -1,0 +1,167 @@
+"""Beginning an export, or going on with one: which store it is, and what is done of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, Literal
+
+from atldld_xr.errors import InvalidArgumentError, StoreError
+from atldld_xr.export.layout import FORMAT, RECORDS, STATE, Layout, differences
+from atldld_xr.export.lease import LEASE, Lease, lease
+from atldld_xr.export.ledger import Ledger
+from atldld_xr.export.place import PARTIAL, Place, storing
+
+Mode = Literal["w-", "w"]
+
+_PLAN = f"{RECORDS}/zarr.json"
+
+
+@contextmanager
+def begun(place: Place, layout: Layout, mode: Mode) -> Iterator[tuple[Place, Ledger, Lease]]:
+    """Give the store to write to, with what is done of it, for as long as the export runs.
+
+    A store that is to be replaced on a local disk is made beside the old one, which it replaces
+    when all is written: the data may come from the old one, and a failing export leaves it alone.
+    An object store has no renaming: there the old one is removed first.
+
+    Parameters
+    ----------
+    place : Place
+        Where the store is to be.
+    layout : Layout
+        What it is to be.
+    mode : {"w-", "w"}
+        Whether a finished or another store may be replaced.
+
+    Raises
+    ------
+    StoreError
+        If something is there that is neither this export, unfinished, nor may be replaced; or if
+        another export is writing there.
+    """
+    if mode not in ("w-", "w"):
+        raise InvalidArgumentError(f'mode must be "w-" (new) or "w" (replace), not {mode!r}')
+    what = place.what()
+    if what == "file":
+        raise StoreError(f"{place.url} is a file; nothing was written")
+    if what == "other":
+        raise StoreError(
+            f"{place.url} holds something that is no Zarr store; nothing was written"
+        )
+    plan = read_plan(place) if what == "zarr" else None
+    aside = place.beside(f".{os.path.basename(place.url)}.new")
+    swaps = mode == "w" and place.is_local and (what == "zarr" or aside.what() == "zarr")
+    if what == "zarr" and mode == "w-" and plan is None and not _is_begun(place):
+        raise StoreError(_exists(place.url, "is no export of this package"))
+    if plan is not None and mode == "w-":
+        _check_plan(place.url, plan, layout)
+    store = aside if swaps else place
+    with lease(store) as held:
+        yield store, _open(store, layout, mode), held
+        if swaps:
+            held.check()
+    if swaps:
+        _swap(store, place)
+
+
+def read_plan(store: Place) -> dict[str, Any] | None:
+    """Return what a store's records say that it is made of; None if it has none.
+
+    Raises
+    ------
+    StoreError
+        If they cannot be understood.
+    """
+    content = store.get(_PLAN)
+    if content is None:
+        return None
+    try:
+        plan: dict[str, Any] = json.loads(content)["attributes"]
+        known = plan["format"]
+    except (ValueError, KeyError, TypeError):
+        raise StoreError(f"{store.url}/{_PLAN} is damaged: it is no record of an export") from None
+    if known != FORMAT:
+        raise StoreError(
+            f"{store.url} was written by another version of this package: its records have format "
+            f"{known!r}, this version's have {FORMAT}"
+        )
+    return plan
+
+
+def is_complete(store: Place) -> bool:
+    """Return whether a store says that all of it has been written."""
+    content = store.get("zarr.json")
+    try:
+        return bool(json.loads(content or b"{}")["attributes"][STATE] == "complete")
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _open(store: Place, layout: Layout, mode: Mode) -> Ledger:
+    """Create the store or go on with it, and return what is done of it."""
+    ledger = Ledger(store, layout.arrays, layout.values)
+    plan = read_plan(store) if mode == "w-" or not is_complete(store) else None
+    if mode == "w" and plan != layout.plan:
+        plan = None
+    if plan is None:
+        store.clear(keep=LEASE)
+        # The root first, so that an interrupted beginning is known for one; the records last.
+        store.put("zarr.json", layout.files["zarr.json"])
+        for key, content in layout.files.items():
+            store.put(key, content)
+        return ledger
+    _check_plan(store.url, plan, layout)
+    sizes = store.sizes()
+    store.remove(key for key in sizes if key.endswith(PARTIAL))
+    _check_files(store, layout)
+    ledger.read()
+    for name, place in list(ledger.missing_files(sizes)):
+        ledger.take_back(name, place)
+    return ledger
+
+
+def _check_plan(url: str, plan: dict[str, Any], layout: Layout) -> None:
+    found = list(islice(differences(plan, layout.plan), 4))
+    if found:
+        more = "; and more" if len(found) > 3 else ""
+        raise StoreError(_exists(url, f"is of another plan: {'; '.join(found[:3])}{more}"))
+
+
+def _check_files(store: Place, layout: Layout) -> None:
+    """Refuse a store whose metadata is not what this export wrote."""
+    at_the_end = ("zarr.json", *(f"{name}/" for name in layout.values))
+    for key, content in layout.files.items():
+        if key.startswith(at_the_end):
+            continue
+        found = store.get(key)
+        if found != content:
+            what = "is missing" if found is None else "is not as it was written"
+            raise StoreError(_exists(store.url, f"cannot be gone on with: {key} {what}"))
+
+
+def _exists(url: str, why: str) -> str:
+    return f'{url} exists and {why}. Nothing was written; mode="w" (--mode w) replaces it'
+
+
+def _is_begun(store: Place) -> bool:
+    """Return whether a store without records is an export that was interrupted at its beginning."""
+    if any(key.startswith(f"{RECORDS}/") for key in store.sizes(RECORDS)):
+        return True
+    try:
+        return bool(json.loads(store.get("zarr.json") or b"{}")["attributes"][STATE])
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _swap(new: Place, place: Place) -> None:
+    old = place.beside(f".{os.path.basename(place.url)}.old")
+    old.clear()
+    with storing(place.url):
+        if os.path.exists(place.url):
+            os.rename(place.url, old.url)
+        os.rename(new.url, place.url)
+    old.clear()

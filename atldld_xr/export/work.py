@@ -1,0 +1,238 @@
+"""Making parts: tiles are fetched ahead, chunks made and written, on threads of one process."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+from atldld_xr.errors import SectionImageError
+from atldld_xr.export.encoding import ArraySpec, checksum
+from atldld_xr.export.parts import Part, Place, Unit
+from atldld_xr.export.place import Place as Store
+from atldld_xr.fetch import fetch_tile
+from atldld_xr.variables import errors_in
+
+TileKey = tuple[int, int, int]
+"""Feed, row and column of a tile of a part."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A chunk that is in the store; one of the fill value alone has no file, and size 0."""
+
+    array: str
+    place: Place
+    size: int
+    checksum: int
+
+
+@dataclass(frozen=True)
+class Known:
+    """Values of an array of which all is small: those of one of its chunks."""
+
+    array: str
+    at: int
+    values: Any
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A part of which all is in the store.
+
+    Attributes
+    ----------
+    at : int
+        Its place along the first dimension.
+    values : mapping
+        What is known of it, by name of the array.
+    failure : str
+        Why its section could not be read; empty if it could.
+    """
+
+    at: int
+    values: Mapping[str, Any]
+    failure: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """Where chunks go.
+
+    Attributes
+    ----------
+    store : Place
+        The store.
+    arrays : mapping of ArraySpec
+        Its arrays, by name.
+    """
+
+    store: Store
+    arrays: Mapping[str, ArraySpec]
+
+    def write(self, array: str, place: Place, block: Any, *, again: bool = False) -> Written:
+        """Encode a chunk and put it in the store; `again` if another may be there."""
+        spec = self.arrays[array]
+        content = spec.encode(place, block)
+        key = spec.key(place)
+        if content is None:
+            if again:
+                self.store.remove([key])
+            return Written(array, place, 0, 0)
+        self.store.put(key, content)
+        return Written(array, place, len(content), checksum(content))
+
+
+def make_parts(
+    parts: Iterable[Part], job: Job, *, makers: int, connections: int, again: bool = False
+) -> Iterator[Written | Finished]:
+    """Make parts and write them, and tell of each chunk and part as it is done, in order.
+
+    Of a section that may be left at the fill value all is told at once, so that nobody takes a chunk
+    of it for good without knowing that.
+
+    What is in memory at a time: for each thread a chunk, and the tiles of the chunks in work; of
+    the tiles that later chunks of the same part need too, those of about one row of chunks.
+
+    Parameters
+    ----------
+    parts : iterable of Part
+        Taken one after the other, as there is room.
+    job : Job
+        Where they go.
+    makers : int
+        Threads that make and write chunks.
+    connections : int
+        Threads that fetch tiles.
+    again : bool
+        Whether other chunks may be in the store already.
+    """
+    room = 2 * (makers + connections)
+    with _threads(makers, "atldld-make") as make, _threads(connections, "atldld-fetch") as fetch:
+        queue: deque[tuple[Future[Written | None], _Work, bool]] = deque()
+
+        def next_done() -> Iterator[Written | Finished]:
+            future, work, is_last = queue.popleft()
+            written = future.result()
+            if written is not None:
+                work.written.append(written)
+            if is_last or not work.part.is_whole:
+                yield from work.written
+                work.written = []
+            if is_last:
+                yield work.finished()
+
+        for part in parts:
+            work = _Work(part, job, fetch, again)
+            steps = work.steps()
+            for n, step in enumerate(steps, 1):
+                while len(queue) >= room:
+                    yield from next_done()
+                queue.append((make.submit(step()), work, n == len(steps)))
+        while queue:
+            yield from next_done()
+
+
+class _Work:
+    """A part in work: its tiles, for as long as something needs them, and what went wrong."""
+
+    def __init__(self, part: Part, job: Job, fetch: ThreadPoolExecutor, again: bool) -> None:
+        self.part, self.job, self._fetch, self._again = part, job, fetch, again
+        self.written: list[Written] = []
+        """What has been written and not been told of."""
+        self._lock = Lock()
+        self._tiles: dict[TileKey, Future[Any]] = {}
+        self._errors: dict[TileKey, SectionImageError] = {}
+        self._needs = {id(unit): unit.tiles() for unit in part.units}
+        self._users = Counter(
+            (unit.feed, *place)
+            for unit in part.units
+            if unit.feed is not None
+            for place in self._needs[id(unit)]
+        )
+        asked = ((feed, *p) for value in part.values for feed, places in value.needs for p in places)
+        # Tiles that no chunk needs: only whether they can be had is of interest.
+        self._extra = list(dict.fromkeys(key for key in asked if key not in self._users))
+
+    def steps(self) -> list[Callable[[], Callable[[], Written | None]]]:
+        """Return what is to be done: each, when there is room for it, gives a thread's job."""
+
+        def unit_step(unit: Unit) -> Callable[[], Callable[[], Written]]:
+            return lambda: self._unit_job(unit)
+
+        def extra_step(key: TileKey) -> Callable[[], Callable[[], None]]:
+            return lambda: self._extra_job(key)
+
+        steps: list[Any] = [unit_step(unit) for unit in self.part.units]
+        steps += [extra_step(key) for key in self._extra]
+        return steps or [lambda: lambda: None]
+
+    def finished(self) -> Finished:
+        """Return what is known when all is done."""
+        values = {}
+        for value in self.part.values:
+            keys = ((feed, *place) for feed, places in value.needs for place in places)
+            values[value.name] = value.make([self._errors[k] for k in keys if k in self._errors])
+        first = next(iter(sorted(self._errors)), None)
+        failure = "" if first is None else self._errors[first]
+        reason = f"{failure.reason} ({failure.address})" if failure else ""
+        return Finished(self.part.at, values, reason)
+
+    def _unit_job(self, unit: Unit) -> Callable[[], Written]:
+        places = self._needs.pop(id(unit))
+        keys = [(unit.feed or 0, *place) for place in places]
+        futures = [self._start(key) for key in keys]
+
+        def job() -> Written:
+            tiles = {p: f.result() for p, f in zip(places, futures, strict=True)}
+            block = unit.make(unit.section, unit.block, tiles)[(..., *unit.last)]
+            for key in keys:
+                self._release(key)
+            return self.job.write(unit.array, unit.place, block[None], again=self._again)
+
+        return job
+
+    def _extra_job(self, key: TileKey) -> Callable[[], None]:
+        self._users[key] = 1
+        future = self._start(key)
+
+        def job() -> None:
+            future.result()
+            self._release(key)
+
+        return job
+
+    def _start(self, key: TileKey) -> Future[Any]:
+        if key not in self._tiles:
+            feed = self.part.feeds[key[0]]
+            self._tiles[key] = self._fetch.submit(
+                fetch_tile, feed.source, feed.section, key[1:], feed.view, feed.on_error
+            )
+        return self._tiles[key]
+
+    def _release(self, key: TileKey) -> None:
+        with self._lock:
+            self._users[key] -= 1
+            if self._users[key]:
+                return
+            tile = self._tiles.pop(key).result()
+        for error in errors_in([tile]):
+            self._errors[key] = error
+
+
+@contextmanager
+def _threads(count: int, name: str) -> Iterator[ThreadPoolExecutor]:
+    """Give threads that end with this, what they have not begun undone."""
+    pool = ThreadPoolExecutor(count, thread_name_prefix=name)
+    wait = True
+    try:
+        yield pool
+    except KeyboardInterrupt:
+        wait = False  # for a try at a dead service it could be a minute
+        raise
+    finally:
+        pool.shutdown(wait=wait, cancel_futures=True)
