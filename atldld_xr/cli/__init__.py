@@ -9,9 +9,11 @@ import click
 
 from atldld_xr import __version__
 from atldld_xr.cli.cache import cache
+from atldld_xr.cli.export import export
 from atldld_xr.cli.failures import INTERRUPTED, CarefulGroup
 from atldld_xr.cli.look import image, info, preview
-from atldld_xr.cli.save import export, mirror
+from atldld_xr.cli.mirror import mirror
+from atldld_xr.cli.stores import status, verify
 
 __all__ = ["cli", "main"]
 
@@ -43,7 +45,7 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (info, image, preview, export, mirror, cache):
+for command in (info, image, preview, export, status, verify, mirror, cache):
     cli.add_command(command)
 
 

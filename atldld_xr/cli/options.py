@@ -102,6 +102,14 @@ progress = click.option(
     callback=_show_progress,
     help="Show a progress bar. [default: on a terminal]",
 )
+_CLUSTER = (
+    click.option(
+        "--scheduler", metavar="ADDRESS", help="Run on the Dask cluster whose scheduler this is."
+    ),
+    click.option(
+        "--workers", type=click.IntRange(1), metavar="N", help="Run on N processes of this machine."
+    ),
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON.")
 
 _READING = (
@@ -154,6 +162,13 @@ _READING = (
     ),
     source,
 )
+
+
+def cluster(command: F) -> F:
+    """Add the options that say which cluster to run on."""
+    for option in reversed(_CLUSTER):
+        command = option(command)
+    return command
 
 
 def reading(command: F) -> F:

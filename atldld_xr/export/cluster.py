@@ -108,9 +108,7 @@ class _Task:
 
 def _make_group(task: _Task) -> list[Written | Finished]:
     return list(
-        make_parts(
-            task.parts, task.job, makers=1, connections=task.connections, again=task.again
-        )
+        make_parts(task.parts, task.job, makers=1, connections=task.connections, again=task.again)
     )
 
 

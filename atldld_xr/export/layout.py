@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.export.encoding import ArraySpec
+from atldld_xr.export.encoding import ArraySpec, checksum
 
 STATE = "atldld_xr_export"
 """Attribute of the store: "incomplete" until everything has been written, then "complete"."""
@@ -70,9 +69,9 @@ class Layout:
         import zarr
 
         group: Any = zarr.open_group(zarr.storage.MemoryStore(self._memory), mode="r+")
-        for name, found in values.items():
+        for name, known in values.items():
             array = group[name]
-            array[...] = np.array(found, dtype=self.values[name]).reshape(array.shape)
+            array[...] = np.array(known, dtype=self.values[name]).reshape(array.shape)
         group.attrs[STATE] = "complete"
         _consolidate(group)
         found = _bytes(self._memory)
@@ -148,13 +147,15 @@ def with_records(
     group = zarr.open_group(zarr.storage.MemoryStore(memory), mode="r+")
     names = {name: f"{name}/zarr.json" for name in arrays}
     specs = {name: ArraySpec(name, files[key].decode()) for name, key in names.items()}
-    others = {key: files[key] for key in sorted(files) if key not in names.values()}
+    at_the_end = ("zarr.json", *(f"{name}/" for name in values), *names.values())
+    fixed = {key: checksum(b) for key, b in sorted(files.items()) if not key.startswith(at_the_end)}
     plan = {
         "format": FORMAT,
         "dataset": {k: v for k, v in dict(group.attrs).items() if k != STATE},
         "arrays": {name: json.loads(files[key]) for name, key in names.items()},
         "made of": dict(contents),
-        "coordinates": hashlib.sha256(repr(others).encode()).hexdigest(),
+        "values": sorted(values),
+        "crc32c of files": fixed,
     }
     # Through JSON, so that it is as it will be read.
     group.create_group(RECORDS, attributes=json.loads(json.dumps(plan)))
@@ -202,8 +203,9 @@ def _create(
             for dim, size in zip(variable.dims, files, strict=True)
         )
         # A shard is a whole number of pieces; what is past the array's end is not stored.
-        shards = tuple(-(-size // piece) * piece for size, piece in zip(files, pieces, strict=True))
-        if any(s != f and len(c) > 1 for s, f, c in zip(shards, files, variable.chunks, strict=True)):
+        shards = tuple(-(-f // p) * p for f, p in zip(files, pieces, strict=True))
+        several = (len(sizes) > 1 for sizes in variable.chunks)
+        if any(s != f and more for s, f, more in zip(shards, files, several, strict=True)):
             raise ValueError(
                 f"{name}: chunks of {files} are no whole number of inner chunks of {pieces}"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -69,9 +70,12 @@ class Lease:
             except AtldldError:
                 continue  # out of reach for now; who writes chunks will say so
 
+    def stop(self) -> None:
+        """End the signs of life."""
+        self._ended.set()
+
     def end(self) -> None:
         """Give the lease back."""
-        self._ended.set()
         if not self._lost:
             self._store.remove([LEASE])
 
@@ -102,12 +106,10 @@ def lease(store: Place) -> Iterator[Lease]:
     try:
         yield mine
     finally:
-        mine._ended.set()
+        mine.stop()
         thread.join()
-        try:
+        with contextlib.suppress(AtldldError):  # out of reach: the lease grows stale
             mine.end()
-        except AtldldError:
-            pass  # a store out of reach: the lease grows stale
 
 
 def read_holder(store: Place) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Ledger: which chunks of a store are written, with their sizes and checksums. No I/O but a Place's.
+"""Ledger: which chunks of a store are written, with their sizes and checksums.
 
 Its entries are lines of JSON in the store itself, in files that are written whole and end with a
 checksum of their own: one for what was written since the last, so that an object store serves as
@@ -40,7 +40,7 @@ class Ledger:
 
     def __init__(self, store: Place, arrays: Mapping[str, ArraySpec], values: Any) -> None:
         self._store = store
-        self._arrays = arrays
+        self.arrays = arrays
         self.done = {name: np.zeros(spec.numblocks, bool) for name, spec in arrays.items()}
         self.sizes = {name: np.zeros(spec.numblocks, np.int64) for name, spec in arrays.items()}
         self.checksums = {
@@ -72,7 +72,9 @@ class Ledger:
                 except (KeyError, TypeError, ValueError, IndexError, AttributeError):
                     raise _damaged(f"{self._store.url}/{key}", f"it has {line!r:.80}") from None
         self._pages = pages
-        self._next = 1 + max((int(key[-12:-6]) for key in pages if key[-12:-6].isdigit()), default=0)
+        self._next = 1 + max(
+            (int(key[-12:-6]) for key in pages if key[-12:-6].isdigit()), default=0
+        )
 
     def enter(self, event: Written | Known | Finished) -> None:
         """Take in what has been done; `flush` puts it in the store."""
@@ -125,13 +127,13 @@ class Ledger:
 
     def missing_files(self, sizes: Mapping[str, int]) -> Iterator[tuple[str, tuple[int, ...]]]:
         """Yield chunks that are entered, and not in the store in the size they were written in."""
-        for name, spec in self._arrays.items():
+        for name, spec in self.arrays.items():
             for place in map(tuple, np.argwhere(self.done[name] & (self.sizes[name] > 0)).tolist()):
                 if sizes.get(spec.key(place)) != self.sizes[name][place]:
                     yield name, place
 
     def take_back(self, name: str, place: tuple[int, ...]) -> None:
-        """Have a chunk written again; with all of its section if there is something to know of it."""
+        """Have a chunk written again, with all of its section if something is told of that."""
         if self.values or place[0] in self.failures:
             self.forget(place[0])
         self.done[name][place] = False
@@ -147,7 +149,9 @@ class Ledger:
             name, place = line["array"], tuple(line["chunk"])
             size, check = line["size"], line["crc32c"]
             shape = self.done[name].shape
-            if len(place) != len(shape) or not all(0 <= p < n for p, n in zip(place, shape, strict=True)):
+            if len(place) != len(shape) or not all(
+                0 <= p < n for p, n in zip(place, shape, strict=True)
+            ):
                 raise IndexError(place)
             if not (isinstance(size, int) and isinstance(check, int) and size >= 0):
                 raise TypeError(line)

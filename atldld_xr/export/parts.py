@@ -1,8 +1,8 @@
 """Parts: what an export makes, one section at a time, as data. Pure.
 
 A part is one section of every array, with all that it is made of, so that whoever makes it fetches
-each of its tiles once and passes none on. It is read off the arrays' Dask graphs, which say what was
-sliced; arrays that more was done to are left to Dask.
+each of its tiles once and passes none on. It is read off the arrays' Dask graphs, which say what
+was sliced; arrays that more was done to are left to Dask.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class Parts:
         return max((trace.array.numblocks[0] for trace in self.traces.values()), default=0)
 
     def part(self, at: int, wanted: Callable[[str, Place], bool]) -> Part:
-        """Return what is wanted of a section: of an array a chunk, or a value, by name and place."""
+        """Return what is wanted of a section: chunks and values, by name of the array and place."""
         feeds: dict[Any, int] = {}
         known: list[Feed] = []
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Literal
 
 from atldld_xr.errors import InvalidArgumentError, StoreError
+from atldld_xr.export.encoding import checksum
 from atldld_xr.export.layout import FORMAT, RECORDS, STATE, Layout, differences
 from atldld_xr.export.lease import LEASE, Lease, lease
 from atldld_xr.export.ledger import Ledger
@@ -49,9 +50,7 @@ def begun(place: Place, layout: Layout, mode: Mode) -> Iterator[tuple[Place, Led
     if what == "file":
         raise StoreError(f"{place.url} is a file; nothing was written")
     if what == "other":
-        raise StoreError(
-            f"{place.url} holds something that is no Zarr store; nothing was written"
-        )
+        raise StoreError(f"{place.url} holds something that is no Zarr store; nothing was written")
     plan = read_plan(place) if what == "zarr" else None
     aside = place.beside(f".{os.path.basename(place.url)}.new")
     swaps = mode == "w" and place.is_local and (what == "zarr" or aside.what() == "zarr")
@@ -133,14 +132,26 @@ def _check_plan(url: str, plan: dict[str, Any], layout: Layout) -> None:
 
 def _check_files(store: Place, layout: Layout) -> None:
     """Refuse a store whose metadata is not what this export wrote."""
-    at_the_end = ("zarr.json", *(f"{name}/" for name in layout.values))
-    for key, content in layout.files.items():
-        if key.startswith(at_the_end):
-            continue
-        found = store.get(key)
-        if found != content:
-            what = "is missing" if found is None else "is not as it was written"
-            raise StoreError(_exists(store.url, f"cannot be gone on with: {key} {what}"))
+    for key in changed_files(store, layout.plan):
+        raise StoreError(
+            _exists(store.url, f"cannot be gone on with: {key} is not as it was written")
+        )
+
+
+def changed_files(store: Place, plan: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the files of metadata and coordinates that are not as the plan says."""
+    for name, metadata in plan["arrays"].items():
+        key = f"{name}/zarr.json"
+        try:
+            found = json.loads(store.get(key) or b"null")
+        except ValueError:
+            found = None
+        if found != metadata:
+            yield key
+    for key, told in plan["crc32c of files"].items():
+        content = store.get(key)
+        if content is None or checksum(content) != told:
+            yield key
 
 
 def _exists(url: str, why: str) -> str:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
+import numpy as np
+
 from atldld_xr.errors import SectionImageError
 from atldld_xr.export.encoding import ArraySpec, checksum
 from atldld_xr.export.parts import Part, Place, Unit
@@ -92,8 +94,8 @@ def make_parts(
 ) -> Iterator[Written | Finished]:
     """Make parts and write them, and tell of each chunk and part as it is done, in order.
 
-    Of a section that may be left at the fill value all is told at once, so that nobody takes a chunk
-    of it for good without knowing that.
+    Of a section that may be left at the fill value all is told at once, so that nobody takes a
+    chunk of it for good without knowing that.
 
     What is in memory at a time: for each thread a chunk, and the tiles of the chunks in work; of
     the tiles that later chunks of the same part need too, those of about one row of chunks.
@@ -154,7 +156,8 @@ class _Work:
             if unit.feed is not None
             for place in self._needs[id(unit)]
         )
-        asked = ((feed, *p) for value in part.values for feed, places in value.needs for p in places)
+        needs = [need for value in part.values for need in value.needs]
+        asked = ((feed, *place) for feed, places in needs for place in places)
         # Tiles that no chunk needs: only whether they can be had is of interest.
         self._extra = list(dict.fromkeys(key for key in asked if key not in self._users))
 
@@ -178,9 +181,10 @@ class _Work:
             keys = ((feed, *place) for feed, places in value.needs for place in places)
             values[value.name] = value.make([self._errors[k] for k in keys if k in self._errors])
         first = next(iter(sorted(self._errors)), None)
-        failure = "" if first is None else self._errors[first]
-        reason = f"{failure.reason} ({failure.address})" if failure else ""
-        return Finished(self.part.at, values, reason)
+        if first is None:
+            return Finished(self.part.at, values, "")
+        error = self._errors[first]
+        return Finished(self.part.at, values, f"{error.reason} ({error.address})")
 
     def _unit_job(self, unit: Unit) -> Callable[[], Written]:
         places = self._needs.pop(id(unit))
@@ -189,10 +193,11 @@ class _Work:
 
         def job() -> Written:
             tiles = {p: f.result() for p, f in zip(places, futures, strict=True)}
-            block = unit.make(unit.section, unit.block, tiles)[(..., *unit.last)]
+            block: Any = unit.make(unit.section, unit.block, tiles)
+            block = block[(np.newaxis, ..., *unit.last)]
             for key in keys:
                 self._release(key)
-            return self.job.write(unit.array, unit.place, block[None], again=self._again)
+            return self.job.write(unit.array, unit.place, block, again=self._again)
 
         return job
 

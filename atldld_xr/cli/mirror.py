@@ -1,4 +1,4 @@
-"""Commands that copy and write: ``export`` and ``mirror``."""
+"""The command ``mirror``, which copies what the service has."""
 
 from __future__ import annotations
 
@@ -17,66 +17,6 @@ if TYPE_CHECKING:
     from atldld_xr.sources.base import Source
 
 _VIEWS = ("image", "expression", "intensity")
-
-
-@click.command(cls=options.ExpressionCommand)
-@click.argument("dataset")
-@click.argument("url")
-@options.reading
-@click.option(
-    "--mode",
-    type=click.Choice(["w-", "w"]),
-    default="w-",
-    help="Refuse to write where something exists, or replace a Zarr store.",
-)
-@options.storage_options
-@click.option(
-    "--compressor",
-    type=click.Choice(["auto", "none"]),
-    default="auto",
-    help="How the chunks of the arrays are compressed.",
-)
-@options.progress
-@options.as_json
-@click.pass_context
-def export(
-    ctx: click.Context,
-    /,
-    dataset: str,
-    url: str,
-    mode: str,
-    storage_options: dict[str, Any] | None,
-    compressor: str,
-    progress: bool,
-    as_json: bool,
-    **reading: Any,
-) -> None:
-    """Register DATASET and write it to URL as a Zarr v3 store.
-
-    URL is a path, or anything that fsspec can write to, such as s3://bucket/out.zarr. What
-    ``atldld-xr info`` says with the same options is what this costs.
-    """
-    from atldld_xr.dataset import open_dataset
-
-    report = open_dataset(dataset, **reading).atldld.to_zarr(
-        url,
-        mode=mode,
-        storage_options=storage_options,
-        compressor=None if compressor == "none" else compressor,
-        progress=progress,
-    )
-    if as_json:
-        print_json(asdict(report))
-    else:
-        click.echo(
-            f"{report.url}: {report.blocks:,} chunks of {format_bytes(report.nbytes)} in all"
-        )
-        for failure in report.failures:
-            click.echo(
-                f"section image {failure['section_image_id']} could not be read: "
-                f"{failure['reason']}"
-            )
-    ctx.exit(PARTIAL if report.failures else 0)
 
 
 def _read_tiers(value: str) -> list[int] | None:

@@ -1,0 +1,77 @@
+"""Commands that look at what was exported: ``status`` and ``verify``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from atldld_xr.cli import options
+from atldld_xr.cli.failures import FAILED, PARTIAL
+from atldld_xr.cli.text import format_bytes, print_json, print_rows
+
+_MOST_PROBLEMS = 20
+
+
+@click.command()
+@click.argument("store")
+@options.storage_options
+@options.as_json
+@click.pass_context
+def status(
+    ctx: click.Context, /, store: str, storage_options: dict[str, Any] | None, as_json: bool
+) -> None:
+    """Tell how far the export to STORE is, and which sections could not be read."""
+    from atldld_xr.export import status as look
+
+    found = look(store, storage_options=storage_options)
+    if as_json:
+        print_json(asdict(found))
+    else:
+        rows = [("store", found.url), ("state", found.state)]
+        rows += [
+            (name, f"{found.written[name]:,} of {count:,} chunks")
+            for name, count in found.chunks.items()
+        ]
+        rows += [
+            ("failed", f"section image {f['section_image_id']}: {f['reason']}")
+            for f in found.failures
+        ]
+        print_rows(rows)
+    ctx.exit(0 if found.state == "complete" and not found.failures else PARTIAL)
+
+
+@click.command()
+@click.argument("store")
+@options.storage_options
+@options.progress
+@options.as_json
+@click.pass_context
+def verify(
+    ctx: click.Context,
+    /,
+    store: str,
+    storage_options: dict[str, Any] | None,
+    progress: bool,
+    as_json: bool,
+) -> None:
+    """Read all of STORE and compare it with the checksums recorded when it was written.
+
+    The service is not asked.
+    """
+    from atldld_xr.export import verify as check
+
+    found = check(store, storage_options=storage_options, progress=progress)
+    if as_json:
+        print_json(asdict(found))
+    else:
+        click.echo(
+            f"{found.url}: {found.chunks:,} chunks of {format_bytes(found.nbytes)} are as they "
+            "were written"
+        )
+        for problem in found.problems[:_MOST_PROBLEMS]:
+            click.echo(problem)
+        if len(found.problems) > _MOST_PROBLEMS:
+            click.echo(f"and {len(found.problems) - _MOST_PROBLEMS:,} more")
+    ctx.exit(FAILED if found.problems else 0)

@@ -1,0 +1,140 @@
+"""Exporting many data sets: each is one task, which opens it and writes its store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from atldld_xr.errors import AtldldError, InvalidArgumentError
+from atldld_xr.export.cluster import connected_client
+from atldld_xr.export.write import ExportReport
+from atldld_xr.settings import as_int, setting
+
+PLACEHOLDER = "{id}"
+"""In an address: stands for the data set."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the export of one data set went.
+
+    Attributes
+    ----------
+    dataset : str
+        The data set.
+    report : ExportReport, optional
+        What was done; None if it failed.
+    error : str
+        Why it failed; empty if it did not.
+    """
+
+    dataset: str
+    report: ExportReport | None
+    error: str = ""
+
+
+def export_many(
+    datasets: Iterable[int | str],
+    url: str,
+    *,
+    opening: Mapping[str, Any] | None = None,
+    writing: Mapping[str, Any] | None = None,
+) -> Iterator[Outcome]:
+    """Export data sets, each to a store of its own, and tell of each as it is done.
+
+    On the cluster whose client is connected, each thread of its workers exports a data set at a
+    time, and the connections are shared among them; without one, they go one after the other. One
+    that fails does not keep the others; the same call finishes what is missing.
+
+    Parameters
+    ----------
+    datasets : iterable of int or str
+        Taken one after the other, as there is room.
+    url : str
+        Where the stores go, with ``{id}`` in place of the data set.
+    opening, writing : mapping, optional
+        Arguments of `open_dataset`, and of ``Dataset.atldld.to_zarr``.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the address has no ``{id}``.
+    """
+    if PLACEHOLDER not in url:
+        raise InvalidArgumentError(
+            f"{url!r} is one store for several data sets: put {PLACEHOLDER} where the data set's "
+            "name goes"
+        )
+    client = connected_client()
+    if client is None:
+        for dataset in datasets:
+            yield _export(_Order(dataset, url, opening or {}, writing or {}))
+        return
+    yield from _on_cluster(client, datasets, url, opening or {}, writing or {})
+
+
+@dataclass(frozen=True)
+class _Order:
+    dataset: int | str
+    url: str
+    opening: Mapping[str, Any]
+    writing: Mapping[str, Any]
+    connections: int | None = None
+
+
+def _on_cluster(
+    client: Any,
+    datasets: Iterable[int | str],
+    url: str,
+    opening: Mapping[str, Any],
+    writing: Mapping[str, Any],
+) -> Iterator[Outcome]:
+    from distributed import as_completed
+
+    connections = setting("http.connections", as_int)
+    rest = iter(datasets)
+    running: dict[Any, int | str] = {}
+    done = as_completed()
+    try:
+        while True:
+            room = max(min(sum(client.nthreads().values()), connections), 1)
+            while len(running) < room:
+                dataset = next(rest, None)
+                if dataset is None:
+                    break
+                order = _Order(dataset, url, opening, writing, max(connections // room, 1))
+                future = client.submit(_export, order, pure=False)
+                running[future] = dataset
+                done.add(future)
+            if not running:
+                return
+            future = next(done)
+            dataset = running.pop(future)
+            if future.status == "finished":
+                yield future.result()
+            else:
+                yield Outcome(str(dataset), None, f"the workers failed: {future.exception()!r}")
+    finally:
+        client.cancel(list(running))
+
+
+def _export(order: _Order) -> Outcome:
+    import dask
+
+    from atldld_xr.dataset import open_dataset
+    from atldld_xr.export.write import export
+    from atldld_xr.settings import config
+    from atldld_xr.sources.resolve import parse_dataset_name
+
+    shared = {} if order.connections is None else {"http.connections": order.connections}
+    try:
+        name = str(parse_dataset_name(order.dataset))
+        # On a worker, a task is one thread's work.
+        threads = {} if order.connections is None else {"scheduler": "threads", "num_workers": 1}
+        with config.set(shared), dask.config.set(threads):
+            dataset = open_dataset(order.dataset, **order.opening)
+            report = export(dataset, order.url.replace(PLACEHOLDER, name), **order.writing)
+    except (AtldldError, OSError) as error:
+        return Outcome(str(order.dataset), None, str(error) or type(error).__name__)
+    return Outcome(str(order.dataset), report)

@@ -1,0 +1,236 @@
+"""Looking at a store: whether it is finished, and whether all in it is as it was written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Literal
+
+import numpy as np
+
+from atldld_xr.errors import StoreError
+from atldld_xr.export.encoding import ArraySpec, checksum
+from atldld_xr.export.layout import RECORDS, STATE
+from atldld_xr.export.lease import is_alive, read_holder
+from atldld_xr.export.ledger import Ledger
+from atldld_xr.export.place import PARTIAL, Place
+from atldld_xr.export.resume import changed_files, is_complete, read_plan
+from atldld_xr.progress import progress_bar
+
+_AT_A_TIME = 64
+
+
+@dataclass(frozen=True)
+class StoreStatus:
+    """How far an export is.
+
+    Attributes
+    ----------
+    url : str
+        The store.
+    state : {"complete", "running", "interrupted"}
+        "running" if some process gives signs of life.
+    written, chunks : mapping of int
+        Chunks that are written, and all, by array.
+    failures : tuple of dict
+        The sections left at the fill value: ``section_image_id`` and ``reason``.
+    """
+
+    url: str
+    state: Literal["complete", "running", "interrupted"]
+    written: Mapping[str, int]
+    chunks: Mapping[str, int]
+    failures: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was found in a store.
+
+    Attributes
+    ----------
+    url : str
+        The store.
+    chunks : int
+        How many were read and are as they were written.
+    nbytes : int
+        Their size in the store, in bytes.
+    problems : tuple of str
+        What is missing or damaged, in words; a file each.
+    """
+
+    url: str
+    chunks: int
+    nbytes: int
+    problems: tuple[str, ...]
+
+
+def status(url: str, *, storage_options: Mapping[str, Any] | None = None) -> StoreStatus:
+    """Tell how far the export to a store is.
+
+    Parameters
+    ----------
+    url : str
+        A path or any fsspec URL.
+    storage_options : mapping, optional
+        For the file system.
+
+    Raises
+    ------
+    StoreError
+        If no export of this package is there, or its records are damaged.
+    """
+    store, _, ledger = _opened(url, storage_options)
+    holder = read_holder(store)
+    running = holder is not None and is_alive(holder)
+    state: Any = "running" if running else "complete" if is_complete(store) else "interrupted"
+    return StoreStatus(
+        url=store.url,
+        state=state,
+        written={name: int(done.sum()) for name, done in ledger.done.items()},
+        chunks={name: int(done.size) for name, done in ledger.done.items()},
+        failures=_failures(store, ledger),
+    )
+
+
+def verify(
+    url: str, *, storage_options: Mapping[str, Any] | None = None, progress: bool = False
+) -> Verification:
+    """Read every file of a store, and compare it with the checksum recorded when it was written.
+
+    The service is not asked.
+
+    Parameters
+    ----------
+    url : str
+        A path or any fsspec URL.
+    storage_options : mapping, optional
+        For the file system.
+    progress : bool
+        Whether to show a progress bar on standard error.
+
+    Raises
+    ------
+    StoreError
+        If no export of this package is there, or its records are damaged.
+    """
+    store, plan, ledger = _opened(url, storage_options)
+    sizes = store.sizes()
+    problems = [f"{key} is not as it was written" for key in changed_files(store, plan)]
+    problems += _root_problems(store, plan)
+    if is_complete(store):
+        problems += _value_problems(store, ledger)
+    checks = list(_checks(ledger))
+    problems += [
+        f"{key} is in no ledger" for key in _strays(sizes, ledger, {key for key, _, _ in checks})
+    ]
+    chunks = nbytes = 0
+    with (
+        ThreadPoolExecutor(8) as pool,
+        progress_bar("verifying", len(checks), enabled=progress) as advance,
+    ):
+        rest = iter(checks)
+        while batch := list(islice(rest, _AT_A_TIME)):
+            for (_, size, _), problem in zip(
+                batch, pool.map(lambda check: _problem(store, *check), batch), strict=True
+            ):
+                advance(1)
+                if problem:
+                    problems.append(problem)
+                else:
+                    chunks += 1
+                    nbytes += size or 0
+    return Verification(store.url, chunks, nbytes, tuple(problems))
+
+
+def _opened(
+    url: str, storage_options: Mapping[str, Any] | None
+) -> tuple[Place, dict[str, Any], Ledger]:
+    store = Place(url, storage_options)
+    plan = read_plan(store)
+    if plan is None:
+        raise StoreError(f"{store.url} holds no export of this package")
+    try:
+        specs = {
+            name: ArraySpec(name, json.dumps(metadata)) for name, metadata in plan["arrays"].items()
+        }
+        ledger = Ledger(store, specs, plan["values"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StoreError(f"{store.url}/{RECORDS}/zarr.json is damaged: {error}") from error
+    ledger.read()
+    return store, plan, ledger
+
+
+def _checks(ledger: Ledger) -> Iterator[tuple[str, int | None, int]]:
+    """Yield each chunk's key, size and checksum; no size for one that is not written."""
+    for name, spec in ledger.arrays.items():
+        for place in np.ndindex(*spec.numblocks):
+            done = ledger.done[name][place]
+            size = int(ledger.sizes[name][place]) if done else None
+            yield spec.key(place), size, int(ledger.checksums[name][place])
+
+
+def _problem(store: Place, key: str, size: int | None, told: int) -> str | None:
+    if size is None:
+        return f"{key} is not written yet"
+    content = store.get(key)
+    if size == 0:
+        return None if content is None else f"{key} is there, where there was nothing to be written"
+    if content is None:
+        return f"{key} is missing"
+    if len(content) != size:
+        return f"{key} has {len(content)} bytes of {size}"
+    return None if checksum(content) == told else f"{key} is damaged: its checksum is another"
+
+
+def _root_problems(store: Place, plan: Mapping[str, Any]) -> Iterator[str]:
+    try:
+        found = json.loads(store.get("zarr.json") or b"null")["attributes"]
+    except (ValueError, KeyError, TypeError):
+        yield "zarr.json is damaged"
+        return
+    if {k: v for k, v in found.items() if k != STATE} != plan["dataset"]:
+        yield "zarr.json has other attributes than were written"
+
+
+def _value_problems(store: Place, ledger: Ledger) -> Iterator[str]:
+    import zarr
+
+    for name in ledger.values:
+        array: Any = zarr.open_array(
+            f"{store.url}/{name}", mode="r", storage_options=store.storage_options
+        )
+        known = np.array(ledger.all_values(name), dtype=array.dtype).reshape(array.shape)
+        if not np.array_equal(array[...], known, equal_nan=array.dtype.kind == "f"):
+            yield f"{name} has other values than were written"
+
+
+def _strays(sizes: Mapping[str, int], ledger: Ledger, known: set[str]) -> Iterator[str]:
+    """Yield files of the arrays that are no chunk of theirs."""
+    tops = tuple(f"{name}/" for name in ledger.arrays)
+    for key in sizes:
+        if (
+            key.startswith(tops) and not key.endswith("/zarr.json") and key not in known
+        ) or key.endswith(PARTIAL):
+            yield key
+
+
+def _failures(store: Place, ledger: Ledger) -> tuple[Mapping[str, Any], ...]:
+    import zarr
+
+    if not ledger.failures:
+        return ()
+    try:
+        ids: Any = zarr.open_array(
+            f"{store.url}/section_image_id", mode="r", storage_options=store.storage_options
+        )[...]
+    except (OSError, ValueError, KeyError):
+        ids = {}
+    out = []
+    for at, reason in sorted(ledger.failures.items()):
+        known = np.ndim(ids) == 1 and at < len(ids)
+        out.append({"section_image_id": int(ids[at]) if known else None, "reason": reason})
+    return tuple(out)
