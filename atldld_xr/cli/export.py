@@ -28,14 +28,13 @@ def _read_compressor(value: str) -> Any:
 
     makers: dict[str, Any] = {
         "zstd": lambda n: codecs.ZstdCodec(level=n),
-        "gzip": lambda n: codecs.GzipCodec(level=n),
         "lz4": lambda n: codecs.BloscCodec(cname="lz4", clevel=n, shuffle="bitshuffle", typesize=1),
     }
     try:
         return makers[name](int(level or 1))
     except (KeyError, ValueError):
         raise click.BadParameter(
-            f"{value!r} is none of auto, none, zstd, gzip and lz4, with a level as in zstd:3"
+            f"{value!r} is none of auto, none, zstd and lz4, with a level as in zstd:3"
         ) from None
 
 
@@ -65,7 +64,7 @@ def _read_inner_chunks(value: str) -> dict[str, int]:
     "--compressor",
     type=_read_compressor,
     default="auto",
-    metavar="auto|none|zstd:N|gzip:N|lz4:N",
+    metavar="auto|none|zstd:N|lz4:N",
     help="How the chunks of the arrays are compressed, and at which level.",
 )
 @click.option(

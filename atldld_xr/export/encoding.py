@@ -73,7 +73,7 @@ class ArraySpec:
         if compress is None:
             return self._by_zarr(place, block)
         fill = self.zarray.fill_value
-        if block.flat[0] == fill and (block == fill).all():
+        if _is_all(block, fill):
             return None
         if block.shape != self.chunks:
             padded = np.full(self.chunks, fill, dtype=block.dtype)
@@ -112,6 +112,14 @@ class ArraySpec:
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is derived."""
         return {"path": self.path, "metadata": self.metadata, "zarr_format": self.zarr_format}
+
+
+def _is_all(block: NDArray[Any], fill: Any) -> bool:
+    """Return whether a block is of one value alone, to the bit, as Zarr sees it: -0 is not 0."""
+    bits = block.view(f"u{block.dtype.itemsize}")
+    value = np.full(1, fill, dtype=block.dtype).view(bits.dtype)[0]
+    # Mostly seen at the first one.
+    return bool(bits[(0,) * bits.ndim] == value and (bits == value).all())
 
 
 def _in_memory(metadata: str, zarr_format: int) -> tuple[dict[str, Any], Any]:

@@ -18,10 +18,10 @@ from atldld_xr.export.dasked import make_with_dask
 from atldld_xr.export.layout import Layout, lay_out
 from atldld_xr.export.lease import Lease
 from atldld_xr.export.ledger import Ledger
-from atldld_xr.export.parts import Parts
 from atldld_xr.export.parts import Place as ChunkPlace
 from atldld_xr.export.place import Place
 from atldld_xr.export.resume import Mode, begun
+from atldld_xr.export.trace import Parts
 from atldld_xr.export.work import Finished, Job, Known, Written, make_parts
 from atldld_xr.progress import progress_bar
 from atldld_xr.settings import as_int, setting
@@ -69,10 +69,14 @@ def export(
     progress: bool = False,
 ) -> ExportReport:
     """Write a Dataset to a Zarr v3 store; see ``Dataset.atldld.to_zarr``."""
-    dataset = _regular(dataset)
+    lazy = _lazy(dataset)
+    regular = _regular(lazy)
     place = Place(url, storage_options)
-    layout = lay_out(dataset, compressor, inner_chunks)
-    arrays = {name: dataset.variables[name].data for name in layout.contents}
+    layout = lay_out(regular, compressor, inner_chunks)
+    arrays = {
+        name: Arrays(*(ds.variables[name].data for ds in (lazy, regular)))
+        for name in layout.contents
+    }
     with begun(place, layout, mode) as (store, ledger, lease):
         if retry_failed:
             for at in list(ledger.failures):
@@ -83,13 +87,21 @@ def export(
         url=place.url,
         blocks=done,
         skipped=blocks - done,
-        nbytes=sum(arrays[name].nbytes for name in layout.arrays),
+        nbytes=sum(arrays[name].regular.nbytes for name in layout.arrays),
         failures=_failures(dataset, ledger),
     )
 
 
+@dataclass(frozen=True)
+class Arrays:
+    """A Dask array to be written, as it is and in the chunks of the store."""
+
+    lazy: Any
+    regular: Any
+
+
 def write_arrays(
-    arrays: Mapping[str, Any],
+    arrays: Mapping[str, Arrays],
     layout: Layout,
     store: Place,
     ledger: Ledger,
@@ -101,8 +113,8 @@ def write_arrays(
 
     Parameters
     ----------
-    arrays : mapping of dask.array.Array
-        By name, chunked as the store is.
+    arrays : mapping of Arrays
+        By name.
     layout : Layout
         Of the store.
     store, ledger, lease
@@ -130,13 +142,16 @@ def write_arrays(
     return missing
 
 
-def _make(arrays: Mapping[str, Any], job: Job, ledger: Ledger) -> Iterator[Event]:
+def _make(arrays: Mapping[str, Arrays], job: Job, ledger: Ledger) -> Iterator[Event]:
     """Make everything that the ledger does not have, where Dask computes."""
 
     def wanted(name: str, place: ChunkPlace) -> bool:
         return not ledger.is_done(name, place)
 
-    parts = Parts(arrays)
+    parts = Parts(
+        {name: array.lazy for name, array in arrays.items()},
+        {name: tuple(c[0] for c in array.regular.chunks) for name, array in arrays.items()},
+    )
     each = (parts.part(at, wanted) for at in range(parts.count))
     todo = (part for part in each if part.units or part.values)
     client = connected_client()
@@ -148,7 +163,7 @@ def _make(arrays: Mapping[str, Any], job: Job, ledger: Ledger) -> Iterator[Event
         if dask.config.get("scheduler", None) in ("sync", "synchronous", "single-threaded"):
             makers = connections = 1
         yield from make_parts(todo, job, makers=makers, connections=connections, again=True)
-    others = {name: array for name, array in arrays.items() if name not in parts.names}
+    others = {n: array.regular for n, array in arrays.items() if n not in parts.names}
     yield from make_with_dask(others, job, wanted)
 
 
@@ -168,8 +183,8 @@ def _recorded(events: Iterator[Event], ledger: Ledger, lease: Lease) -> Iterator
         ledger.flush()
 
 
-def _regular(dataset: xr.Dataset) -> xr.Dataset:
-    """Return the Dataset with every large array in Dask chunks of one size, as Zarr has them."""
+def _lazy(dataset: xr.Dataset) -> xr.Dataset:
+    """Return the Dataset with every large array in Dask chunks."""
     if not isinstance(dataset, xr.Dataset):
         raise InvalidArgumentError(f"expected an xarray.Dataset, not {type(dataset).__name__}")
     out = {}
@@ -180,10 +195,17 @@ def _regular(dataset: xr.Dataset) -> xr.Dataset:
                 out[name] = variable.chunk({d: preferred.get(d, -1) for d in variable.dims})
         elif variable.ndim < 2 and variable.dtype.kind not in "biufOTU":
             out[name] = variable.load()  # CF encodes times by their values
-        elif not all(map(_is_regular, variable.chunks)):
+    return dataset.assign(out).drop_encoding()
+
+
+def _regular(dataset: xr.Dataset) -> xr.Dataset:
+    """Return the Dataset with chunks of one size in each array, as Zarr has them."""
+    out = {}
+    for name, variable in dataset.variables.items():
+        if variable.chunks is not None and not all(map(_is_regular, variable.chunks)):
             sizes = {d: max(c) for d, c in zip(variable.dims, variable.chunks, strict=True)}
             out[name] = variable.chunk(sizes)
-    return dataset.assign(out).drop_encoding()
+    return dataset.assign(out)
 
 
 def _is_regular(sizes: tuple[int, ...]) -> bool:

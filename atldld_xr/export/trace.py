@@ -1,0 +1,245 @@
+"""Finding the parts of an export: arrays followed through their graphs, back to their plans.
+
+The graphs say what was sliced, whoever did it. Arrays that more was done to are left to Dask.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from dask._task_spec import Alias, TaskRef
+from dask.array.chunk import getitem
+
+from atldld_xr.export.parts import Feed, Part, Place, Unit, Value
+from atldld_xr.graph import BlockLayer, FetchLayer, SectionLayer
+from atldld_xr.plan import Block, LoadPlan, SectionPlan
+from atldld_xr.sources.base import Source
+
+
+class Parts:
+    """The parts of some arrays, made when they are asked for.
+
+    Parameters
+    ----------
+    arrays : mapping of dask.array.Array
+        By name. Those that are not plain slices of a plan are left out.
+    chunks : mapping of tuple
+        The sizes of the chunks that each is to be written in.
+    """
+
+    def __init__(self, arrays: Mapping[str, Any], chunks: Mapping[str, tuple[int, ...]]) -> None:
+        traces = {name: Trace(array, chunks[name]) for name, array in arrays.items()}
+        self.traces = {name: trace for name, trace in traces.items() if trace.is_plain}
+
+    @property
+    def names(self) -> set[str]:
+        """The arrays that parts are of; the others are for Dask to make."""
+        return set(self.traces)
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return max((trace.array.shape[0] for trace in self.traces.values()), default=0)
+
+    def part(self, at: int, wanted: Callable[[str, Place], bool]) -> Part:
+        """Return what is wanted of a section: chunks and values, by name of the array and place."""
+        feeds: dict[Any, int] = {}
+        known: list[Feed] = []
+
+        def feed(source: Source, plan: LoadPlan, section: SectionPlan) -> int:
+            # The plans of one Dataset share their sections; to compare these takes long.
+            key = (id(source), id(section), plan.view, plan.on_error)
+            if key not in feeds:
+                feeds[key] = len(known)
+                known.append(Feed(source, section, plan.view, plan.on_error))
+            return feeds[key]
+
+        units: list[Unit] = []
+        values: list[Value] = []
+        for name, trace in self.traces.items():
+            places = [place for place in trace.places(at) if wanted(name, place)]
+            if places and trace.is_value:
+                values.append(trace.value(name, at, feed))
+            elif places:
+                units += trace.units(name, places, feed)
+        units.sort(key=lambda unit: (unit.block.y0, unit.block.x0))
+        return Part(at, tuple(known), tuple(units), tuple(values))
+
+
+class Trace:
+    """An array followed through its Dask graph, back to the plan it was sliced from.
+
+    Parameters
+    ----------
+    array : dask.array.Array
+        The array.
+    chunks : tuple of int
+        The sizes of the chunks that it is to be written in: a plan makes any.
+    """
+
+    def __init__(self, array: Any, chunks: tuple[int, ...]) -> None:
+        self.array, self._chunks = array, chunks
+        layers = array.dask.layers
+        self._made = {k: v for k, v in layers.items() if isinstance(v, BlockLayer | SectionLayer)}
+        self._fetches = {k: v for k, v in layers.items() if isinstance(v, FetchLayer)}
+        ours = self._made.keys() | self._fetches.keys()
+        self._cuts = [layer for name, layer in layers.items() if name not in ours]
+
+    @property
+    def is_value(self) -> bool:
+        """Whether it has a value a section, and not blocks."""
+        return isinstance(next(iter(self._made.values())), SectionLayer)
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether it is a part of what a plan makes, with a section to each chunk."""
+        if not self._made or not self.array.ndim or set(self.array.chunks[0]) - {1}:
+            return False
+        if self._chunks[0] != 1 and not self.is_value:
+            return False
+        if self.array.name in self._made:
+            return True
+        return all(self._joins(place) for place in np.ndindex(*self.array.numblocks))
+
+    def places(self, at: int) -> Iterator[Place]:
+        """Yield the places of a section's chunks in the store."""
+        if at < self.array.shape[0]:
+            counts = (
+                -(-n // c) for n, c in zip(self.array.shape[1:], self._chunks[1:], strict=True)
+            )
+            for place in np.ndindex(*counts):
+                yield (at, *place)
+
+    def units(self, name: str, places: Sequence[Place], feed: Callable[..., int]) -> Iterator[Unit]:
+        """Yield chunks of one section as things to be made and written."""
+        found = self._follow((places[0][0], *(0,) * (self.array.ndim - 1)))
+        assert found is not None
+        layer, (_, index, row, column, *_), ranges = found
+        plan, section = layer.variable.plan, layer.variable.plan.sections[index]
+        corner = plan.block(row, column)
+        y0, x0 = corner.y0 + ranges[1].start, corner.x0 + ranges[2].start
+        number = None
+        if layer.variable.reads:
+            number = feed(self._fetches[layer.fetch].source, plan, section)
+        _, rows, columns, *_ = self.array.shape
+        for place in places:
+            (top, left), (high, wide) = place[1:3], self._chunks[1:3]
+            block = Block(
+                y0 + top * high,
+                y0 + min((top + 1) * high, rows),
+                x0 + left * wide,
+                x0 + min((left + 1) * wide, columns),
+            )
+            last = tuple(
+                _slice_of(r[at * size : (at + 1) * size])
+                for r, at, size in zip(ranges[3:], place[3:], self._chunks[3:], strict=True)
+            )
+            yield Unit(name, place, layer.variable.make, section, block, last, number)
+
+    def value(self, name: str, at: int, feed: Callable[..., int]) -> Value:
+        """Return a section's value as something to be made."""
+        found = self._follow((at,))
+        assert found is not None
+        layer, (_, index), _ = found
+        needs = tuple(
+            (
+                feed(self._fetches[fetch].source, plan, plan.sections[index]),
+                tuple(layer.variable.places(plan, index)),
+            )
+            for fetch, plan in layer.fetches.items()
+        )
+        return Value(name, layer.variable.make, needs)
+
+    def _joins(self, place: Place) -> bool:
+        """Return whether a chunk goes on where the ones above and to its left end."""
+        here = self._corner(place)
+        if here is None or any(place[3:]):
+            return False
+        for axis in (1, 2):
+            if len(place) > axis and place[axis]:
+                before = (*place[:axis], place[axis] - 1, *place[axis + 1 :])
+                there = self._corner(before)
+                step = self.array.chunks[axis][before[axis]]
+                if there is None or here[0] != there[0] or here[axis] != there[axis] + step:
+                    return False
+        return True
+
+    def _corner(self, place: Place) -> Any:
+        """Return what section a chunk is of, and its first row and column in the plan."""
+        found = self._follow(place)
+        if found is None:
+            return None
+        layer, key, ranges = found
+        if isinstance(layer, SectionLayer):
+            return ((layer.name, key[1]),)
+        block = layer.variable.plan.block(*key[2:4])
+        last = tuple((r.start, r.step, len(r)) for r in ranges[3:])
+        return (layer.name, key[1], last), block.y0 + ranges[1].start, block.x0 + ranges[2].start
+
+    def _follow(self, place: Place) -> tuple[Any, tuple[Any, ...], list[range]] | None:
+        """Return a chunk's layer of the plan, its key there, and what of that chunk it is."""
+        key: Any = (self.array.name, *place)
+        cuts: list[tuple[Any, ...]] = []
+        while not isinstance(key, tuple) or key[0] not in self._made:
+            layer = next((layer for layer in self._cuts if key in layer), None)
+            if layer is None:
+                return None
+            task = layer[key]
+            if isinstance(task, Alias):
+                key = task.target
+                continue
+            index = _index(layer, task)
+            if index is None:
+                return None
+            key = task.args[0].key
+            cuts.append(index)
+        ranges = [range(size) for size in self._sizes(key)]
+        for index in reversed(cuts):
+            if len(index) != len(ranges):
+                return None
+            ranges = [r[k] for r, k in zip(ranges, index, strict=True)]
+        if any(r.step != 1 for r in ranges[:3]) or not all(map(len, ranges)):
+            return None
+        return self._made[key[0]], key, ranges
+
+    def _sizes(self, key: tuple[Any, ...]) -> tuple[int, ...]:
+        layer = self._made[key[0]]
+        if isinstance(layer, SectionLayer):
+            return (1,)
+        block = layer.variable.plan.block(*key[2:4])
+        return (1, *block.shape, *(size for _, size in layer.variable.last))
+
+
+def _index(layer: Any, task: Any) -> tuple[slice, ...] | None:
+    """Return what a task cuts from another's result, if that is all that it does, in slices."""
+    func, args = getattr(task, "func", None), getattr(task, "args", ())
+    if len(args) != 2 or not isinstance(args[0], TaskRef):
+        return None
+    index: Any = args[1]
+    if getattr(func, "__name__", "") == "_getitem" and isinstance(index, TaskRef):
+        # How Dask takes a list of sections: the index is in a node of its own, after a count.
+        index = getattr(layer.get(index.key), "value", (None, None))[1]
+    elif func not in (operator.getitem, getitem):
+        return None
+    slices = [_as_slice(k) for k in (index if isinstance(index, tuple) else (index,))]
+    return None if None in slices else tuple(k for k in slices if k is not None)
+
+
+def _slice_of(indices: range) -> slice:
+    """Return the slice that reaches some indices, which may run backwards to the first."""
+    stop = indices.stop if indices.stop >= 0 else None
+    return slice(indices.start, stop, indices.step)
+
+
+def _as_slice(index: Any) -> slice | None:
+    if isinstance(index, slice):
+        return index
+    if isinstance(index, np.ndarray) and index.ndim == 1 and len(index):
+        first = int(index[0])
+        if np.array_equal(index, np.arange(first, first + len(index))):
+            return slice(first, first + len(index))
+    return None
