@@ -1,10 +1,15 @@
-"""Making parts on a Dask cluster: a section is one task, so that no pixel crosses workers."""
+"""Making parts on a Dask cluster: a section is one task, so that no pixel crosses workers.
+
+A worker's nanny has the C library give memory back at once, by default, which makes large arrays
+cost more to get than to fill: see ``distributed.nanny.pre-spawn-environ`` in Dask's configuration.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from atldld_xr.errors import StoreError
@@ -55,7 +60,7 @@ def make_on_cluster(
     from distributed.scheduler import KilledWorker
 
     connections = setting("http.connections", as_int)
-    groups = _groups(parts)
+    groups = _groups(_spread(parts, max(min(_threads_of(client), connections), 1)))
     retries: deque[_Group] = deque()
     running: dict[Any, _Group] = {}
     done = as_completed()
@@ -110,6 +115,25 @@ def _make_group(task: _Task) -> list[Written | Finished]:
     return list(
         make_parts(task.parts, task.job, makers=1, connections=task.connections, again=task.again)
     )
+
+
+def _spread(parts: Iterable[Part], threads: int) -> Iterator[Part]:
+    """Yield parts, cut into bands of rows if there are fewer than threads.
+
+    Bands share the tiles along their border. The lower one starts with these, the upper one comes
+    to them last: where workers share a cache they are fetched once, else once for each band.
+    """
+    rest = iter(parts)
+    first = list(islice(rest, threads))
+    bands = -(-threads // max(len(first), 1))
+    for part in first:
+        if bands == 1 or part.is_whole or len(part.units) < 2 * bands:
+            yield part
+            continue
+        for n in range(bands):
+            start, stop = (len(part.units) * k // bands for k in (n, n + 1))
+            yield replace(part, units=part.units[start:stop])
+    yield from rest
 
 
 def _groups(parts: Iterable[Part]) -> Iterator[_Group]:

@@ -216,7 +216,7 @@ class Trace:
 
 def _index(layer: Any, task: Any) -> tuple[slice, ...] | None:
     """Return what a task cuts from another's result, if that is all that it does, in slices."""
-    func, args = getattr(task, "func", None), getattr(task, "args", ())
+    func, args = getattr(task, "func", None), list(getattr(task, "args", ()))
     if len(args) != 2 or not isinstance(args[0], TaskRef):
         return None
     index: Any = args[1]
