@@ -144,7 +144,7 @@ def _new_adapter(connections: int) -> HTTPAdapter:
     return HTTPAdapter(pool_maxsize=connections)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _site(
     adapter: HTTPAdapter, site: str, certificates: str | bool
 ) -> tuple[HTTPConnectionPool, str]:
@@ -163,8 +163,12 @@ def _site(
     pool: Any  # the stubs know less of it than urllib3 does
     try:
         pool = adapter.get_connection_with_tls_context(request, certificates, proxies)
-    except TypeError as error:  # which a proxy's address with a password and no host ends in
-        raise requests.exceptions.InvalidProxyURL from error
+    except requests.exceptions.InvalidSchema:
+        reason = "the environment names a SOCKS proxy, which needs the package PySocks"
+        raise TryError(reason, again=False) from None
+    except (TypeError, ValueError):  # either, and with its password in it
+        reason = "the environment names a proxy with a malformed address"
+        raise TryError(reason, again=False) from None
     adapter.cert_verify(pool, site, certificates, None)  # type: ignore[no-untyped-call]
     headers = requests.utils.default_headers()
     pool.headers = {**headers, "User-Agent": f"atldld-xr/{__version__}"}

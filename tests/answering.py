@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
 
 GOOD = b"good" * 1000
 Answer = Callable[["Handler"], None]
@@ -99,6 +102,29 @@ def drip(handler: Handler) -> None:
     handler.close_connection = True
 
 
+class Tunnel(Handler):
+    """Connects to the proxy's `target`, whatever host is named."""
+
+    def do_CONNECT(self) -> None:
+        self.server.requests.append((self.path, dict(self.headers)))
+        with socket.create_connection(self.server.target) as upstream:
+            self.send_response(200)
+            self.end_headers()
+            relay(self.connection, upstream)
+        self.close_connection = True
+
+
+def relay(one: socket.socket, other: socket.socket) -> None:
+    """Pass bytes both ways until either end has no more."""
+    peer = {one: other, other: one}
+    with contextlib.suppress(OSError):
+        while ready := select.select(list(peer), [], [], 10)[0]:
+            for end in ready:
+                if not (data := end.recv(65536)):
+                    return
+                peer[end].sendall(data)
+
+
 class Server(ThreadingHTTPServer):
     daemon_threads = False  # waited for, so that none outlives its test
 
@@ -149,3 +175,12 @@ def running(server: Server) -> Iterator[Server]:
         finally:
             server.end()
             thread.join()
+
+
+def forget_routes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the proxies and certificates of whoever runs the tests out of the environment."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)

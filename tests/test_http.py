@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -291,7 +294,7 @@ def test_connections_are_capped(server: Server) -> None:
     server.answers = [slow]
     with config.set({"http.connections": 3}), ThreadPoolExecutor(12) as pool:
         assert all(pool.map(lambda _: get(server) == GOOD, range(36)))
-    assert server.most == 3
+    assert server.most == len(server.connections) == 3
 
 
 def test_waiting_to_retry_holds_no_connection(server: Server) -> None:
@@ -314,6 +317,53 @@ def test_credentials_of_the_user_are_not_sent(
     monkeypatch.setenv("NETRC", str(netrc))
     get(server)
     assert "Authorization" not in server.requests[0][1]
+
+
+def test_compressed_bodies_are_bounded_as_they_are_unpacked(server: Server) -> None:
+    def packed(body: bytes) -> None:
+        data = gzip.compress(body)
+        server.answers = [lambda handler: handler.reply(200, data, Content_Encoding="gzip")]
+
+    packed(GOOD)
+    assert get(server) == get(server) == GOOD
+    assert "gzip" in server.requests[0][1]["Accept-Encoding"]
+    assert len(server.connections) == 1
+    packed(bytes(50_000_000))
+    with pytest.raises(http.TransportError, match="more than the 100000 bytes"):
+        get(server)
+
+
+FORKS = """
+import os, sys
+from atldld_xr import http
+def get(): return http.get(sys.argv[1], check=bytes, limit=10_000)
+get()
+child = os.fork()
+assert get() == get()
+if child:
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+else:
+    os._exit(0)
+"""
+
+
+def test_a_forked_process_has_connections_of_its_own(server: Server) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORKS, server.url], timeout=60, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(server.requests) == 5
+    assert len(server.connections) == 2
+
+
+def test_nothing_is_kept_of_an_answer(server: Server) -> None:
+    server.answers = [
+        lambda handler: handler.reply(302, Location="/y", Set_Cookie="me=1"),
+        lambda handler: handler.reply(200, GOOD, Set_Cookie="me=2"),
+        good,
+    ]
+    assert get(server) == get(server) == GOOD
+    assert not any("Cookie" in headers for _, headers in server.requests)
 
 
 @pytest.mark.parametrize(
