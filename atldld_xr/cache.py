@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
+from secrets import token_hex
 
 from atldld_xr.errors import CacheError, InvalidArgumentError
 from atldld_xr.settings import as_bool, as_bytes, as_path, setting
@@ -84,9 +84,9 @@ class Cache:
         CacheError
             If it cannot be made or written, or holds files that are not this cache's.
         """
-        root = Path(self.directory)
-        if self.directory in _usable and (root / _MARKER).exists():
+        if self.directory in _usable and os.path.exists(f"{self.directory}/{_MARKER}"):
             return
+        root = Path(self.directory)
         is_new = not root.exists()
         try:
             root.mkdir(parents=True, exist_ok=True)
@@ -243,7 +243,7 @@ class Cache:
     def _path(self, key: str) -> Path:
         if not _KEY.fullmatch(key):
             raise InvalidArgumentError(f"{key!r} cannot be a key of the cache")
-        return Path(self.directory, *key.split("/"))
+        return Path(self.directory, key)
 
     def _is_marked(self) -> bool:
         try:
@@ -319,7 +319,7 @@ def configured_cache() -> Cache:
 
 def _temporary(folder: Path) -> Path:
     start, end = _TEMPORARY
-    return folder / f"{start}{os.getpid()}-{uuid4().hex}{end}"
+    return folder / f"{start}{os.getpid()}-{token_hex(16)}{end}"
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -330,19 +330,19 @@ def write_whole(path: Path, data: bytes) -> None:
     OSError
         As the system reports it; nothing is left then.
     """
-    for again in (True, True, False):
+    for again in (True, True, True, False):
         temporary = _temporary(path.parent)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             with open(temporary, "xb") as file:
                 file.write(data)
             os.replace(temporary, path)
             return
-        # Another process cleared the folder in between; mkdir raises either for that.
-        except (FileNotFoundError, FileExistsError):
+        except FileNotFoundError:  # there is no folder yet, or another process cleared it
             if not again:
                 raise
+            with contextlib.suppress(FileNotFoundError, FileExistsError):  # cleared meanwhile
+                path.parent.mkdir(parents=True, exist_ok=True)
         except BaseException:
             with contextlib.suppress(OSError):
-                temporary.unlink()
+                os.unlink(temporary)
             raise

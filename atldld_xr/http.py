@@ -1,4 +1,4 @@
-"""Getting bytes over HTTP: one session per process, and a cap on its connections.
+"""Getting bytes over HTTP: one set of connections per process, and a cap on its connections.
 
 The caller's check of a body is part of each try, since the service does answer 200 with bodies
 that are cut short or not what was asked for.
@@ -10,9 +10,10 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from atldld_xr.errors import InvalidArgumentError
@@ -20,7 +21,8 @@ from atldld_xr.retry import TransportError, TryError, persist
 from atldld_xr.settings import as_float, as_int, setting
 
 if TYPE_CHECKING:
-    import requests
+    from requests.adapters import HTTPAdapter
+    from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 
 __all__ = ["TransportError", "check_address", "get"]
 
@@ -112,15 +114,15 @@ def _hide(url: str) -> str:
 
 @dataclass(frozen=True)
 class _Transport:
-    """One process's session, the places on its connections, and how long to wait for them."""
+    """One process's connections, the places on them, and how long to wait for them."""
 
-    session: requests.Session
+    adapter: HTTPAdapter
     places: threading.BoundedSemaphore = field(repr=False)
     connect: float
     read: float
 
 
-_sessions: dict[tuple[int, int], tuple[requests.Session, threading.BoundedSemaphore]] = {}
+_adapters: dict[tuple[int, int], tuple[HTTPAdapter, threading.BoundedSemaphore]] = {}
 
 
 def _transport() -> _Transport:
@@ -129,39 +131,65 @@ def _transport() -> _Transport:
     timeouts = setting("http.connect_timeout", as_float), setting("http.read_timeout", as_float)
     key = (os.getpid(), connections)
     # setdefault is atomic, which a lock held across a fork is not: of two threads that come here
-    # first, both go on with the same session.
-    found = _sessions.get(key) or _sessions.setdefault(
-        key, (_new_session(connections), threading.BoundedSemaphore(connections))
+    # first, both go on with the same connections.
+    found = _adapters.get(key) or _adapters.setdefault(
+        key, (_new_adapter(connections), threading.BoundedSemaphore(connections))
     )
     return _Transport(*found, *timeouts)
 
 
-def _new_session(connections: int) -> requests.Session:
-    import requests
+def _new_adapter(connections: int) -> HTTPAdapter:
     from requests.adapters import HTTPAdapter
+
+    return HTTPAdapter(pool_maxsize=connections)
+
+
+@lru_cache(maxsize=16)
+def _site(
+    adapter: HTTPAdapter, site: str, certificates: str | bool
+) -> tuple[HTTPConnectionPool, str]:
+    """Return the connections to a site, and what precedes a path in requests to it.
+
+    requests finds the way there, through the environment's proxies and with its certificates. It
+    takes longer for that, and for its sessions, than a request does: so it is asked once a site,
+    and requests go straight to the connections. Nothing of ``~/.netrc`` and no cookie is sent.
+    """
+    import requests
 
     from atldld_xr import __version__
 
-    class Session(requests.Session):
-        def get_redirect_target(self, resp: requests.Response) -> None:
-            """Know of no redirect: even one that it does not follow would be read whole."""
+    request = requests.Request("GET", site).prepare()
+    proxies = dict(requests.utils.get_environ_proxies(site))
+    pool: Any  # the stubs know less of it than urllib3 does
+    try:
+        pool = adapter.get_connection_with_tls_context(request, certificates, proxies)
+    except requests.exceptions.InvalidSchema:
+        reason = "the environment names a SOCKS proxy, which needs the package PySocks"
+        raise TryError(reason, again=False) from None
+    except (TypeError, ValueError):  # either, and with its password in it
+        reason = "the environment names a proxy with a malformed address"
+        raise TryError(reason, again=False) from None
+    adapter.cert_verify(pool, site, certificates, None)  # type: ignore[no-untyped-call]
+    headers = requests.utils.default_headers()
+    pool.headers = {**headers, "User-Agent": f"atldld-xr/{__version__}"}
+    return pool, adapter.request_url(request, proxies).removesuffix("/")
 
-    session = Session()
-    # Without this, requests would send what ~/.netrc has for a host. Proxies are passed below.
-    session.trust_env = False
-    session.headers["User-Agent"] = f"atldld-xr/{__version__}"
-    adapter = HTTPAdapter(pool_maxsize=connections, max_retries=0)
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, adapter)
-    return session
 
+def _ask(transport: _Transport, address: str) -> BaseHTTPResponse:
+    """Send one request and return the answer, of which only the headers have been read."""
+    from urllib3 import Timeout
 
-@lru_cache(maxsize=64)
-def _proxies(scheme: str, host: str) -> dict[str, str]:
-    """Return the environment's proxies for a host: looking them up takes half a tile's time."""
-    import requests
-
-    return dict(requests.utils.get_environ_proxies(f"{scheme}://{host}"))
+    scheme, site, path, query, _ = urlsplit(address)
+    pool, before = _site(transport.adapter, f"{scheme}://{site}", _certificates())
+    return pool.urlopen(
+        "GET",
+        f"{before}{path or '/'}{'?' if query else ''}{query}",
+        timeout=Timeout(connect=transport.connect, read=transport.read),
+        redirect=False,
+        retries=False,
+        assert_same_host=False,
+        preload_content=False,
+    )
 
 
 def _download(transport: _Transport, address: str, limit: int) -> bytes:
@@ -170,7 +198,6 @@ def _download(transport: _Transport, address: str, limit: int) -> bytes:
     Its one deadline is looked at after each piece of a body and at each redirect. Headers that come
     a byte at a time can outlast it: only the time without a byte, and their length, end those.
     """
-    import requests
     from urllib3.exceptions import HTTPError
 
     connect, read = transport.connect, transport.read
@@ -178,23 +205,19 @@ def _download(transport: _Transport, address: str, limit: int) -> bytes:
         deadline = time.monotonic() + connect + _PATIENCE * read
         try:
             for _ in range(_MOST_REDIRECTS + 1):
-                with transport.session.get(
-                    address,
-                    stream=True,
-                    timeout=(connect, read),
-                    proxies=_proxies(*urlsplit(address)[:2]),
-                    verify=_certificates(),
-                ) as response:
-                    if not response.is_redirect:
+                # A connection whose answer was read whole is back among the others by the end.
+                with closing(_ask(transport, address)) as response:
+                    location = response.get_redirect_location()
+                    if not location:
                         return _answer(response, limit, deadline)
-                    address = _target(address, response.headers["Location"])
+                    address = _target(address, location)
                     # Read, if short, as the connection can then serve the next request; its other
                     # end has mostly gone through a TLS handshake.
                     _start(response, deadline)
                 if time.monotonic() > deadline:
                     raise TryError("the answer is too slow: time was up at a redirect")
             raise TryError(f"more than {_MOST_REDIRECTS} redirects", again=False)
-        except (requests.RequestException, HTTPError, OSError) as error:
+        except (HTTPError, OSError) as error:  # requests' own are OSErrors
             # Those that are ValueErrors are about a malformed address, which no retry mends.
             again = not isinstance(error, ValueError)
             raise TryError(_in_words(error, connect, read), again=again) from error
@@ -222,8 +245,8 @@ def _target(address: str, location: str) -> str:
     return target
 
 
-def _answer(response: requests.Response, limit: int, deadline: float) -> bytes:
-    status = response.status_code
+def _answer(response: BaseHTTPResponse, limit: int, deadline: float) -> bytes:
+    status = response.status
     if status == 200:
         return _body(response, limit, deadline)
     raise TryError(
@@ -235,14 +258,14 @@ def _answer(response: requests.Response, limit: int, deadline: float) -> bytes:
     )
 
 
-def _body(response: requests.Response, limit: int, deadline: float) -> bytes:
+def _body(response: BaseHTTPResponse, limit: int, deadline: float) -> bytes:
     announced = response.headers.get("Content-Length", "")
     if announced.isdecimal() and int(announced) > limit:
         raise TryError(f"the answer announces {announced} bytes where at most {limit} can be")
     body = bytearray()
     # read1 returns what has come, where read would wait for all of a piece: a server that drips
     # would keep it, and the deadline from being looked at, for hours.
-    while piece := response.raw.read1(_PIECE, decode_content=True):
+    while piece := response.read1(_PIECE, decode_content=True):
         body += piece
         if len(body) > limit:
             raise TryError(f"the answer has more than the {limit} bytes that it can have")
@@ -251,7 +274,7 @@ def _body(response: requests.Response, limit: int, deadline: float) -> bytes:
     return bytes(body)
 
 
-def _start(response: requests.Response, deadline: float) -> bytes:
+def _start(response: BaseHTTPResponse, deadline: float) -> bytes:
     """Return a body that is not asked for, such as an error's message, as far as it can be had."""
     from urllib3.exceptions import HTTPError
 
@@ -263,7 +286,6 @@ def _start(response: requests.Response, deadline: float) -> bytes:
 
 def _in_words(error: BaseException, connect: float, read: float) -> str:
     """Say what failed, without the library's object names, and without addresses of proxies."""
-    import requests
     from urllib3 import exceptions
 
     chain: list[BaseException] = []
@@ -276,9 +298,9 @@ def _in_words(error: BaseException, connect: float, read: float) -> str:
     for link in chain:
         if isinstance(link, exceptions.NewConnectionError):
             continue  # a kind of ConnectTimeoutError that is no timeout; its cause says more
-        if isinstance(link, requests.ConnectTimeout | exceptions.ConnectTimeoutError):
+        if isinstance(link, exceptions.ConnectTimeoutError):
             return f"no connection within {connect:g} s"
-        if isinstance(link, requests.ReadTimeout | exceptions.ReadTimeoutError | TimeoutError):
+        if isinstance(link, exceptions.ReadTimeoutError | TimeoutError):
             return f"no byte for {read:g} s"
         if isinstance(link, exceptions.IncompleteRead):
             return f"the answer is truncated: {link.expected} of its bytes did not come"

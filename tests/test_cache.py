@@ -197,6 +197,16 @@ def test_a_directory_in_the_way_is_removed_only_if_empty(cache: Cache) -> None:
     assert mine.read_text() == "mine"
 
 
+def test_a_file_in_the_way_of_a_folder_is_told_and_kept(cache: Cache) -> None:
+    cache.ensure()
+    mine = Path(cache.directory, KEY.split("/")[0])
+    mine.write_text("mine")
+    with pytest.raises(CacheError, match="cannot be written: Not a directory"):
+        cache.put(KEY, b"y")
+    assert files(cache) == ["CACHEDIR.TAG", mine.name]
+    assert mine.read_text() == "mine"
+
+
 def test_looking_makes_nothing(tmp_path: Path) -> None:
     with config.set({"cache.directory": str(tmp_path / "new")}):
         assert facts("cache", "info")["files"] == 0

@@ -2,153 +2,41 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import threading
+import gzip
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from answering import (
+    GOOD,
+    Answer,
+    Handler,
+    Server,
+    bad_body,
+    cut,
+    cut_chunked,
+    drip,
+    good,
+    hang_up,
+    running,
+    stall,
+    status,
+)
 from atldld_xr import http
 from atldld_xr.errors import DatasetNotFoundError, InvalidArgumentError
 from atldld_xr.settings import config
 
-GOOD = b"good" * 1000
 QUICK = {"http.backoff": 0.01, "http.retries": 3, "http.longest_wait": 60}
-Answer = Callable[["Handler"], None]
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Answers with the next of the server's answers, the last one for good."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        server = self.server
-        with server.lock:
-            server.requests.append((self.path, dict(self.headers)))
-            server.times.append(time.monotonic())
-            answer = server.answers.pop(0) if len(server.answers) > 1 else server.answers[0]
-            server.inside += 1
-            server.most = max(server.most, server.inside)
-        try:
-            answer(self)
-        except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True
-        finally:
-            with server.lock:
-                server.inside -= 1
-
-    def reply(
-        self, status: int, body: bytes = b"", length: int | None = None, **headers: str
-    ) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body) if length is None else length))
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-def good(handler: Handler) -> None:
-    handler.reply(200, GOOD)
-
-
-def status(code: int, **headers: str) -> Answer:
-    return lambda handler: handler.reply(code, b"sorry", **headers)
-
-
-def bad_body(handler: Handler) -> None:
-    handler.reply(200, b"<html>busy</html>")
-
-
-def cut(handler: Handler) -> None:
-    handler.reply(200, GOOD[:100], length=len(GOOD))
-    handler.close_connection = True
-
-
-def cut_chunked(handler: Handler) -> None:
-    handler.send_response(200)
-    handler.send_header("Transfer-Encoding", "chunked")
-    handler.end_headers()
-    handler.wfile.write(b"64\r\n" + GOOD[:100] + b"\r\n")
-    handler.close_connection = True
-
-
-def hang_up(handler: Handler) -> None:
-    handler.close_connection = True
-
-
-def stall(handler: Handler) -> None:
-    handler.send_response(200)
-    handler.send_header("Content-Length", str(len(GOOD)))
-    handler.end_headers()
-    handler.wfile.flush()
-    handler.server.released.wait(5)
-    handler.close_connection = True
-
-
-def drip(handler: Handler) -> None:
-    handler.send_response(200)
-    handler.send_header("Content-Length", str(len(GOOD)))
-    handler.end_headers()
-    for _ in range(200):
-        handler.wfile.write(b"g")
-        handler.wfile.flush()
-        if handler.server.released.wait(0.02):
-            break
-    handler.close_connection = True
-
-
-class Server(ThreadingHTTPServer):
-    daemon_threads = False  # waited for, so that none outlives its test
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.lock, self.released = threading.Lock(), threading.Event()
-        self.answers: list[Answer] = [good]
-        self.requests: list[tuple[str, dict[str, str]]] = []
-        self.times: list[float] = []
-        self.inside = self.most = 0
-        self.connections: list[socket.socket] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def process_request(self, request: socket.socket, client_address: object) -> None:
-        self.connections.append(request)
-        super().process_request(request, client_address)
-
-    def end(self) -> None:
-        """Wake every handler: those that stall, and those that wait for another request."""
-        self.released.set()
-        self.shutdown()
-        for connection in self.connections:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def handle_error(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            with config.set(QUICK):
-                yield server
-        finally:
-            server.end()
-            thread.join()
+    with running(Server()) as server, config.set(QUICK):
+        yield server
 
 
 def check(body: bytes) -> bytes:
@@ -406,7 +294,7 @@ def test_connections_are_capped(server: Server) -> None:
     server.answers = [slow]
     with config.set({"http.connections": 3}), ThreadPoolExecutor(12) as pool:
         assert all(pool.map(lambda _: get(server) == GOOD, range(36)))
-    assert server.most == 3
+    assert server.most == len(server.connections) == 3
 
 
 def test_waiting_to_retry_holds_no_connection(server: Server) -> None:
@@ -429,6 +317,53 @@ def test_credentials_of_the_user_are_not_sent(
     monkeypatch.setenv("NETRC", str(netrc))
     get(server)
     assert "Authorization" not in server.requests[0][1]
+
+
+def test_compressed_bodies_are_bounded_as_they_are_unpacked(server: Server) -> None:
+    def packed(body: bytes) -> None:
+        data = gzip.compress(body)
+        server.answers = [lambda handler: handler.reply(200, data, Content_Encoding="gzip")]
+
+    packed(GOOD)
+    assert get(server) == get(server) == GOOD
+    assert "gzip" in server.requests[0][1]["Accept-Encoding"]
+    assert len(server.connections) == 1
+    packed(bytes(50_000_000))
+    with pytest.raises(http.TransportError, match="more than the 100000 bytes"):
+        get(server)
+
+
+FORKS = """
+import os, sys
+from atldld_xr import http
+def get(): return http.get(sys.argv[1], check=bytes, limit=10_000)
+get()
+child = os.fork()
+assert get() == get()
+if child:
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+else:
+    os._exit(0)
+"""
+
+
+def test_a_forked_process_has_connections_of_its_own(server: Server) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORKS, server.url], timeout=60, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(server.requests) == 5
+    assert len(server.connections) == 2
+
+
+def test_nothing_is_kept_of_an_answer(server: Server) -> None:
+    server.answers = [
+        lambda handler: handler.reply(302, Location="/y", Set_Cookie="me=1"),
+        lambda handler: handler.reply(200, GOOD, Set_Cookie="me=2"),
+        good,
+    ]
+    assert get(server) == get(server) == GOOD
+    assert not any("Cookie" in headers for _, headers in server.requests)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -177,7 +178,7 @@ class ApiSource:
             return data, jpeg.decode(data, width=tile.width, height=tile.height, grey=grey)
 
         cache = default_cache()
-        key = f"{self._folder}/section_image/{image.id}/{_name(tile, view)}.jpg"
+        key = f"{_folder(self.url)}/section_image/{image.id}/{_name(tile, view)}.jpg"
         if cache and (kept := cache.get(key)) is not None:
             try:
                 return check(kept)
@@ -207,7 +208,7 @@ class ApiSource:
             return record
 
         cache = default_cache()
-        key = f"{self._folder}/{model}/{record_id}.json"
+        key = f"{_folder(self.url)}/{model}/{record_id}.json"
         if cache and (kept := _current(cache.get(key))) is not None:
             # Not what was put there: fetched again.
             with contextlib.suppress(MetadataError, DatasetNotFoundError):
@@ -239,11 +240,12 @@ class ApiSource:
             raise ServiceError(f"{name}: the service reports a failure: {said} ({address})")
         return envelope
 
-    @property
-    def _folder(self) -> str:
-        """The cache's folder for this address: the host for people, the hash to tell it apart."""
-        host = re.sub(r"[^a-z0-9.-]+", "_", urlsplit(self.url).netloc.lower()).strip("._-")
-        return f"{host[:60]}-{hashlib.sha256(self.url.encode()).hexdigest()[:12]}"
+
+@lru_cache(maxsize=16)
+def _folder(url: str) -> str:
+    """Return the cache's folder for an address: the host for people, the hash to tell it apart."""
+    host = re.sub(r"[^a-z0-9.-]+", "_", urlsplit(url).netloc.lower()).strip("._-")
+    return f"{host[:60]}-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
 
 
 def _current(kept: bytes | None) -> Mapping[str, Any] | None:
