@@ -18,6 +18,8 @@ CODECS = {
     "zstd": codecs.ZstdCodec(level=1),
     "zstd with a checksum": codecs.ZstdCodec(level=3, checksum=True),
     "blosc": codecs.BloscCodec(cname="lz4", clevel=1, shuffle="bitshuffle", typesize=1),
+    "blosc of four": codecs.BloscCodec(cname="zstd", clevel=1, shuffle="shuffle", typesize=4),
+    "blosc of eight": codecs.BloscCodec(cname="lz4", clevel=2, shuffle="noshuffle", typesize=8),
     "two": (codecs.ZstdCodec(level=1), codecs.Crc32cCodec()),
 }
 

@@ -85,6 +85,7 @@ class ArraySpec:
     @cached_property
     def _compress(self) -> Any:
         """The compression, where that is all there is to do; else None."""
+        from numcodecs.blosc import Blosc
         from numcodecs.zstd import Zstd
 
         metadata = json.loads(self.metadata)
@@ -96,10 +97,13 @@ class ArraySpec:
             return None
         if not others:
             return lambda block: block.tobytes()
-        options = others[0].get("configuration", {})
-        if others[0]["name"] != "zstd" or options.get("checksum"):
-            return None
-        return Zstd(level=options["level"]).encode
+        name, options = others[0]["name"], others[0].get("configuration", {})
+        if name == "zstd" and not options.get("checksum"):
+            return Zstd(level=options["level"]).encode
+        if name == "blosc" and options["typesize"] == self.zarray.dtype.itemsize:
+            shuffle = ("noshuffle", "shuffle", "bitshuffle").index(options["shuffle"])
+            return Blosc(options["cname"], options["clevel"], shuffle, options["blocksize"]).encode
+        return None
 
     def _by_zarr(self, place: tuple[int, ...], block: NDArray[Any]) -> bytes | None:
         files, array = _in_memory(self.metadata, self.zarr_format)
