@@ -1,10 +1,11 @@
 """The levels of a pyramid as lazy arrays: level 0 of the sections, each other of the one before.
 
-Blocks of level 0 are made when the graph is culled: planes without a section cost nothing until they
-are computed, and read nothing then. A pixel of a level is the mean of the four that it covers, fill
-included, as a lens would blur the rim of a section; at an odd edge it is the mean of those that are
-there. Means are rounded to the nearest whole number and halves to the even one: rounded up, a
-pyramid would brighten from level to level. Each is of four fixed pixels: blocks make no difference.
+Blocks of level 0 are made when the graph is culled: planes without a section cost nothing until
+they are computed, and read nothing then. A pixel of a level is the mean of the four that it covers,
+fill included, as a lens would blur the rim of a section; at an odd edge it is the mean of those
+that are there. Means are rounded to the nearest whole number and halves to the even one: rounded
+up, a pyramid would brighten from level to level. Blocks make no difference: each mean is of its own
+pixels alone.
 """
 
 from __future__ import annotations

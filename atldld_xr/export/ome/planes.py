@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from decimal import ROUND_DOWN, Context
 from itertools import pairwise
 from typing import Any
 
@@ -29,6 +30,8 @@ _THICKEST = max(max(space.extent) for space in REFERENCE_SPACES.values())
 
 # The reference space has 132 000 of the finest; more is a coordinate that is none.
 _MOST_PLANES = 1_000_000
+
+_THREE_DIGITS = Context(prec=3, rounding=ROUND_DOWN)
 
 
 @dataclass(frozen=True)
@@ -164,9 +167,9 @@ def _check_apart(
         for i in pairs[0]
     ]
     more = f", and {len(pairs) - 1} more pairs likewise" if len(pairs) > 1 else ""
-    # Sections at least a step apart are never in one plane.
+    # Sections more than a step apart are never in one plane; the difference may be rounded up.
     closest = float(np.diff(positions[order]).min())
-    apart = _round_down(closest)
+    apart = float(_THREE_DIGITS.create_decimal_from_float(closest * (1 - 1e-9)))
     advice = (
         f"step={apart:g} keeps all of them apart"
         if apart >= FINEST_RESOLUTION
@@ -177,12 +180,3 @@ def _check_apart(
         f"{(places[pairs[0][0]] + 0.5) * step:g} um, of planes {step:g} um apart{more}; a plane "
         f"holds one section: {advice}"
     )
-
-
-def _round_down(value: float) -> float:
-    """Return the largest number of three digits that is not larger."""
-    if value <= 0:
-        return 0.0
-    unit = 10.0 ** (math.floor(math.log10(value)) - 2)
-    rounded = round_off(math.floor(value / unit) * unit)
-    return rounded if rounded <= value else value

@@ -1,4 +1,4 @@
-"""A plain writer of OME-Zarr: level by level, block by block, with nothing to resume from."""
+"""A plain writer of OME-Zarr: level by level, plane by plane, with nothing to resume from."""
 
 from __future__ import annotations
 
@@ -42,6 +42,6 @@ def write_ome(
             finer = da.from_array(group[volume.path(level - 1)], chunks=double(chunks))
             array = halve(finer, chunks)
         target = group[volume.path(level)]
-        for block in volume.blocks(level):
-            target.set_block_selection(block, array.blocks[block].compute())
+        for plane in sorted(volume.planes.places):
+            target[:, plane] = array[:, plane].compute()
     return group
