@@ -243,6 +243,31 @@ def test_a_block_takes_its_own_tasks_and_no_more():
     assert len(dict(culled.dask)) <= len(dict(alone.dask)) + 2
 
 
+def test_workers_make_the_same(cluster):
+    ds = open_noise(chunks=100)
+    volume = plan_volume(ds)
+    planes = list(volume.planes.places[:2])
+    with dask.config.set(scheduler="sync"):
+        want = level_zero(ds, volume)[:, planes].compute()
+    got = level_zero(ds, volume)[:, planes]
+    np.testing.assert_array_equal(cluster.gather(cluster.compute(got)), want)
+    np.testing.assert_array_equal(halve(got, (3, 1, 64, 64)).compute(), halve_block(want))
+
+
+def test_a_stored_data_set_is_exported_alike(tmp_path):
+    ds = open_noise()
+    ds.atldld.to_zarr(tmp_path / "plain.zarr")
+    groups = [
+        write_ome(opened, zarr.storage.MemoryStore())
+        for opened in (ds, xr.open_zarr(tmp_path / "plain.zarr"))
+    ]
+    own = [dict(group.attrs) for group in groups]
+    assert own[1]["atldld_xr"]["attributes"].pop("atldld_xr_export") == "complete"
+    assert own[0] == own[1]
+    for level, _ in groups[0].arrays():
+        np.testing.assert_array_equal(groups[0][level][:], groups[1][level][:])
+
+
 # The pyramid
 
 

@@ -43,6 +43,7 @@ def level_zero(dataset: xr.Dataset, volume: Volume) -> da.Array:
     """
     planes = volume.planes
     image = dataset[volume.variable]
+    image = image.drop_vars(list(image.coords))
     if "channel" not in image.dims:
         image = image.expand_dims(channel=1)
     image = image.transpose("channel", planes.dim, "y", "x")

@@ -126,7 +126,8 @@ def plan_volume(
     if variable not in dataset.data_vars:
         names = ", ".join(map(str, dataset.data_vars)) or "none"
         raise InvalidArgumentError(f"the Dataset has no variable {variable!r}; it has {names}")
-    array = dataset[variable]
+    # Without coordinates, whose chunks are no concern.
+    array = dataset[variable].drop_vars(list(dataset[variable].coords))
     planes = find_planes(dataset, step=step)
     y, x = find_axis(dataset, "y"), find_axis(dataset, "x")
     return Volume(
