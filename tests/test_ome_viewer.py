@@ -130,7 +130,7 @@ def look(viewer, path, layout, position, pixel):
 
 
 def picture(levels, level, layout, position, pixel):
-    """Return the picture that there should be, point by point, by the metadata of one level."""
+    """Return the picture that there should be of one level, point by point."""
     array, scale, translation = levels[level]
     names = ["x", "y", "z"]
     at = dict(zip(names, map(np.atleast_2d, np.array(position, float)), strict=True))
@@ -154,19 +154,21 @@ def test_sections_are_in_their_place(served, viewer, tmp_path, version):
     ds = atldld_xr.open_dataset("phantom", resolution=50, chunks={"y": 70, "x": 100})
     ds = ds.isel(coronal=slice(4, 13), y=slice(3, None), x=slice(None, 219))
     group = write_ome(ds, str(directory / name), version=version, levels=2)
-    attributes = group.attrs.asdict()
-    datasets = attributes.get("ome", attributes)["multiscales"][0]["datasets"]
+    # Where pixels are is asked of the Dataset: what the store says of it is what is tested.
+    planes = ds.coronal.values // 25 * 25 + 12.5
     levels = []
-    for dataset in datasets:
-        scale, translation = (list(t.values())[-1] for t in dataset["coordinateTransformations"])
-        levels.append((group[dataset["path"]][:], scale, translation))
+    for level in range(2):
+        n = 2**level
+        scale = (1, 25, 50 * n, 50 * n)
+        first = (0, planes[0], ds.y.values[:n].mean(), ds.x.values[:n].mean())
+        levels.append((group[str(level)][:], scale, first))
     show(viewer, f"{address}/{name}", levels[0][1][1:])
 
-    # Points of the screen are on no border of pixels, which could be taken for either.
     # A section from the front: two by two pixels of the screen to one of level 0, and one to one
-    # of level 1. In the planes before and after there is nothing.
-    section = attributes["atldld_xr"]["sections"][4]
-    x, y, z = 5506.25, 4006.25, section["plane_position"]
+    # of level 1. In the planes before and after there is nothing. Points of the screen are on no
+    # border of pixels, which could be taken for either, and so near to those of level 1 that the
+    # picture would change if its translation were left out.
+    x, y, z = 5531.25, 3981.25, planes[4]
     for zoom, (level, pixel) in {"near": (0, 25.0), "far": (1, 100.0)}.items():
         got = look(viewer, tmp_path / f"{zoom}.png", "xy", (x, y, z), pixel)
         want = picture(levels, level, "xy", (x, y, z), pixel)
@@ -185,7 +187,6 @@ def test_sections_are_in_their_place(served, viewer, tmp_path, version):
     np.testing.assert_array_equal(got, want)
     lines = np.flatnonzero((want != 255).any(-1).any(-1) & (want != BEYOND).any(-1).any(-1))
     top = position[2] - SIZE[1] / 2 * 25.0
-    planes = [s["plane_position"] for s in attributes["atldld_xr"]["sections"]]
     rows = [int((plane - top) // 25) for plane in planes]
     assert lines.tolist() == [row for row in rows if 0 <= row < SIZE[1]]
     assert len(lines) == 9
