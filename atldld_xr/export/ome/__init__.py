@@ -1,0 +1,18 @@
+"""OME-Zarr: sections on a regular grid, as a pyramid that viewers open."""
+
+from atldld_xr.export.ome.arrays import double, halve, level_zero
+from atldld_xr.export.ome.layout import create
+from atldld_xr.export.ome.metadata import group_attributes
+from atldld_xr.export.ome.volume import Volume, plan_volume
+from atldld_xr.export.ome.write import write_ome
+
+__all__ = [
+    "Volume",
+    "create",
+    "double",
+    "group_attributes",
+    "halve",
+    "level_zero",
+    "plan_volume",
+    "write_ome",
+]

@@ -1,0 +1,128 @@
+"""The levels of a pyramid as lazy arrays: level 0 of the sections, each other of the one before.
+
+Blocks of level 0 are made when the graph is culled: planes without a section cost nothing until
+they are computed, and read nothing then. A pixel of a level is the mean of the four that it covers,
+fill included, as a lens would blur the rim of a section; at an odd edge it is the mean of those
+that are there. Means are rounded to the nearest whole number and halves to the even one: rounded
+up, a pyramid would brighten from level to level. Blocks make no difference: each mean is of its own
+pixels alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from dask._task_spec import Task, TaskRef
+from dask.base import tokenize
+from dask.highlevelgraph import HighLevelGraph
+from numpy.typing import NDArray
+
+from atldld_xr.export.ome.volume import Shape, Volume
+from atldld_xr.graph import Key, PlanLayer
+
+
+def level_zero(dataset: xr.Dataset, volume: Volume) -> da.Array:
+    """Return the sections in their planes.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        That `volume` was planned for.
+    volume : Volume
+        As `plan_volume` returns it.
+
+    Returns
+    -------
+    dask.array.Array, shape (c, z, y, x)
+        In chunks of ``volume.chunks(0)``.
+    """
+    planes = volume.planes
+    image = dataset[volume.variable]
+    image = image.drop_vars(list(image.coords))
+    if "channel" not in image.dims:
+        image = image.expand_dims(channel=1)
+    image = image.transpose("channel", planes.dim, "y", "x")
+    sizes = dict(zip(image.dims, volume.chunks(0), strict=True))
+    source = image.chunk(sizes).data
+    name = f"atldld-planes-{tokenize(source.name, volume)}"
+    layer = PlanesLayer(name, volume, source.name, source.chunks[2:])
+    graph = HighLevelGraph.from_collections(name, layer, dependencies=[source])
+    chunks = (source.chunks[0], (1,) * planes.axis.size, *source.chunks[2:])
+    return da.Array(graph, name, chunks, meta=np.empty((0,) * 4, dtype=volume.dtype))
+
+
+def halve(finer: da.Array, chunks: Shape) -> da.Array:
+    """Return the next level of a pyramid: means of two by two pixels in y and x.
+
+    Parameters
+    ----------
+    finer : dask.array.Array, shape (c, z, y, x)
+        The level before, as it is stored. Without a copy, in chunks twice as high and wide.
+    chunks : tuple of int
+        The shape of the next level's blocks.
+
+    Returns
+    -------
+    dask.array.Array, shape (c, z, ceil(y / 2), ceil(x / 2))
+        In chunks of that shape.
+    """
+    finer = finer.rechunk(double(chunks))
+    halved = (*finer.chunks[:2], *(tuple(-(-s // 2) for s in sizes) for sizes in finer.chunks[2:]))
+    return da.map_blocks(halve_block, finer, dtype=finer.dtype, chunks=halved)
+
+
+def double(chunks: Shape) -> Shape:
+    """Return the shape of the part of a level that becomes one block of the next."""
+    channels, planes, rows, columns = chunks
+    return channels, planes, 2 * rows, 2 * columns
+
+
+def halve_block(block: NDArray[Any]) -> NDArray[Any]:
+    """Return the means of two by two pixels of (..., y, x), of the same unsigned dtype."""
+    odd = [(0, 0)] * (block.ndim - 2) + [(0, size % 2) for size in block.shape[-2:]]
+    if any(after for _, after in odd):
+        # A pixel beside itself has its own mean.
+        block = np.pad(block, odd, mode="edge")
+    # Sums need two bits more, and rounding none.
+    wide = np.dtype(f"u{2 * block.dtype.itemsize}")
+    total = block[..., ::2, ::2].astype(wide)
+    for rows, columns in ((0, 1), (1, 0), (1, 1)):
+        total += block[..., rows::2, columns::2]
+    # A quarter of the sum, plus one if its rest is 3, or 2 and the quarter odd.
+    total += 1 + ((total >> 2) & 1)
+    return (total >> 2).astype(block.dtype)
+
+
+class PlanesLayer(PlanLayer):
+    """A task for every block: a section's where there is one, else fill."""
+
+    def __init__(
+        self, name: str, volume: Volume, source: str, chunks: tuple[tuple[int, ...], ...]
+    ) -> None:
+        super().__init__(name)
+        self.volume, self.source, self.chunks = volume, source, chunks
+        self.sections = volume.planes.sections
+
+    def places(self) -> Iterator[Key]:
+        """Yield (0, plane, block row, block column)."""
+        rows, columns = map(len, self.chunks)
+        return product(range(1), range(self.volume.planes.axis.size), range(rows), range(columns))
+
+    def task(self, key: Key) -> Task:
+        """Return the task of a block."""
+        _, _, plane, row, column = key
+        section = self.sections.get(plane)
+        if section is not None:
+            return Task(key, _same, TaskRef((self.source, 0, section, row, column)))
+        volume = self.volume
+        shape = (volume.channels, 1, self.chunks[0][row], self.chunks[1][column])
+        return Task(key, np.full, shape, volume.fill_value, dtype=volume.dtype)
+
+
+def _same(block: Any) -> Any:
+    return block

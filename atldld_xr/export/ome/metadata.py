@@ -1,0 +1,188 @@
+"""What OME-NGFF and we ourselves say of an image, as attributes of its group. Pure.
+
+Every level has a scale and then a translation, which takes index 0 to the centre of the first
+pixel. The key ``atldld_xr`` keeps what OME-NGFF has no words for: where sections lie exactly, and
+how oblique they are.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from atldld_xr import __version__
+from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.export.ome.axis import UNIT, round_off
+from atldld_xr.export.ome.volume import AXES, Volume
+
+Version = Literal["0.4", "0.5"]
+VERSIONS: tuple[Version, ...] = ("0.5", "0.4")
+
+KEY = "atldld_xr"
+"""Of our own attributes, beside those of OME-NGFF."""
+
+_COLOURS: dict[int, tuple[tuple[str, str], ...]] = {
+    1: (("grey", "FFFFFF"),),
+    3: (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF")),
+}
+
+_COMMENT = (
+    "A section is in the plane that is nearest to its position, which is exact at (detection_y, "
+    "detection_x). Sections are oblique: the pixel at (y, x) shows tissue from position + "
+    "tilt_y * (y - detection_y) + tilt_x * (x - detection_x), in micrometers."
+)
+
+
+def check_version(version: str) -> Version:
+    """Return a version of OME-NGFF that can be written.
+
+    Raises
+    ------
+    InvalidArgumentError
+        For any other than 0.5 and 0.4.
+    """
+    for known in VERSIONS:
+        if isinstance(version, str) and version == known:
+            return known
+    raise InvalidArgumentError(
+        f"OME-NGFF can be written in version {' or '.join(VERSIONS)}, not {version!r}"
+    )
+
+
+def group_attributes(
+    dataset: xr.Dataset, volume: Volume, *, version: Version = "0.5"
+) -> dict[str, Any]:
+    """Return the attributes of the group that holds an image.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        That `volume` was planned for: its attributes are kept, and what it says of each section.
+    volume : Volume
+        As `plan_volume` returns it.
+    version : {"0.5", "0.4"}
+        Of OME-NGFF.
+
+    Returns
+    -------
+    dict
+        To be written as JSON.
+
+    Raises
+    ------
+    InvalidArgumentError
+        For another version, or an attribute that JSON cannot hold.
+    """
+    version = check_version(version)
+    pyramid, own = multiscale(dataset, volume), {KEY: own_attributes(dataset, volume)}
+    if version == "0.4":
+        return {"multiscales": [pyramid | {"version": version}], "omero": omero(volume)} | own
+    ome = {"version": version, "multiscales": [pyramid], "omero": omero(volume)}
+    return {"ome": ome} | own
+
+
+def multiscale(dataset: xr.Dataset, volume: Volume) -> dict[str, Any]:
+    """Return the pyramid: its axes, and where the pixels of each level are."""
+    kinds = {"c": {"type": "channel"}}
+    return {
+        "name": str(dataset.attrs.get("title", volume.variable)),
+        "axes": [
+            {"name": axis, **kinds.get(axis, {"type": "space", "unit": UNIT})} for axis in AXES
+        ],
+        "datasets": [
+            {
+                "path": volume.path(level),
+                "coordinateTransformations": _transformations(volume, level),
+            }
+            for level in range(volume.levels)
+        ],
+        "type": "mean",
+        "metadata": {
+            "description": "each pixel is the mean of the two by two that it covers in y and x",
+            "method": f"{KEY} {__version__}",
+        },
+    }
+
+
+def _transformations(volume: Volume, level: int) -> list[dict[str, Any]]:
+    axes = (volume.planes.axis, volume.y.level(level), volume.x.level(level))
+    return [
+        {"type": "scale", "scale": [1.0, *(round_off(axis.step) for axis in axes)]},
+        {"type": "translation", "translation": [0.0, *(round_off(axis.first) for axis in axes)]},
+    ]
+
+
+def omero(volume: Volume) -> dict[str, Any]:
+    """Return how the channels are shown, and that a plane with a section is shown first."""
+    largest = int(np.iinfo(volume.dtype).max)
+    window = {"min": 0, "max": largest, "start": 0, "end": largest}
+    places = sorted(volume.planes.places)
+    return {
+        "channels": [
+            {
+                "label": label,
+                "color": colour,
+                "active": True,
+                "coefficient": 1,
+                "family": "linear",
+                "inverted": False,
+                "window": dict(window),
+            }
+            for label, colour in _COLOURS[volume.channels]
+        ],
+        "rdefs": {
+            "model": "color" if volume.channels > 1 else "greyscale",
+            "defaultT": 0,
+            "defaultZ": places[len(places) // 2],
+        },
+    }
+
+
+def own_attributes(dataset: xr.Dataset, volume: Volume) -> dict[str, Any]:
+    """Return what is ours to say: the sections, and the attributes of the Dataset."""
+    planes = volume.planes
+    centres = planes.axis.centres
+    along = {
+        str(name): plain(str(name), coordinate.values)
+        for name, coordinate in dataset.coords.items()
+        if coordinate.dims == (planes.dim,) and name != planes.dim
+    }
+    return {
+        "variable": volume.variable,
+        "plane_of_section": planes.dim,
+        "comment": _COMMENT,
+        "planes": {"step": planes.step, "first": planes.first, "count": planes.axis.size},
+        "sections": [
+            {
+                "plane": place,
+                "plane_position": round_off(float(centres[place])),
+                "position": position,
+                **{name: values[index] for name, values in along.items()},
+            }
+            for index, (place, position) in enumerate(
+                zip(planes.places, planes.positions, strict=True)
+            )
+        ],
+        "attributes": {str(name): plain(str(name), v) for name, v in dataset.attrs.items()},
+    }
+
+
+def plain(name: str, value: Any) -> Any:
+    """Return a value as JSON has it.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If JSON cannot hold it.
+    """
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(
+            f"{name} cannot be kept in an OME-Zarr's attributes: {error}; change or drop it"
+        ) from error

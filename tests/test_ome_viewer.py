@@ -1,0 +1,202 @@
+"""OME-Zarr in neuroglancer, in a real browser: every pixel of the picture is where it should be."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import shutil
+import threading
+
+import numpy as np
+import pytest
+import zarr
+
+import atldld_xr
+from atldld_xr.export.ome import write_ome
+
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+DRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(
+    not (BROWSER and DRIVER), reason="no Chromium or no chromedriver (Debian: chromium-driver)"
+)
+
+BEYOND = (32, 64, 128)
+"""Colour of what is beyond the image."""
+SIZE = (400, 300)
+
+# Without a graphics card, and without looking for anything beyond loopback.
+FLAGS = (
+    "--headless=new",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist",
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--no-proxy-server",
+    "--window-size=800,600",
+)
+
+COLOURS = """
+void main() {
+  emitRGB(vec3(toNormalized(getDataValue(0)), toNormalized(getDataValue(1)),
+               toNormalized(getDataValue(2))));
+}
+"""
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    """Files for any page."""
+
+    protocol_version = "HTTP/1.1"
+
+    def end_headers(self):
+        self.send_header("Access-Control-Allow-Origin", "*")
+        super().end_headers()
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """Serve a directory over HTTP; gives its path and address."""
+    directory = tmp_path_factory.mktemp("served")
+    handler = functools.partial(Handler, directory=str(directory))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield directory, f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def viewer(tmp_path_factory):
+    """Open neuroglancer in a browser that shows only its canvas."""
+    neuroglancer = pytest.importorskip("neuroglancer")
+    webdriver = pytest.importorskip("selenium.webdriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = BROWSER
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
+        options.add_argument(flag)
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    try:
+        neuroglancer.set_server_bind_address("127.0.0.1")
+        viewer = neuroglancer.Viewer()
+        with viewer.config_state.txn() as config:
+            config.show_ui_controls = False
+            config.show_panel_borders = False
+        with viewer.txn() as state:
+            state.dimensions = um(neuroglancer, ["x", "y", "z"], 1)
+            state.show_axis_lines = state.show_scale_bar = False
+            state.show_default_annotations = False
+            state.cross_section_background_color = "#{:02x}{:02x}{:02x}".format(*BEYOND)
+        driver.get(viewer.get_viewer_url())
+        yield viewer
+    finally:
+        driver.quit()
+        neuroglancer.stop()
+
+
+def um(neuroglancer, names, scales):
+    return neuroglancer.CoordinateSpace(names=names, units="um", scales=np.full(len(names), scales))
+
+
+def show(viewer, url, scales):
+    """Show an image, its channels as colours: the name c^ is neuroglancer's for that."""
+    import neuroglancer
+
+    space = neuroglancer.CoordinateSpace(
+        names=["c^", "z", "y", "x"], units=["", "um", "um", "um"], scales=[1, *scales]
+    )
+    transform = neuroglancer.CoordinateSpaceTransform(output_dimensions=space)
+    source = neuroglancer.LayerDataSource(url=f"zarr://{url}/", transform=transform)
+    with viewer.txn() as state:
+        state.layers.clear()
+        state.layers["sections"] = neuroglancer.ImageLayer(source=source, shader=COLOURS)
+
+
+def look(viewer, path, layout, position, pixel):
+    """Return the picture, (y, x, 3), with `position` (x, y, z) in the middle; kept as a PNG."""
+    with viewer.txn() as state:
+        state.layout, state.position, state.cross_section_scale = layout, position, pixel
+    screenshot = viewer.screenshot(size=SIZE).screenshot
+    path.write_bytes(screenshot.image)
+    return screenshot.image_pixels[..., :3]
+
+
+def picture(levels, level, layout, position, pixel):
+    """Return the picture that there should be of one level, point by point."""
+    array, scale, translation = levels[level]
+    names = ["x", "y", "z"]
+    at = dict(zip(names, map(np.atleast_2d, np.array(position, float)), strict=True))
+    width, height = SIZE
+    across, down = layout
+    at[across] = at[across] + (np.arange(width) + 0.5 - width / 2)[None, :] * pixel
+    at[down] = at[down] + (np.arange(height) + 0.5 - height / 2)[:, None] * pixel
+    inside, index = np.ones((height, width), bool), []
+    for axis, name in ((1, "z"), (2, "y"), (3, "x")):
+        k = np.rint((at[name] - translation[axis]) / scale[axis]).astype(int)
+        inside = inside & (k >= 0) & (k < array.shape[axis])
+        index.append(np.broadcast_to(k.clip(0, array.shape[axis] - 1), (height, width)))
+    out = np.moveaxis(array[:, *index], 0, -1)
+    return np.where(inside[..., None], out, np.uint8(BEYOND))
+
+
+@pytest.mark.parametrize("version", ["0.5", "0.4"])
+def test_sections_are_in_their_place(served, viewer, tmp_path, version):
+    directory, address = served
+    name = f"phantom-{version}.zarr"
+    ds = atldld_xr.open_dataset("phantom", resolution=50, chunks={"y": 70, "x": 100})
+    ds = ds.isel(coronal=slice(4, 13), y=slice(3, None), x=slice(None, 219))
+    group = write_ome(ds, str(directory / name), version=version, levels=2)
+    # Where pixels are is asked of the Dataset: what the store says of it is what is tested.
+    planes = ds.coronal.values // 25 * 25 + 12.5
+    levels = []
+    for level in range(2):
+        n = 2**level
+        scale = (1, 25, 50 * n, 50 * n)
+        first = (0, planes[0], ds.y.values[:n].mean(), ds.x.values[:n].mean())
+        levels.append((group[str(level)][:], scale, first))
+    show(viewer, f"{address}/{name}", levels[0][1][1:])
+
+    # A section from the front: two by two pixels of the screen to one of level 0, and one to one
+    # of level 1. In the planes before and after there is nothing. Points of the screen are on no
+    # border of pixels, which could be taken for either, and so near to those of level 1 that the
+    # picture would change if its translation were left out.
+    x, y, z = 5531.25, 3981.25, planes[4]
+    for zoom, (level, pixel) in {"near": (0, 25.0), "far": (1, 100.0)}.items():
+        got = look(viewer, tmp_path / f"{zoom}.png", "xy", (x, y, z), pixel)
+        want = picture(levels, level, "xy", (x, y, z), pixel)
+        assert (want == BEYOND).all(-1).any() == (zoom == "far")
+        tissue = (want < 225).any(-1) & (want != BEYOND).any(-1)
+        assert 0.03 < tissue.mean() < 0.9
+        np.testing.assert_array_equal(got, want)
+    for side in (-25.0, 25.0):
+        empty = look(viewer, tmp_path / "empty.png", "xy", (x, y, z + side), 25.0)
+        assert (empty == 255).all()
+
+    # All sections from above: lines, each in its row.
+    position = (x, 3010.0, z + 12.5)
+    got = look(viewer, tmp_path / "above.png", "xz", position, 25.0)
+    want = picture(levels, 0, "xz", position, 25.0)
+    np.testing.assert_array_equal(got, want)
+    lines = np.flatnonzero((want != 255).any(-1).any(-1) & (want != BEYOND).any(-1).any(-1))
+    top = position[2] - SIZE[1] / 2 * 25.0
+    rows = [int((plane - top) // 25) for plane in planes]
+    assert lines.tolist() == [row for row in rows if 0 <= row < SIZE[1]]
+    assert len(lines) == 9
+
+
+def test_what_is_served_is_what_was_written(served):
+    """The same store through HTTP alone, as a reader that cannot list it."""
+    pytest.importorskip("aiohttp")
+    directory, address = served
+    ds = atldld_xr.open_dataset("phantom", resolution=400).isel(coronal=slice(0, 3))
+    group = write_ome(ds, str(directory / "small.zarr"))
+    remote = zarr.open_group(f"{address}/small.zarr", mode="r")
+    np.testing.assert_array_equal(remote["0"][:], group["0"][:])
