@@ -1,84 +1,18 @@
-"""Layout: the files of a store but for its chunks, made by Zarr in memory before any is written."""
+"""Laying out the store of a Dataset: its files but for the chunks, made by Zarr in memory."""
 
 from __future__ import annotations
 
-import json
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.export.encoding import ArraySpec, checksum
-
-STATE = "atldld_xr_export"
-"""Attribute of the store: "incomplete" until everything has been written, then "complete"."""
-
-RECORDS = "atldld_xr_export"
-"""The group in the store that says what it is made of, and holds the ledger."""
-
-FORMAT = 1
-"""Of the records: another version of this package may have another."""
+from atldld_xr.export.records import STATE, Layout, lay
 
 PENDING = 255
 """What a section's status is until the export has come to it."""
-
-
-@dataclass
-class Layout:
-    """What a store has besides chunks.
-
-    Attributes
-    ----------
-    files : dict of bytes
-        By key, as they are until the export is complete. The records come last: where they are,
-        all others are.
-    arrays : dict of ArraySpec
-        Those whose chunks are to be written, by name.
-    contents : dict of str
-        What each array is made of, as a name that no other content has.
-    values : dict of numpy.dtype
-        Arrays over sections of values that are known only at the end, by name.
-    """
-
-    files: dict[str, bytes]
-    arrays: dict[str, ArraySpec]
-    contents: dict[str, str]
-    values: dict[str, np.dtype[Any]]
-    _memory: dict[str, Any] = field(repr=False)
-
-    @property
-    def plan(self) -> dict[str, Any]:
-        """What is written, as the records have it: equal plans write equal stores."""
-        plan: dict[str, Any] = json.loads(self.files[f"{RECORDS}/zarr.json"])["attributes"]
-        return plan
-
-    def finished(self, values: Mapping[str, Sequence[Any]]) -> dict[str, bytes | None]:
-        """Return the files that are different in a finished store; the last one says it is.
-
-        None stands for those that are not in it.
-
-        Parameters
-        ----------
-        values : mapping
-            Of every name in `values`, as many as there are.
-        """
-        import zarr
-
-        group: Any = zarr.open_group(zarr.storage.MemoryStore(self._memory), mode="r+")
-        for name, known in values.items():
-            array = group[name]
-            array[...] = np.array(known, dtype=self.values[name]).reshape(array.shape)
-        group.attrs[STATE] = "complete"
-        _consolidate(group)
-        found = _bytes(self._memory)
-        changed: dict[str, bytes | None] = {k: None for k in self.files if k not in found}
-        changed |= {k: content for k, content in found.items() if self.files.get(k) != content}
-        root = changed.pop("zarr.json")
-        return changed | {"zarr.json": root}
 
 
 def lay_out(dataset: xr.Dataset, compressor: Any, inner_chunks: Mapping[str, int] | None) -> Layout:
@@ -119,47 +53,7 @@ def lay_out(dataset: xr.Dataset, compressor: Any, inner_chunks: Mapping[str, int
         raise InvalidArgumentError(f"this Dataset cannot be written to Zarr: {error}") from error
     contents = {name: str(variable.data.name) for name, variable in large.items()}
     contents |= {name: str(dataset.variables[name].data.name) for name in values}
-    return with_records(memory, list(large), contents, values)
-
-
-def with_records(
-    memory: dict[str, Any],
-    arrays: Sequence[str],
-    contents: Mapping[str, str],
-    values: Mapping[str, np.dtype[Any]],
-) -> Layout:
-    """Return the layout of a store that Zarr has made in memory, with records of what it is.
-
-    Parameters
-    ----------
-    memory : dict
-        What a ``zarr.storage.MemoryStore`` of format 3 holds.
-    arrays : sequence of str
-        Paths of the arrays whose chunks are to be written.
-    contents : mapping of str
-        What each array, and each of `values`, is made of.
-    values : mapping of numpy.dtype
-        As `Layout` has them.
-    """
-    import zarr
-
-    files = _bytes(memory)
-    group = zarr.open_group(zarr.storage.MemoryStore(memory), mode="r+")
-    names = {name: f"{name}/zarr.json" for name in arrays}
-    specs = {name: ArraySpec(name, files[key].decode()) for name, key in names.items()}
-    at_the_end = ("zarr.json", *(f"{name}/" for name in values), *names.values())
-    fixed = {key: checksum(b) for key, b in sorted(files.items()) if not key.startswith(at_the_end)}
-    plan = {
-        "format": FORMAT,
-        "dataset": {k: v for k, v in dict(group.attrs).items() if k != STATE},
-        "arrays": {name: json.loads(files[key]) for name, key in names.items()},
-        "made of": dict(contents),
-        "values": sorted(values),
-        "crc32c of files": fixed,
-    }
-    # Through JSON, so that it is as it will be read.
-    group.create_group(RECORDS, attributes=json.loads(json.dumps(plan)))
-    return Layout(_bytes(memory), specs, dict(contents), dict(values), memory)
+    return lay(memory, list(large), contents, values)
 
 
 def _parted(
@@ -250,41 +144,3 @@ def _codecs(compressor: Any, dtype: np.dtype[Any]) -> Any:
     if dtype.kind == "f":
         return (BloscCodec(cname="lz4", clevel=1, shuffle="bitshuffle", typesize=dtype.itemsize),)
     return (ZstdCodec(level=1),)
-
-
-def _consolidate(group: Any) -> None:
-    """Gather the metadata of a finished store in one place.
-
-    Zarr 3 does not specify this yet, and warns; without it ``xarray.open_zarr`` warns at every
-    reader instead, and read-only HTTP copies, which cannot be listed, do not open.
-    """
-    import zarr
-    from zarr.errors import ZarrUserWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ZarrUserWarning)
-        zarr.consolidate_metadata(group.store, path=group.path, zarr_format=3)
-
-
-def _bytes(memory: Mapping[str, Any]) -> dict[str, bytes]:
-    """Return the files of a store in memory, the records last and the root first."""
-    found = {key: bytes(value.to_bytes()) for key, value in memory.items()}
-    return {key: found[key] for key in sorted(found, key=lambda k: (k.startswith(RECORDS), k))}
-
-
-def differences(there: Any, here: Any, name: str = "") -> Iterator[str]:
-    """Yield in words what is different in two plans, as far down as both have it."""
-    if isinstance(there, Mapping) and isinstance(here, Mapping):
-        for key in [*here, *(k for k in there if k not in here)]:
-            below = f"{name}.{key}" if name else str(key)
-            if key not in there or key not in here:
-                yield f"{below} is only in the {'new one' if key in here else 'store'}"
-            else:
-                yield from differences(there[key], here[key], below)
-    elif there != here:
-        yield f"{name}: {_short(there)} in the store, {_short(here)} asked for"
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from atldld_xr.errors import AtldldError, StoreError
-from atldld_xr.export.layout import RECORDS
 from atldld_xr.export.place import Place
+from atldld_xr.export.records import RECORDS
 
 LEASE = f"{RECORDS}/lease.json"
 RENEWED, STALE = 10, 60

@@ -9,15 +9,15 @@ not tell how it was done.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from atldld_xr.errors import StoreError
 from atldld_xr.export.encoding import ArraySpec, checksum
-from atldld_xr.export.layout import RECORDS
 from atldld_xr.export.place import Place
+from atldld_xr.export.records import PLAN, RECORDS
 from atldld_xr.export.work import Finished, Known, Written
 
 LEDGER = f"{RECORDS}/ledger.jsonl"
@@ -32,26 +32,65 @@ class Ledger:
     ----------
     store : Place
         The store.
-    arrays : mapping of ArraySpec
+    plan : mapping
+        What it is made of, as its records have it.
+
+    Raises
+    ------
+    StoreError
+        If the plan makes no sense.
+
+    Attributes
+    ----------
+    arrays : dict of ArraySpec
         Its arrays, by name.
-    values : sequence of str
-        Its arrays of values, by section.
+    done, sizes, checksums : dict of ndarray
+        Of each array's chunks: whether they are written, in how many bytes, with which CRC-32C.
+    values : dict of dict
+        By name of the array, and place along its axis.
+    failures : dict of str
+        Why sections could not be read, by their place along the axis of sections.
     """
 
-    def __init__(self, store: Place, arrays: Mapping[str, ArraySpec], values: Any) -> None:
+    def __init__(self, store: Place, plan: Mapping[str, Any]) -> None:
         self._store = store
-        self.arrays = arrays
-        self.done = {name: np.zeros(spec.numblocks, bool) for name, spec in arrays.items()}
-        self.sizes = {name: np.zeros(spec.numblocks, np.int64) for name, spec in arrays.items()}
-        self.checksums = {
-            name: np.zeros(spec.numblocks, np.uint32) for name, spec in arrays.items()
-        }
-        self.values: dict[str, dict[int, Any]] = {name: {} for name in values}
+        try:
+            self._axis = int(plan["axis of sections"])
+            self.arrays = {
+                name: ArraySpec(name, json.dumps(metadata), plan["zarr format"])
+                for name, metadata in plan["arrays"].items()
+            }
+            shapes = {name: spec.numblocks for name, spec in self.arrays.items()}
+            self._needed = {name: self._where(n, plan["sections"]) for name, n in shapes.items()}
+            self.values: dict[str, dict[int, Any]] = {str(name): {} for name in plan["values"]}
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise StoreError(f"{store.url}/{PLAN} is damaged: {error!r}") from error
+        # Where there is no section, there is nothing to be written.
+        self.done = {name: ~needed for name, needed in self._needed.items()}
+        self.sizes = {name: np.zeros(shape, np.int64) for name, shape in shapes.items()}
+        self.checksums = {name: np.zeros(shape, np.uint32) for name, shape in shapes.items()}
         self.failures: dict[int, str] = {}
-        """Why sections could not be read, by their place."""
         self._lines: list[dict[str, Any]] = []
         self._pages: list[str] = []
         self._next = 1
+
+    def _where(self, shape: tuple[int, ...], sections: Sequence[int] | None) -> Any:
+        needed = np.zeros(shape, bool)
+        needed[self._section(slice(None) if sections is None else list(sections))] = True
+        return needed
+
+    def _section(self, at: Any) -> tuple[Any, ...]:
+        return (*(slice(None),) * self._axis, at)
+
+    @property
+    def written(self) -> dict[str, int]:
+        """How many chunks are written, by array."""
+        return {n: int((done & self._needed[n]).sum()) for n, done in self.done.items()}
+
+    @property
+    def chunks(self) -> dict[str, int]:
+        """How many chunks there are to be, by array."""
+        return {name: int(needed.sum()) for name, needed in self._needed.items()}
 
     def read(self) -> None:
         """Take in what the store's ledger has.
@@ -100,6 +139,12 @@ class Ledger:
         self._enter(line)
         self._lines.append(line)
 
+    def forget_failures(self) -> None:
+        """Have all sections that could not be read made anew."""
+        for at in list(self.failures):
+            self.forget(at)
+        self.flush()
+
     def flush(self) -> None:
         """Put what was entered in the store."""
         if not self._lines:
@@ -134,8 +179,8 @@ class Ledger:
 
     def take_back(self, name: str, place: tuple[int, ...]) -> None:
         """Have a chunk written again, with all of its section if something is told of that."""
-        if self.values or place[0] in self.failures:
-            self.forget(place[0])
+        if self.values or place[self._axis] in self.failures:
+            self.forget(place[self._axis])
         self.done[name][place] = False
 
     def all_values(self, name: str) -> list[Any]:
@@ -159,9 +204,10 @@ class Ledger:
             self.done[name][place] = True
         elif "again" in line:
             at = line["again"]
-            for name in self.done:
-                if at < len(self.done[name]):
-                    self.done[name][at] = False
+            for name, done in self.done.items():
+                if 0 <= at < done.shape[self._axis]:
+                    here = self._section(at)
+                    done[here] = ~self._needed[name][here]
             for known in self.values.values():
                 known.pop(at, None)
             self.failures.pop(at, None)
@@ -179,7 +225,8 @@ class Ledger:
 
     def _all(self) -> Iterator[dict[str, Any]]:
         for name in sorted(self.done):
-            for place in map(tuple, np.argwhere(self.done[name]).tolist()):
+            written = self.done[name] & self._needed[name]
+            for place in map(tuple, np.argwhere(written).tolist()):
                 yield {
                     "array": name,
                     "chunk": list(place),

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Literal
 
 from atldld_xr.errors import InvalidArgumentError, StoreError
-from atldld_xr.export.encoding import checksum
-from atldld_xr.export.layout import FORMAT, RECORDS, STATE, Layout, differences
 from atldld_xr.export.lease import LEASE, Lease, lease
 from atldld_xr.export.ledger import Ledger
 from atldld_xr.export.place import PARTIAL, Place, storing
+from atldld_xr.export.records import (
+    RECORDS,
+    STATE,
+    Layout,
+    changed_files,
+    differences,
+    is_complete,
+    read_attributes,
+    read_plan,
+)
 
 Mode = Literal["w-", "w"]
-
-_PLAN = f"{RECORDS}/zarr.json"
 
 
 @contextmanager
@@ -67,49 +72,16 @@ def begun(place: Place, layout: Layout, mode: Mode) -> Iterator[tuple[Place, Led
         _swap(store, place)
 
 
-def read_plan(store: Place) -> dict[str, Any] | None:
-    """Return what a store's records say that it is made of; None if it has none.
-
-    Raises
-    ------
-    StoreError
-        If they cannot be understood.
-    """
-    content = store.get(_PLAN)
-    if content is None:
-        return None
-    try:
-        plan: dict[str, Any] = json.loads(content)["attributes"]
-        known = plan["format"]
-    except (ValueError, KeyError, TypeError):
-        raise StoreError(f"{store.url}/{_PLAN} is damaged: it is no record of an export") from None
-    if known != FORMAT:
-        raise StoreError(
-            f"{store.url} was written by another version of this package: its records have format "
-            f"{known!r}, this version's have {FORMAT}"
-        )
-    return plan
-
-
-def is_complete(store: Place) -> bool:
-    """Return whether a store says that all of it has been written."""
-    content = store.get("zarr.json")
-    try:
-        return bool(json.loads(content or b"{}")["attributes"][STATE] == "complete")
-    except (ValueError, KeyError, TypeError):
-        return False
-
-
 def _open(store: Place, layout: Layout, mode: Mode) -> Ledger:
     """Create the store or go on with it, and return what is done of it."""
-    ledger = Ledger(store, layout.arrays, layout.values)
+    ledger = Ledger(store, layout.plan)
     plan = read_plan(store) if mode == "w-" or not is_complete(store) else None
     if mode == "w" and plan != layout.plan:
         plan = None
     if plan is None:
         store.clear(keep=LEASE)
         # The root first, so that an interrupted beginning is known for one; the records last.
-        store.put("zarr.json", layout.files["zarr.json"])
+        store.put(layout.root, layout.files[layout.root])
         for key, content in layout.files.items():
             store.put(key, content)
         return ledger
@@ -138,22 +110,6 @@ def _check_files(store: Place, layout: Layout) -> None:
         )
 
 
-def changed_files(store: Place, plan: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the files of metadata and coordinates that are not as the plan says."""
-    for name, metadata in plan["arrays"].items():
-        key = f"{name}/zarr.json"
-        try:
-            found = json.loads(store.get(key) or b"null")
-        except ValueError:
-            found = None
-        if found != metadata:
-            yield key
-    for key, told in plan["crc32c of files"].items():
-        content = store.get(key)
-        if content is None or checksum(content) != told:
-            yield key
-
-
 def _exists(url: str, why: str) -> str:
     return f'{url} exists and {why}. Nothing was written; mode="w" (--mode w) replaces it'
 
@@ -162,10 +118,7 @@ def _is_begun(store: Place) -> bool:
     """Return whether a store without records is an export that was interrupted at its beginning."""
     if any(key.startswith(f"{RECORDS}/") for key in store.sizes(RECORDS)):
         return True
-    try:
-        return bool(json.loads(store.get("zarr.json") or b"{}")["attributes"][STATE])
-    except (ValueError, KeyError, TypeError):
-        return False
+    return STATE in (read_attributes(store) or {})
 
 
 def _swap(new: Place, place: Place) -> None:

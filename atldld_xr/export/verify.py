@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,15 +11,21 @@ from typing import Any, Literal
 import numpy as np
 
 from atldld_xr.errors import StoreError
-from atldld_xr.export.encoding import ArraySpec, checksum
-from atldld_xr.export.layout import RECORDS, STATE
+from atldld_xr.export.encoding import checksum
 from atldld_xr.export.lease import is_alive, read_holder
 from atldld_xr.export.ledger import Ledger
 from atldld_xr.export.place import PARTIAL, Place
-from atldld_xr.export.resume import changed_files, is_complete, read_plan
+from atldld_xr.export.records import (
+    STATE,
+    changed_files,
+    is_complete,
+    read_attributes,
+    read_plan,
+)
 from atldld_xr.progress import progress_bar
 
 _AT_A_TIME = 64
+_METADATA = ("/zarr.json", "/.zarray", "/.zattrs")
 
 
 @dataclass(frozen=True)
@@ -90,8 +95,8 @@ def status(url: str, *, storage_options: Mapping[str, Any] | None = None) -> Sto
     return StoreStatus(
         url=store.url,
         state=state,
-        written={name: int(done.sum()) for name, done in ledger.done.items()},
-        chunks={name: int(done.size) for name, done in ledger.done.items()},
+        written=ledger.written,
+        chunks=ledger.chunks,
         failures=_failures(store, ledger),
     )
 
@@ -153,13 +158,7 @@ def _opened(
     plan = read_plan(store)
     if plan is None:
         raise StoreError(f"{store.url} holds no export of this package")
-    try:
-        specs = {
-            name: ArraySpec(name, json.dumps(metadata)) for name, metadata in plan["arrays"].items()
-        }
-        ledger = Ledger(store, specs, plan["values"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise StoreError(f"{store.url}/{RECORDS}/zarr.json is damaged: {error}") from error
+    ledger = Ledger(store, plan)
     ledger.read()
     return store, plan, ledger
 
@@ -187,13 +186,11 @@ def _problem(store: Place, key: str, size: int | None, told: int) -> str | None:
 
 
 def _root_problems(store: Place, plan: Mapping[str, Any]) -> Iterator[str]:
-    try:
-        found = json.loads(store.get("zarr.json") or b"null")["attributes"]
-    except (ValueError, KeyError, TypeError):
-        yield "zarr.json is damaged"
-        return
-    if {k: v for k, v in found.items() if k != STATE} != plan["dataset"]:
-        yield "zarr.json has other attributes than were written"
+    found = read_attributes(store)
+    if found is None:
+        yield "the attributes of the store are missing or damaged"
+    elif {k: v for k, v in found.items() if k != STATE} != plan["dataset"]:
+        yield "the attributes of the store are not as they were written"
 
 
 def _value_problems(store: Place, ledger: Ledger) -> Iterator[str]:

@@ -82,8 +82,8 @@ def create(
 
 
 def _check_compressor(compressor: Compressor, zarr_format: Literal[2, 3]) -> Any:
-    from numcodecs import Zstd  # type: ignore[import-untyped]
-    from numcodecs.abc import Codec  # type: ignore[import-untyped]
+    from numcodecs import Zstd
+    from numcodecs.abc import Codec
     from zarr.abc.codec import BytesBytesCodec
     from zarr.codecs import ZstdCodec
 

@@ -1,0 +1,247 @@
+"""What a store says of how it is made: its plan, its state, and all files but the chunks."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from atldld_xr.errors import StoreError
+from atldld_xr.export.encoding import ArraySpec, checksum
+from atldld_xr.export.place import Place
+
+STATE = "atldld_xr_export"
+"""Attribute of the store: "incomplete" until everything has been written, then "complete"."""
+
+RECORDS = "atldld_xr_export"
+"""The group in the store that holds its plan and the ledger."""
+
+PLAN = f"{RECORDS}/plan.json"
+
+FORMAT = 1
+"""Of the records: another version of this package may have another."""
+
+# Where Zarr has the attributes of the root, and the metadata of an array, by its format.
+_ROOTS = {3: "zarr.json", 2: ".zattrs"}
+_METADATA = {3: "zarr.json", 2: ".zarray"}
+
+
+@dataclass
+class Layout:
+    """What a store has besides chunks.
+
+    Attributes
+    ----------
+    files : dict of bytes
+        By key, as they are until the export is complete. The plan comes last: where it is, all
+        others are.
+    plan : dict
+        What is written: equal plans write equal stores.
+    arrays : dict of ArraySpec
+        Those whose chunks are to be written, by name.
+    values : dict of numpy.dtype
+        Arrays over sections of values that are known only at the end, by name.
+    """
+
+    files: dict[str, bytes]
+    plan: dict[str, Any]
+    arrays: dict[str, ArraySpec]
+    values: dict[str, np.dtype[Any]]
+    _memory: dict[str, Any] = field(repr=False)
+    _tell: Callable[[Any, Mapping[int, str]], None] | None = field(repr=False, default=None)
+
+    @property
+    def root(self) -> str:
+        """The file whose attributes say the state."""
+        return _ROOTS[self.plan["zarr format"]]
+
+    def finished(
+        self, values: Mapping[str, Sequence[Any]], failures: Mapping[int, str]
+    ) -> dict[str, bytes | None]:
+        """Return the files that are different in a finished store; the last one says it is.
+
+        None stands for those that are not in it.
+
+        Parameters
+        ----------
+        values : mapping
+            Of every name in `values`, as many as there are.
+        failures : mapping
+            Why sections could not be read, by their place along the axis of sections.
+        """
+        import zarr
+
+        group: Any = zarr.open_group(zarr.storage.MemoryStore(self._memory), mode="r+")
+        for name, known in values.items():
+            array = group[name]
+            array[...] = np.array(known, dtype=self.values[name]).reshape(array.shape)
+        if self._tell is not None:
+            self._tell(group, failures)
+        group.attrs[STATE] = "complete"
+        _consolidate(group, self.plan["zarr format"])
+        found = _bytes(self._memory)
+        known_keys = (key for key in self.files if key != PLAN)
+        changed: dict[str, bytes | None] = {k: None for k in known_keys if k not in found}
+        changed |= {k: content for k, content in found.items() if self.files.get(k) != content}
+        root = changed.pop(self.root)
+        return changed | {self.root: root}
+
+
+def lay(
+    memory: dict[str, Any],
+    arrays: Sequence[str],
+    contents: Mapping[str, str],
+    values: Mapping[str, np.dtype[Any]],
+    *,
+    zarr_format: Literal[2, 3] = 3,
+    axis: int = 0,
+    sections: Sequence[int] | None = None,
+    tell: Callable[[Any, Mapping[int, str]], None] | None = None,
+) -> Layout:
+    """Return the layout of a store that Zarr has made in memory.
+
+    Parameters
+    ----------
+    memory : dict
+        What a ``zarr.storage.MemoryStore`` holds.
+    arrays : sequence of str
+        Paths of the arrays whose chunks are to be written.
+    contents : mapping of str
+        What each array, and each of `values`, is made of, as a name that no other content has.
+    values : mapping of numpy.dtype
+        As `Layout` has them.
+    zarr_format : {2, 3}
+        Of the store.
+    axis : int
+        Of the arrays: the one along which sections are.
+    sections : sequence of int, optional
+        Where there are sections along it. Default: everywhere.
+    tell : callable, optional
+        ``tell(group, failures)`` keeps in the finished store what could not be read.
+    """
+    import zarr
+
+    group = zarr.open_group(zarr.storage.MemoryStore(memory), mode="r+")
+    attributes = {k: v for k, v in dict(group.attrs).items() if k != STATE}
+    group.attrs[STATE] = "incomplete"
+    group.create_group(RECORDS)
+    files = _bytes(memory)
+    names = {name: f"{name}/{_METADATA[zarr_format]}" for name in arrays}
+    at_the_end = (_ROOTS[zarr_format], *(f"{name}/" for name in values), *names.values())
+    fixed = {key: checksum(b) for key, b in sorted(files.items()) if not key.startswith(at_the_end)}
+    plan = {
+        "format": FORMAT,
+        "zarr format": zarr_format,
+        "dataset": attributes,
+        "arrays": {name: json.loads(files[key]) for name, key in names.items()},
+        "made of": dict(contents),
+        "values": sorted(values),
+        "axis of sections": axis,
+        "sections": None if sections is None else sorted(sections),
+        "crc32c of files": fixed,
+    }
+    written = json.dumps(plan, indent=1).encode()
+    specs = {name: ArraySpec(name, files[key].decode(), zarr_format) for name, key in names.items()}
+    plan = json.loads(written)  # as it will be read
+    return Layout(files | {PLAN: written}, plan, specs, dict(values), memory, tell)
+
+
+def read_plan(store: Place) -> dict[str, Any] | None:
+    """Return what a store says that it is made of; None if it says nothing.
+
+    Raises
+    ------
+    StoreError
+        If that cannot be understood.
+    """
+    content = store.get(PLAN)
+    if content is None:
+        return None
+    try:
+        plan: dict[str, Any] = json.loads(content)
+        known = plan["format"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise StoreError(f"{store.url}/{PLAN} is damaged: it is no plan of an export") from None
+    if known != FORMAT:
+        raise StoreError(
+            f"{store.url} was written by another version of this package: its records have format "
+            f"{known!r}, this version's have {FORMAT}"
+        )
+    return plan
+
+
+def read_attributes(store: Place) -> dict[str, Any] | None:
+    """Return the attributes of a store's root, None if they cannot be read."""
+    for key in _ROOTS.values():
+        content = store.get(key)
+        if content is None:
+            continue
+        try:
+            found = json.loads(content)
+            attributes = found["attributes"] if key == _ROOTS[3] else found
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return None
+        return attributes if isinstance(attributes, dict) else None
+    return None
+
+
+def is_complete(store: Place) -> bool:
+    """Return whether a store says that all of it has been written."""
+    return (read_attributes(store) or {}).get(STATE) == "complete"
+
+
+def changed_files(store: Place, plan: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the files of metadata and coordinates that are not as the plan says."""
+    for name, metadata in plan["arrays"].items():
+        key = f"{name}/{_METADATA[plan['zarr format']]}"
+        try:
+            found = json.loads(store.get(key) or b"null")
+        except (ValueError, RecursionError):
+            found = None
+        if found != metadata:
+            yield key
+    for key, told in plan["crc32c of files"].items():
+        content = store.get(key)
+        if content is None or checksum(content) != told:
+            yield key
+
+
+def differences(there: Any, here: Any, name: str = "") -> Iterator[str]:
+    """Yield in words what is different in two plans, as far down as both have it."""
+    if isinstance(there, Mapping) and isinstance(here, Mapping):
+        for key in [*here, *(k for k in there if k not in here)]:
+            below = f"{name}.{key}" if name else str(key)
+            if key not in there or key not in here:
+                yield f"{below} is only in the {'new one' if key in here else 'store'}"
+            else:
+                yield from differences(there[key], here[key], below)
+    elif there != here:
+        yield f"{name}: {_short(there)} in the store, {_short(here)} asked for"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _consolidate(group: Any, zarr_format: Literal[2, 3]) -> None:
+    """Gather the metadata of a finished store in one place.
+
+    Zarr 3 does not specify this yet, and warns; without it ``xarray.open_zarr`` warns at every
+    reader instead, and read-only HTTP copies, which cannot be listed, do not open.
+    """
+    import zarr
+    from zarr.errors import ZarrUserWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ZarrUserWarning)
+        zarr.consolidate_metadata(group.store, path=group.path, zarr_format=zarr_format)
+
+
+def _bytes(memory: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return the files of a store in memory."""
+    return {key: bytes(memory[key].to_bytes()) for key in sorted(memory)}

@@ -1,0 +1,95 @@
+"""Running an export: parts are made where Dask computes, and entered in the ledger when done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+
+import dask
+from dask.system import CPU_COUNT
+
+from atldld_xr.export.cluster import connected_client, make_on_cluster
+from atldld_xr.export.lease import Lease
+from atldld_xr.export.ledger import Ledger
+from atldld_xr.export.parts import Part
+from atldld_xr.export.place import Place
+from atldld_xr.export.records import Layout
+from atldld_xr.export.work import Finished, Job, Known, Written, make_parts
+from atldld_xr.progress import progress_bar
+from atldld_xr.settings import as_int, setting
+
+Event = Written | Known | Finished
+
+# Seconds between entries in the ledger: what a kill costs at most, besides sections in work.
+_ENTERED = 2.0
+
+
+def make(parts: Iterable[Part], job: Job) -> Iterator[Written | Finished]:
+    """Make parts on the cluster whose client is connected, or on threads."""
+    todo = (part for part in parts if part.units or part.values)
+    client = connected_client()
+    if client is not None:
+        yield from make_on_cluster(client, todo, job, again=True)
+        return
+    makers = dask.config.get("num_workers", None) or CPU_COUNT
+    connections = setting("http.connections", as_int)
+    if dask.config.get("scheduler", None) in ("sync", "synchronous", "single-threaded"):
+        makers = connections = 1
+    yield from make_parts(todo, job, makers=makers, connections=connections, again=True)
+
+
+def carry_out(
+    events: Iterator[Event],
+    layout: Layout,
+    store: Place,
+    ledger: Ledger,
+    lease: Lease,
+    *,
+    progress: bool,
+) -> int:
+    """Write what is missing of a store that has been begun, and finish it.
+
+    Parameters
+    ----------
+    events : iterator
+        Makes and writes all that the ledger does not have, and tells of it.
+    layout : Layout
+        Of the store.
+    store, ledger, lease
+        As `begun` gives them.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    int
+        How many chunks were written.
+    """
+    missing = sum(ledger.chunks.values()) - sum(ledger.written.values())
+    with progress_bar("exporting", missing, enabled=progress) as advance:
+        for event in _recorded(events, ledger, lease):
+            advance(isinstance(event, Written))
+    values = {name: ledger.all_values(name) for name in layout.values}
+    ledger.gather()
+    for key, content in layout.finished(values, ledger.failures).items():
+        if content is None:
+            store.remove([key])
+        else:
+            store.put(key, content, durable=True)
+    return missing
+
+
+def _recorded(events: Iterator[Event], ledger: Ledger, lease: Lease) -> Iterator[Event]:
+    """Enter events in the ledger as they come, and what was entered in the store now and then."""
+    entered = time.monotonic()
+    try:
+        for event in events:
+            ledger.enter(event)
+            if time.monotonic() - entered > _ENTERED:
+                lease.check()
+                ledger.flush()
+                entered = time.monotonic()
+            yield event
+    finally:
+        lease.check()
+        ledger.flush()
