@@ -80,3 +80,70 @@ class AtldldAccessor:
             retry_failed=retry_failed,
             progress=progress,
         )
+
+    def to_ome_zarr(
+        self,
+        url: str | PathLike[str],
+        *,
+        version: Literal["0.5", "0.4"] = "0.5",
+        variable: str = "image",
+        step: float | None = None,
+        levels: int | None = None,
+        mode: Literal["w-", "w"] = "w-",
+        storage_options: Mapping[str, Any] | None = None,
+        compressor: Any | Literal["auto"] | None = "auto",
+        retry_failed: bool = False,
+        progress: bool = False,
+    ) -> ExportReport:
+        """Write one variable as OME-Zarr: a pyramid on a regular grid, for viewers.
+
+        Sections lie at irregular positions and are oblique: each goes to the plane that is nearest,
+        and its exact position and tilt are kept beside, in the attribute ``atldld_xr``. What a
+        level is made of is the stored level before it; an export that was interrupted is finished
+        by the same call, as with `to_zarr`.
+
+        Parameters
+        ----------
+        url : str or path
+            A path or any fsspec URL.
+        version : {"0.5", "0.4"}
+            Of OME-NGFF: 0.5 is Zarr v3, 0.4 is Zarr v2.
+        variable : str
+            Which data variable.
+        step : float, optional
+            From one plane to the next, in micrometres. Default: a section's thickness.
+        levels : int, optional
+            Of the pyramid. Default: until no side is longer than 256 pixels.
+        mode, storage_options, retry_failed, progress
+            As for `to_zarr`.
+        compressor : codec, "auto" or None
+            Of ``zarr.codecs`` for 0.5, of ``numcodecs`` for 0.4.
+
+        Returns
+        -------
+        ExportReport
+            How much was written, and which sections could not be read.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If OME-Zarr cannot say what this is: two sections in one plane, pixels in unequal steps,
+            another dtype.
+        StoreError, SectionImageError
+            As `to_zarr`.
+        """
+        from atldld_xr.export.ome import export_ome
+
+        return export_ome(
+            self._dataset,
+            fspath(url),
+            version=version,
+            variable=variable,
+            step=step,
+            levels=levels,
+            mode=mode,
+            storage_options=storage_options,
+            compressor=compressor,
+            retry_failed=retry_failed,
+            progress=progress,
+        )

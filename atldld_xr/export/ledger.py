@@ -44,8 +44,9 @@ class Ledger:
     ----------
     arrays : dict of ArraySpec
         Its arrays, by name.
-    done, sizes, checksums : dict of ndarray
-        Of each array's chunks: whether they are written, in how many bytes, with which CRC-32C.
+    needed, done, sizes, checksums : dict of ndarray
+        Of each array's chunks: whether there is a section, whether they are written, in how many
+        bytes, with which CRC-32C.
     values : dict of dict
         By name of the array, and place along its axis.
     failures : dict of str
@@ -61,12 +62,12 @@ class Ledger:
                 for name, metadata in plan["arrays"].items()
             }
             shapes = {name: spec.numblocks for name, spec in self.arrays.items()}
-            self._needed = {name: self._where(n, plan["sections"]) for name, n in shapes.items()}
+            self.needed = {name: self._where(n, plan["sections"]) for name, n in shapes.items()}
             self.values: dict[str, dict[int, Any]] = {str(name): {} for name in plan["values"]}
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise StoreError(f"{store.url}/{PLAN} is damaged: {error!r}") from error
         # Where there is no section, there is nothing to be written.
-        self.done = {name: ~needed for name, needed in self._needed.items()}
+        self.done = {name: ~needed for name, needed in self.needed.items()}
         self.sizes = {name: np.zeros(shape, np.int64) for name, shape in shapes.items()}
         self.checksums = {name: np.zeros(shape, np.uint32) for name, shape in shapes.items()}
         self.failures: dict[int, str] = {}
@@ -85,12 +86,12 @@ class Ledger:
     @property
     def written(self) -> dict[str, int]:
         """How many chunks are written, by array."""
-        return {n: int((done & self._needed[n]).sum()) for n, done in self.done.items()}
+        return {n: int((done & self.needed[n]).sum()) for n, done in self.done.items()}
 
     @property
     def chunks(self) -> dict[str, int]:
         """How many chunks there are to be, by array."""
-        return {name: int(needed.sum()) for name, needed in self._needed.items()}
+        return {name: int(needed.sum()) for name, needed in self.needed.items()}
 
     def read(self) -> None:
         """Take in what the store's ledger has.
@@ -207,7 +208,7 @@ class Ledger:
             for name, done in self.done.items():
                 if 0 <= at < done.shape[self._axis]:
                     here = self._section(at)
-                    done[here] = ~self._needed[name][here]
+                    done[here] = ~self.needed[name][here]
             for known in self.values.values():
                 known.pop(at, None)
             self.failures.pop(at, None)
@@ -225,7 +226,7 @@ class Ledger:
 
     def _all(self) -> Iterator[dict[str, Any]]:
         for name in sorted(self.done):
-            written = self.done[name] & self._needed[name]
+            written = self.done[name] & self.needed[name]
             for place in map(tuple, np.argwhere(written).tolist()):
                 yield {
                     "array": name,

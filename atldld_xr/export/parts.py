@@ -45,26 +45,31 @@ class Unit:
     make : callable
         As `BlockVariable` has it.
     section : SectionPlan
-        The section.
+        The section; None for what is made of the store itself.
     block : Block
         Which of its pixels.
     last : tuple of slice
         What of the dimensions after x.
     feed : int, optional
         Which of the part's feeds it needs tiles of.
+    turn : callable, optional
+        Brings (section, y, x, ...) into the order of the array's axes.
     """
 
     array: str
     place: Place
-    make: Callable[[SectionPlan, Block, Tiles], NDArray[Any]]
-    section: SectionPlan
+    make: Callable[[Any, Block, Tiles], NDArray[Any]]
+    section: SectionPlan | None
     block: Block
     last: tuple[slice, ...]
     feed: int | None
+    turn: Callable[[NDArray[Any]], NDArray[Any]] | None = None
 
     def tiles(self) -> list[TilePlace]:
         """Return the tiles that it needs."""
-        return [] if self.feed is None else self.section.tiles(self.block)
+        if self.feed is None or self.section is None:
+            return []
+        return self.section.tiles(self.block)
 
 
 @dataclass(frozen=True)

@@ -166,9 +166,8 @@ def _opened(
 def _checks(ledger: Ledger) -> Iterator[tuple[str, int | None, int]]:
     """Yield each chunk's key, size and checksum; no size for one that is not written."""
     for name, spec in ledger.arrays.items():
-        for place in np.ndindex(*spec.numblocks):
-            done = ledger.done[name][place]
-            size = int(ledger.sizes[name][place]) if done else None
+        for place in map(tuple, np.argwhere(ledger.needed[name]).tolist()):
+            size = int(ledger.sizes[name][place]) if ledger.done[name][place] else None
             yield spec.key(place), size, int(ledger.checksums[name][place])
 
 

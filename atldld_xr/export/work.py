@@ -195,6 +195,8 @@ class _Work:
             tiles = {p: f.result() for p, f in zip(places, futures, strict=True)}
             block: Any = unit.make(unit.section, unit.block, tiles)
             block = block[(np.newaxis, ..., *unit.last)]
+            if unit.turn is not None:
+                block = unit.turn(block)
             for key in keys:
                 self._release(key)
             return self.job.write(unit.array, unit.place, block, again=self._again)

@@ -58,7 +58,7 @@ def export(
     progress: bool = False,
 ) -> ExportReport:
     """Write a Dataset to a Zarr v3 store; see ``Dataset.atldld.to_zarr``."""
-    lazy = _lazy(dataset)
+    lazy = lazy_dataset(dataset)
     regular = _regular(lazy)
     place = Place(url, storage_options)
     layout = lay_out(regular, compressor, inner_chunks)
@@ -91,7 +91,7 @@ def export(
     )
 
 
-def _lazy(dataset: xr.Dataset) -> xr.Dataset:
+def lazy_dataset(dataset: xr.Dataset) -> xr.Dataset:
     """Return the Dataset with every large array in Dask chunks."""
     if not isinstance(dataset, xr.Dataset):
         raise InvalidArgumentError(f"expected an xarray.Dataset, not {type(dataset).__name__}")

@@ -1,6 +1,7 @@
 """OME-Zarr: sections on a regular grid, as a pyramid that viewers open."""
 
 from atldld_xr.export.ome.arrays import double, halve, level_zero
+from atldld_xr.export.ome.export import export_ome
 from atldld_xr.export.ome.layout import create
 from atldld_xr.export.ome.metadata import group_attributes
 from atldld_xr.export.ome.volume import Volume, plan_volume
@@ -10,6 +11,7 @@ __all__ = [
     "Volume",
     "create",
     "double",
+    "export_ome",
     "group_attributes",
     "halve",
     "level_zero",

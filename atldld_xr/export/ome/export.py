@@ -1,0 +1,202 @@
+"""Exporting a Dataset as OME-Zarr: sections in their planes, then each level of the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from atldld_xr.export.dasked import make_with_dask
+from atldld_xr.export.ome.arrays import halve_block, level_zero
+from atldld_xr.export.ome.layout import create
+from atldld_xr.export.ome.metadata import KEY, Version, group_attributes
+from atldld_xr.export.ome.volume import Volume, plan_volume
+from atldld_xr.export.parts import Part, Place, Unit
+from atldld_xr.export.place import Place as Store
+from atldld_xr.export.records import Layout, lay
+from atldld_xr.export.resume import Mode, begun
+from atldld_xr.export.run import Event, carry_out, make
+from atldld_xr.export.trace import Parts
+from atldld_xr.export.work import Job
+from atldld_xr.export.write import ExportReport, lazy_dataset
+from atldld_xr.plan import Block
+
+
+def export_ome(
+    dataset: xr.Dataset,
+    url: str,
+    *,
+    version: Version = "0.5",
+    variable: str = "image",
+    step: float | None = None,
+    levels: int | None = None,
+    mode: Mode = "w-",
+    storage_options: Mapping[str, Any] | None = None,
+    compressor: Any = "auto",
+    retry_failed: bool = False,
+    progress: bool = False,
+) -> ExportReport:
+    """Write a Dataset as OME-Zarr; see ``Dataset.atldld.to_ome_zarr``."""
+    volume = plan_volume(dataset, variable=variable, step=step, levels=levels)
+    lazy = lazy_dataset(dataset)
+    store = Store(url, storage_options)
+    layout = _lay_out(lazy, volume, version, compressor)
+    with begun(store, layout, mode) as (target, ledger, lease):
+        if retry_failed:
+            ledger.forget_failures()
+        job = Job(target, layout.arrays)
+
+        def wanted(name: str, place: Place) -> bool:
+            return not ledger.is_done(name, place)
+
+        def events() -> Iterator[Event]:
+            yield from _sections(lazy, volume, job, wanted)
+            for level in range(1, volume.levels):
+                yield from make(_halved_parts(volume, level, job, wanted), job)
+
+        done = carry_out(events(), layout, target, ledger, lease, progress=progress)
+    return ExportReport(
+        url=store.url,
+        blocks=done,
+        skipped=sum(ledger.chunks.values()) - done,
+        nbytes=sum(
+            int(np.prod(volume.shape(level))) * volume.dtype.itemsize
+            for level in range(volume.levels)
+        ),
+        failures=tuple(
+            {"section_image_id": _image_id(lazy, volume, plane), "reason": reason}
+            for plane, reason in sorted(ledger.failures.items())
+        ),
+    )
+
+
+def _lay_out(dataset: xr.Dataset, volume: Volume, version: Version, compressor: Any) -> Layout:
+    import zarr
+
+    memory: dict[str, Any] = {}
+    attributes = group_attributes(dataset, volume, version=version)
+    create(
+        zarr.storage.MemoryStore(memory),
+        volume,
+        attributes,
+        version=version,
+        compressor=compressor,
+    )
+    paths = [volume.path(level) for level in range(volume.levels)]
+    contents = {paths[0]: str(dataset[volume.variable].data.name)}
+    contents |= {path: f"means of {before}" for before, path in pairwise(paths)}
+    return lay(
+        memory,
+        paths,
+        contents,
+        {},
+        zarr_format=3 if version == "0.5" else 2,
+        axis=1,
+        sections=volume.planes.places,
+        tell=_tell_failures,
+    )
+
+
+def _tell_failures(group: Any, failures: Mapping[int, str]) -> None:
+    """Keep with each section why it could not be read."""
+    own = dict(group.attrs[KEY])
+    own["sections"] = [
+        {k: v for k, v in section.items() if k != "failure"}
+        | ({"failure": failures[section["plane"]]} if section["plane"] in failures else {})
+        for section in own["sections"]
+    ]
+    group.attrs[KEY] = own
+
+
+def _sections(dataset: xr.Dataset, volume: Volume, job: Job, wanted: Any) -> Iterator[Event]:
+    """Make and write level 0."""
+    path = volume.path(0)
+    image = dataset[volume.variable].variable
+    dims = (volume.planes.dim, "y", "x", *(("channel",) if "channel" in image.dims else ()))
+    channels, _, rows, columns = volume.chunks(0)
+    chunks = (1, rows, columns, channels)[: len(dims)]
+    parts = Parts({path: image.data}, {path: chunks}) if image.dims == dims else None
+    if parts is None or not parts.names:
+        array = level_zero(dataset, volume)
+        places = set(volume.blocks(0))
+        yield from make_with_dask({path: array}, job, lambda n, p: p in places and wanted(n, p))
+        return
+    planes = volume.planes.places
+
+    def here(at: int, place: Place) -> Place:
+        return 0, planes[at], place[1], place[2]
+
+    def part(at: int) -> Part:
+        found = parts.part(at, lambda name, place: wanted(name, here(at, place)))
+        units = tuple(
+            replace(unit, place=here(at, unit.place), turn=_channels_first) for unit in found.units
+        )
+        return replace(found, at=planes[at], units=units)
+
+    yield from make((part(at) for at in range(parts.count)), job)
+
+
+def _channels_first(block: NDArray[Any]) -> NDArray[Any]:
+    """Return (section, y, x[, channel]) as (c, z, y, x)."""
+    return np.moveaxis(block, 3, 0) if block.ndim == 4 else block[np.newaxis]
+
+
+def _halved_parts(volume: Volume, level: int, job: Job, wanted: Any) -> Iterator[Part]:
+    """Yield what is to be made of a level from the stored one before it, plane by plane."""
+    path, chunks = volume.path(level), volume.chunks(level)
+    _, _, rows, columns = volume.shape(level)
+    source = _Level(job.store, volume.path(level - 1))
+    units: dict[int, list[Unit]] = {}
+    for place in volume.blocks(level):
+        if not wanted(path, place):
+            continue
+        _, plane, row, column = place
+        y0, x0 = row * chunks[2], column * chunks[3]
+        block = Block(y0, min(y0 + chunks[2], rows), x0, min(x0 + chunks[3], columns))
+        unit = Unit(path, place, partial(_halve, source, plane), None, block, (), None, turn=_as_is)
+        units.setdefault(plane, []).append(unit)
+    for plane, made in units.items():
+        yield Part(plane, (), tuple(made), ())
+
+
+@dataclass(frozen=True)
+class _Level:
+    """A level in the store, to be read where it is wanted."""
+
+    store: Store
+    path: str
+
+    def read(self, plane: int, block: Block) -> NDArray[Any]:
+        array = _open_array(self.store.url, self.path, self.store)
+        rows, columns = slice(2 * block.y0, 2 * block.y1), slice(2 * block.x0, 2 * block.x1)
+        return np.asarray(array[:, plane : plane + 1, rows, columns])
+
+
+@lru_cache(maxsize=8)
+def _open_array(url: str, path: str, store: Store) -> Any:
+    import zarr
+
+    return zarr.open_array(f"{url}/{path}", mode="r", storage_options=store.storage_options)
+
+
+def _halve(source: _Level, plane: int, section: None, block: Block, tiles: Any) -> NDArray[Any]:
+    return halve_block(source.read(plane, block))
+
+
+def _as_is(block: NDArray[Any]) -> NDArray[Any]:
+    """Return a block without the axis of sections that a unit's gets: this one has it."""
+    out: NDArray[Any] = block[0]
+    return out
+
+
+def _image_id(dataset: xr.Dataset, volume: Volume, plane: int) -> int | None:
+    if "section_image_id" not in dataset.coords:
+        return None
+    ids = np.atleast_1d(dataset["section_image_id"].values)
+    return int(ids[volume.planes.sections[plane]])
