@@ -34,8 +34,8 @@ _PLACE = frozenset(
 )  # fmt: skip
 _PLACE_OF_CONNECTION = frozenset(("accountname", "blobendpoint", "endpointsuffix"))
 
-# Values of other options that are words and no secrets: gcsfs names its ways to log in.
-_WORDS = frozenset(("anon", "browser", "cache", "cloud", "false", "google_default", "none", "true"))
+# What gcsfs takes as a token, and is none: its ways to log in.
+_WAYS = frozenset(("anon", "browser", "cache", "cloud", "google_default"))
 _SHORTEST = 4  # characters of a secret: less is no secret, and found in every message
 _HIDDEN = "***"
 _LONGEST = 500  # characters of a reason
@@ -82,7 +82,7 @@ class SharedOptions:
 
     def describe(self, error: BaseException) -> str:
         """Return an error's message as one line in which no option that may be secret is left."""
-        return self._redact(" ".join(str(error).split()) or type(error).__name__)[:_LONGEST]
+        return " ".join(self._redact(str(error)).split())[:_LONGEST] or type(error).__name__
 
     def cause(self, error: BaseException) -> BaseException | None:
         """Return an error to raise another from; None if it, or what led to it, tells a secret."""
@@ -230,14 +230,19 @@ def _secrets(options: Mapping[str, Any]) -> set[str]:
     texts = set()
     for name, value in _leaves(options):
         text = value.decode("latin-1") if isinstance(value, bytes) else value
-        if not isinstance(text, str) or text.lower() in _WORDS:
+        if not isinstance(text, str) or (name == "token" and text in _WAYS):
             continue
         if name in _PLACE or name == "region_name":
             texts.update(_hidden_in_address(text))
-        else:  # a connection string, and a query with a signature, are also told by their parts
-            texts.update((text, *re.findall(r"=([^;&?\s]{8,})", text)))
+        else:  # also told in parts: connection strings, queries with a signature, keys in lines
+            texts.update((text, *re.findall(r"=([^;&?\s]{8,})", text), *_long_lines(text)))
     forms = (quote, quote_plus, unquote, _quote_all, lambda text: json.dumps(text)[1:-1], str)
     return {form(text) for text in texts for form in forms if len(text) >= _SHORTEST}
+
+
+def _long_lines(text: str) -> list[str]:
+    lines = text.split("\n")
+    return [line for line in lines if len(line) >= 8] if len(lines) > 1 else []
 
 
 def _hidden_in_address(text: str) -> set[str]:

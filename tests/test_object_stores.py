@@ -1,0 +1,252 @@
+"""Stores and mirrors in object stores: the same bytes as on a disk, and no secret told anywhere."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import atldld_xr
+from atldld_xr.errors import AtldldError, DatasetNotFoundError, StoreError
+from atldld_xr.mirroring import save_mirror
+from atldld_xr.sources.mirror import MirrorSource
+from look_at_store import look
+from noise import DATASET_ID, NoiseSource
+from object_stores import STORES, ObjectStore, unused_port, web_server, write_certificate
+
+FRESH = Path(__file__).parent / "look_at_store.py"
+
+
+@pytest.fixture(scope="module", params=STORES)
+def store(request: pytest.FixtureRequest) -> Iterator[ObjectStore]:
+    with STORES[request.param]() as running:
+        yield running
+
+
+@pytest.fixture
+def remote(store: ObjectStore) -> ObjectStore:
+    if not store.secrets:
+        pytest.skip("it has neither servers nor credentials")
+    return store
+
+
+@pytest.fixture
+def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the clients of Google's and Azure's storage try again at once: they wait a minute."""
+
+    class Patient:
+        @staticmethod
+        async def sleep(*_: object) -> None:
+            pass
+
+    if "gcsfs" in sys.modules:
+        monkeypatch.setattr("gcsfs.retry.asyncio", Patient)
+    if "adlfs" in sys.modules:
+        policy = "azure.storage.blob._shared.policies_async.AsyncStorageRetryPolicy"
+        monkeypatch.setattr(f"{policy}.sleep", Patient.sleep)
+
+
+def open_noise(**options: Any) -> xr.Dataset:
+    options = {"source": NoiseSource(), "resolution": 100, "expression": True} | options
+    return atldld_xr.open_dataset(DATASET_ID, **options)
+
+
+def seen(
+    store: ObjectStore, path: str, *, zarr: bool = True, process: bool = True
+) -> dict[str, dict[str, str]]:
+    """Look at a store from a fresh process, or by a fresh client in this one.
+
+    A disk has no clients, and what is in memory is in this process alone.
+    """
+    request = {"url": f"{store.url}/{path}", "options": store.options, "zarr": zarr}
+    if "://" not in store.url or store.url.startswith("memory"):
+        return look(**request)
+    if not process:
+        fresh = {"skip_instance_cache": True, "use_listings_cache": False}
+        return look(**request | {"options": store.options | fresh})
+    done = subprocess.run(
+        [sys.executable, FRESH], input=json.dumps(request), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def told(error: BaseException | None) -> str:
+    """Return everything that an error says, whichever way it holds what it came from."""
+    out, waiting, met = [], [error], set()
+    while waiting:
+        one = waiting.pop()
+        if one is not None and id(one) not in met:
+            met.add(id(one))
+            out.append(f"{one} {one!r} {one.args} {vars(one)}")
+            waiting += [one.__cause__, one.__context__]
+    return "\n".join(out)
+
+
+def tells(text: str, store: ObjectStore) -> list[str]:
+    return [secret for secret in store.secrets if secret in text]
+
+
+def test_the_same_bytes_as_on_a_disk(store: ObjectStore, tmp_path: Path) -> None:
+    ds = open_noise(chunks={"y": 30, "x": 50})
+    ds.atldld.to_zarr(f"{store.url}/there.zarr", storage_options=store.options or None)
+    ds.atldld.to_zarr(tmp_path / "here.zarr")
+    here = look(str(tmp_path / "here.zarr"), {}, zarr=True)
+    assert len(here["files"]) > 50
+    assert seen(store, "there.zarr") == here
+
+
+def test_modes(store: ObjectStore, tmp_path: Path) -> None:
+    ds, url = open_noise(chunks={"y": 30, "x": 50}), f"{store.url}/modes.zarr"
+    options = store.options or None
+    ds.atldld.to_zarr(url, storage_options=options)
+    with pytest.raises(StoreError, match="exists"):
+        ds.isel(y=slice(40)).atldld.to_zarr(url, storage_options=options)
+    ds[["image"]].isel(y=slice(40)).atldld.to_zarr(url, storage_options=options, mode="w")
+    ds[["image"]].isel(y=slice(40)).atldld.to_zarr(tmp_path / "here.zarr")
+    assert seen(store, "modes.zarr", process=False) == look(
+        str(tmp_path / "here.zarr"), {}, zarr=True
+    )
+
+
+def test_what_is_no_store_is_left_alone(store: ObjectStore) -> None:
+    import fsspec
+
+    options = store.options or None
+    fs, root = fsspec.core.url_to_fs(f"{store.url}/papers", **store.options)
+    fs.makedirs(root, exist_ok=True)
+    fs.pipe_file(f"{root}/thesis.tex", b"all of it")
+    for mode in ("w-", "w"):
+        for path in ("papers", "papers/thesis.tex"):
+            with pytest.raises(StoreError):
+                open_noise().atldld.to_zarr(
+                    f"{store.url}/{path}", storage_options=options, mode=mode
+                )
+    there = seen(store, "papers", zarr=False, process=False)
+    assert list(there["files"]) == ["thesis.tex"]
+
+
+@pytest.mark.usefixtures("no_waits")
+@pytest.mark.parametrize("way", ["refused", "gone", "missing"])
+def test_what_cannot_be_written_is_told_in_a_line_without_secrets(
+    remote: ObjectStore, way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    url, options = remote.url, remote.options
+    if way == "missing":
+        url = remote.missing
+    else:
+        options = getattr(remote, way)
+    with pytest.raises(StoreError) as caught:
+        open_noise().atldld.to_zarr(f"{url}/a.zarr", storage_options=options)
+    assert f"{url}/a.zarr" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not tells(told(caught.value) + caplog.text, remote)
+
+
+@pytest.mark.usefixtures("no_waits")
+@pytest.mark.parametrize("way", ["refused", "gone", "missing"])
+def test_a_mirror_that_cannot_be_read_or_written(
+    remote: ObjectStore, way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    url, options = remote.url, remote.options
+    if way == "missing":
+        url = remote.missing
+    else:
+        options = getattr(remote, way)
+    with pytest.raises((StoreError, DatasetNotFoundError)) as read:
+        open_noise(source=MirrorSource(f"{url}/mirror", options))
+    with pytest.raises(StoreError) as written:
+        save_mirror(
+            [DATASET_ID],
+            f"{url}/mirror",
+            source=NoiseSource(),
+            tiers=[2],
+            storage_options=options,
+        )
+    for caught in (read.value, written.value):
+        assert f"{url}/mirror" in str(caught)
+        assert "\n" not in str(caught)
+        assert not tells(told(caught), remote)
+    assert not tells(caplog.text, remote)
+
+
+def test_a_mirror_in_a_bucket(store: ObjectStore, tmp_path: Path) -> None:
+    url = f"{store.url}/mirror"
+    arguments = {"source": NoiseSource(tile=4096), "tiers": [2]}
+    save_mirror([DATASET_ID], url, storage_options=store.options, **arguments)
+    save_mirror([DATASET_ID], str(tmp_path / "mirror"), **arguments)
+    there = seen(store, "mirror", zarr=False)
+    assert there == look(str(tmp_path / "mirror"), {}, zarr=False)
+    assert len(there["files"]) == 5
+    one, other = (
+        open_noise(source=source, resolution=50, expression=False)
+        for source in (MirrorSource(url, store.options), tmp_path / "mirror")
+    )
+    np.testing.assert_array_equal(one.image, other.image)
+    again = save_mirror([DATASET_ID], url, storage_options=store.options, **arguments)
+    assert again.skipped == 3
+
+
+def test_no_secret_is_in_a_store(remote: ObjectStore) -> None:
+    import fsspec
+
+    url = f"{remote.url}/told.zarr"
+    report = open_noise(source=NoiseSource()).atldld.to_zarr(url, storage_options=remote.options)
+    fs, root = fsspec.core.url_to_fs(url, **remote.options)
+    metadata = [fs.cat_file(path).decode() for path in fs.find(root) if path.endswith(".json")]
+    assert len(metadata) > 5
+    back = xr.open_zarr(url, storage_options=remote.options)
+    assert not tells(f"{metadata} {report} {back.attrs} {back!r}", remote)
+
+
+def test_what_a_library_tells_of_a_token_is_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # gcsfs asks Google what a token is good for, with the token in an address that its error has.
+    pytest.importorskip("gcsfs")
+    caplog.set_level(logging.DEBUG)
+    store = ObjectStore("gs://sections", {"token": "ya29.hidden-token"}, secrets=("hidden-token",))
+    with unused_port() as nobody:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{nobody}")
+        with pytest.raises(StoreError, match=r"gs://sections/m.*\*\*\*") as read:
+            open_noise(source=MirrorSource(f"{store.url}/m", store.options))
+        with pytest.raises(AtldldError) as written:
+            open_noise().atldld.to_zarr(f"{store.url}/a.zarr", storage_options=store.options)
+    assert not tells(told(read.value) + told(written.value) + caplog.text, store)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_store_on_a_web_server(
+    tmp_path: Path, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("aiohttp")
+    open_noise(chunks={"y": 30, "x": 50}).atldld.to_zarr(tmp_path / "a.zarr")
+    certificate = None
+    if scheme == "https":
+        certificate = tmp_path / "certificate.pem"
+        write_certificate(certificate)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with web_server(tmp_path, certificate) as (address, _):
+        there = seen(ObjectStore(address), "a.zarr", process=scheme == "https")
+    assert there["values"] == look(str(tmp_path / "a.zarr"), {}, zarr=True)["values"]
+
+
+@pytest.mark.parametrize("mode", ["w-", "w"])
+def test_a_web_server_is_not_written_to(tmp_path: Path, mode: Any) -> None:
+    pytest.importorskip("aiohttp")
+    open_noise().atldld.to_zarr(tmp_path / "a.zarr")
+    with web_server(tmp_path) as (address, requests):
+        for name in ("a.zarr", "b.zarr"):
+            with pytest.raises(AtldldError, match=r"http.*read"):
+                open_noise().atldld.to_zarr(f"{address}/{name}", mode=mode)
+        assert requests == []
