@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +52,8 @@ class ObjectStore:
         The address of a bucket that does not exist.
     secrets : tuple of str
         What in any of the options is to be told nowhere.
+    revoke : callable or None
+        Makes the server refuse the credentials from now on.
     """
 
     url: str
@@ -60,6 +62,7 @@ class ObjectStore:
     gone: dict[str, Any] | None = None
     missing: str | None = None
     secrets: tuple[str, ...] = ()
+    revoke: Callable[[], object] | None = None
 
 
 @contextmanager
@@ -163,9 +166,21 @@ def s3() -> Iterator[ObjectStore]:
         iam.put_user_policy(UserName=user, PolicyName="all", PolicyDocument=_ALL_OF_S3)
         key = iam.create_access_key(UserName=user)["AccessKey"]
         buckets.create_bucket(Bucket=name)
-        # From now on it checks; the setting is the process's, so others get theirs back.
-        requests.post(f"{endpoint}/moto-api/reset-auth", data=b"0", timeout=10)
-        stack.callback(requests.post, f"{endpoint}/moto-api/reset-auth", data=b"inf", timeout=10)
+
+        def check(requests_before: bytes) -> None:
+            answer = requests.post(
+                f"{endpoint}/moto-api/reset-auth", data=requests_before, timeout=10
+            )
+            answer.raise_for_status()
+
+        def revoke() -> None:
+            check(b"inf")
+            iam.delete_access_key(UserName=user, AccessKeyId=key["AccessKeyId"])
+            check(b"0")
+
+        # From now on it checks. This holds for all of moto in this process: others get it back.
+        check(b"0")
+        stack.callback(check, b"inf")
 
         options = {
             "key": key["AccessKeyId"],
@@ -186,6 +201,7 @@ def s3() -> Iterator[ObjectStore]:
             missing=f"s3://nowhere-{uuid.uuid4()}",
             # Not the key's name: it is in each request, and in what botocore logs of them.
             secrets=(options["secret"], wrong),
+            revoke=revoke,
         )
 
 
