@@ -1,6 +1,7 @@
-"""Print what a store holds, as JSON, seen by a process that has never met it.
+"""Print what stores hold, as JSON, seen by a process that has never met them.
 
-Takes JSON on standard input: `url`, `options`, and `zarr`, whether xarray is to open it.
+Takes a list in JSON on standard input, for each `url`, `options`, and `zarr`: whether xarray is to
+open it.
 """
 
 from __future__ import annotations
@@ -31,4 +32,4 @@ def look(url: str, options: dict[str, Any], zarr: bool) -> dict[str, dict[str, s
 
 
 if __name__ == "__main__":
-    print(json.dumps(look(**json.load(sys.stdin))))
+    print(json.dumps([look(**request) for request in json.load(sys.stdin)]))
