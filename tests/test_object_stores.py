@@ -23,8 +23,9 @@ from atldld_xr.errors import AtldldError, DatasetNotFoundError, StoreError
 from atldld_xr.mirroring import save_mirror
 from atldld_xr.sources.mirror import MirrorSource
 from look_at_store import look
+from loopback import unused_port, web_server, write_certificate
 from noise import DATASET_ID, NoiseSource
-from object_stores import STORES, ObjectStore, s3, unused_port, web_server, write_certificate
+from object_stores import STORES, ObjectStore, s3
 
 FRESH = Path(__file__).parent / "look_at_store.py"
 
