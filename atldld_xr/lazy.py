@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,6 +32,10 @@ def assemble(
     chunks : "auto", None, int or mapping
         None gives arrays without Dask; the chunks themselves are the plans'.
     """
+    if "distributed" in sys.modules:  # or nobody can have connected a client
+        from atldld_xr.cluster import ship_if_connected
+
+        ship_if_connected(source)
     executor = _without_dask(source) if chunks is None else _with_dask(source)
     out: dict[str, xr.Variable] = {}
     for variable in variables:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from atldld_xr.cache import write_whole
-from atldld_xr.errors import InvalidArgumentError, SectionImageError, StoreError
+from atldld_xr.errors import InvalidArgumentError, SectionImageError
 from atldld_xr.metadata import SectionImage, parse_dataset
 from atldld_xr.settings import as_int, setting
 from atldld_xr.sources.base import Source, Tile, View, service_tile_side
@@ -131,7 +131,7 @@ def save_mirror(
     if not views or not set(views) <= {"image", "expression", "intensity"}:
         raise InvalidArgumentError(f"views are image, expression and intensity, not {views!r}")
     connections = setting("http.connections", as_int)
-    target = _Target(MirrorSource(path, dict(storage_options or {})))
+    target = _Target(MirrorSource(path, storage_options))
     records = {i: source.dataset_record(i) for i in dict.fromkeys(dataset_ids)}
     images = [image for record in records.values() for image in parse_dataset(record).images]
     jobs = _list_jobs(source, images, tiers, views)
@@ -237,10 +237,8 @@ class _Target:
 
     def prepare(self) -> None:
         if self._mirror.is_local:
-            try:
+            with self._mirror.errors("written"):
                 Path(self._root).mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise self._error(error) from error
 
     def holds(self, job: _Job) -> bool:
         """Tell whether a tile is there, whole; one that is damaged is as good as not there."""
@@ -251,13 +249,11 @@ class _Target:
         return True
 
     def write(self, name: str, data: bytes) -> int:
-        try:
+        with self._mirror.errors("written"):
             if self._mirror.is_local:
                 write_whole(Path(self._root, name), data)
             else:  # object stores show a file when it is complete
                 self._fs.pipe_file(f"{self._root}/{name}", data)
-        except Exception as error:  # each of fsspec's file systems has its own kinds
-            raise self._error(error) from error
         return len(data)
 
     def write_manifest(
@@ -289,6 +285,3 @@ class _Target:
             "failures": [failed[name] for name in sorted(failed)],
         }
         self.write(MANIFEST, json.dumps(content, indent=1).encode())
-
-    def _error(self, error: Exception) -> StoreError:
-        return StoreError(f"the mirror {self._mirror.path} cannot be written: {error}")

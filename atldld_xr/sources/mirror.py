@@ -16,6 +16,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,6 +38,7 @@ from atldld_xr.retry import TransportError, TryError, persist
 from atldld_xr.sources import rma
 from atldld_xr.sources.base import Tile, View, service_tile_side
 from atldld_xr.sources.ids import check_id
+from atldld_xr.storage_options import SharedOptions, share, store_errors
 from atldld_xr.tiers import tier_size
 
 MANIFEST = "mirror.json"
@@ -58,17 +60,20 @@ class MirrorSource:
     ----------
     path : str
         A local path, or a URL that fsspec knows: ``s3://``, ``https://``, ``memory://``, ...
-    storage_options : mapping, optional
-        Passed to fsspec; kept out of the repr, as it may hold credentials.
+    storage_options : mapping or SharedOptions, optional
+        Passed to fsspec. They may hold credentials, so they are kept as a `SharedOptions`, which
+        pickles and graphs carry without them. The workers of a Dask cluster are told when a
+        Dataset is opened while its client is connected; otherwise see `atldld_xr.cluster.ship`.
 
     Raises
     ------
     InvalidArgumentError
-        If the URL holds a password: it would end up in attributes and errors.
+        If the URL holds a password or a signature, which would end up in attributes and errors,
+        or the options are no mapping.
     """
 
     path: str
-    storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
+    storage_options: Mapping[str, Any] | SharedOptions | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         path = os.fspath(self.path)
@@ -79,7 +84,13 @@ class MirrorSource:
             raise InvalidArgumentError(
                 "the mirror's address holds a password; give it in storage_options"
             )
+        elif path.startswith(("http://", "https://")) and "?" in path:
+            # The names of files are put after it; and such queries are signatures.
+            raise InvalidArgumentError(
+                "the mirror's address holds a query (?...), after which no file can be named"
+            )
         object.__setattr__(self, "path", path.rstrip("/") or path)
+        object.__setattr__(self, "storage_options", share(self.storage_options))
 
     @property
     def url(self) -> str:
@@ -154,6 +165,10 @@ class MirrorSource:
         name = image_file(image.id, tile, view)
         address = f"{self.path}/{name}"
 
+        # Options that this process does not know are no failure of the image: neither tried again
+        # nor recorded.
+        share(self.storage_options).options()
+
         def attempt() -> tuple[bytes, NDArray[np.uint8]]:
             try:
                 data = self.cat(name)
@@ -163,7 +178,7 @@ class MirrorSource:
             except ValueError as error:
                 raise TryError(str(error), again=not self.is_local) from error
             except StoreError as error:
-                raise TryError(str(error.__cause__), again=not self.is_local) from error
+                raise TryError(str(error), again=not self.is_local) from error
 
         try:
             return persist(attempt, address)
@@ -182,25 +197,40 @@ class MirrorSource:
 
     def cat(self, name: str) -> bytes:
         """Return a file's bytes; FileNotFoundError where there is none, StoreError for the rest."""
+        fs, root = self.open()
+        absent = FileNotFoundError, NotADirectoryError
         try:
-            fs, root = self.open()
-            return bytes(fs.cat_file(f"{root}/{name}"))
-        except (FileNotFoundError, NotADirectoryError):
+            with self.errors("read", but=absent):
+                return bytes(fs.cat_file(f"{root}/{name}"))
+        except absent:
             raise FileNotFoundError(name) from None
-        except MissingExtraError:
-            raise
-        except Exception as error:  # each of fsspec's file systems has its own kinds
-            raise StoreError(f"the mirror {self.path} cannot be read: {error}") from error
 
     def open(self) -> tuple[Any, str]:
-        """Return fsspec's file system and the folder on it."""
+        """Return fsspec's file system and the folder on it.
+
+        Raises
+        ------
+        MissingExtraError
+            If it needs another package.
+        StoreError
+            If it cannot be had with these options.
+        """
         import fsspec
 
+        options = share(self.storage_options).options()
         try:
-            fs, root = fsspec.core.url_to_fs(self.path, **self.storage_options)
+            with self.errors("opened", but=(ImportError,)):
+                fs, root = fsspec.core.url_to_fs(self.path, **options)
         except ImportError as error:
             raise MissingExtraError(f"{self.path}: {error}; {_EXTRAS}") from error
         return fs, root.rstrip("/")
+
+    def errors(
+        self, done: str, but: tuple[type[Exception], ...] = ()
+    ) -> AbstractContextManager[None]:
+        """Turn a file system's errors, `but` some, into a StoreError: "cannot be " what is done."""
+        what = f"the mirror {self.path} cannot be {done}"
+        return store_errors(what, share(self.storage_options), but=but)
 
     @property
     def is_local(self) -> bool:
@@ -285,14 +315,15 @@ def _contents(mirror: MirrorSource) -> Contents:
     """List a mirror; where that yields nothing, as on most web servers, read its manifest."""
     fs, root = mirror.open()
     fs.invalidate_cache()
+    names: list[str] = []
     try:
-        names = [path.rstrip("/").rsplit("/", 1)[-1] for path in fs.ls(root, detail=False)]
+        with mirror.errors("listed", but=(FileNotFoundError, NotADirectoryError)):
+            names = [path.rstrip("/").rsplit("/", 1)[-1] for path in fs.ls(root, detail=False)]
     except (FileNotFoundError, NotADirectoryError):
-        names = []
-    except Exception as error:
-        if fs.protocol[0] not in ("http", "https"):  # there, a refusal just means no listing
-            raise StoreError(f"the mirror {mirror.path} cannot be listed: {error}") from error
-        names = []
+        pass
+    except StoreError:
+        if not mirror.path.startswith(("http://", "https://")):  # a refusal just means no listing
+            raise
     contents = list_contents(names)
     if contents.datasets or contents.images:
         return contents

@@ -1,0 +1,269 @@
+"""Storage options, which may hold credentials: shared by processes, carried by nothing.
+
+What travels in graphs, pickles and Dask's names is a `SharedOptions`: a random token. The mapping
+itself stays in a table of this process; `atldld_xr.cluster.ship` puts it on a cluster's workers.
+Credentials that come from environment variables, files or cloud roles need none of this.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, quote_plus, unquote, urlsplit
+
+from atldld_xr.errors import AtldldError, InvalidArgumentError, StoreError
+
+_KNOWN: dict[str, dict[str, Any]] = {}
+"""The options that this process knows, by token."""
+
+_LOCK = threading.Lock()
+
+# Options that say which store an address means, and so are part of what a name stands for.
+_PLACE = frozenset(
+    (
+        "account_host", "account_name", "base_url", "endpoint", "endpoint_url", "fo", "host",
+        "port", "project", "target_protocol",
+    )
+)  # fmt: skip
+_PLACE_OF_CONNECTION = frozenset(("accountname", "blobendpoint", "endpointsuffix"))
+
+# What gcsfs takes as a token, and is none: its ways to log in.
+_WAYS = frozenset(("anon", "browser", "cache", "cloud", "google_default"))
+_SHORTEST = 4  # characters of a secret: less is no secret, and found in every message
+_HIDDEN = "***"
+_LONGEST = 500  # characters of a reason
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SharedOptions:
+    """Storage options that can be sent anywhere, as they are not in it.
+
+    Two are equal, and have the same Dask token, when they lead to the same store: endpoint and
+    account count, credentials do not. So a Dataset that is opened again with fresh credentials
+    has the same names.
+
+    Parameters
+    ----------
+    token : str
+        What this process, and others that have been told, know the options by; "" for none.
+    place : str
+        A digest of the options that say which store is meant.
+    """
+
+    token: str = field(default="", compare=False)
+    place: str = ""
+
+    def options(self) -> dict[str, Any]:
+        """Return the options, as a copy of one's own.
+
+        Raises
+        ------
+        StoreError
+            If they were shared in another process, and not with this one.
+        """
+        if not self.token:
+            return {}
+        try:
+            return _copied(_KNOWN[self.token])  # type: ignore[no-any-return]
+        except KeyError:
+            raise StoreError(
+                "this process does not know the storage options, which are never sent with tasks "
+                "or pickles: on a cluster, open the Dataset when the client is connected, or call "
+                "atldld_xr.cluster.ship(client); elsewhere use threads, or give the credentials "
+                "by environment variables or files"
+            ) from None
+
+    def describe(self, error: BaseException) -> str:
+        """Return an error's message as one line in which no option that may be secret is left."""
+        return " ".join(self._redact(str(error)).split())[:_LONGEST] or type(error).__name__
+
+    def cause(self, error: BaseException) -> BaseException | None:
+        """Return an error to raise another from; None if it, or what led to it, tells a secret."""
+        told = " ".join(f"{e} {e!r}" for e in _chain(error))
+        return error if self._redact(told) == told else None
+
+    def _redact(self, text: str) -> str:
+        # The longest first: one secret may be a part of another.
+        for value in sorted(_secrets(_KNOWN.get(self.token, {})), key=len, reverse=True):
+            text = text.replace(value, _HIDDEN)
+        return text
+
+    def __bool__(self) -> bool:
+        return bool(self.token)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({'...' if self else ''})"
+
+    def __dask_tokenize__(self) -> object:
+        return type(self).__name__, self.place
+
+
+def share(options: Mapping[str, Any] | SharedOptions | None) -> SharedOptions:
+    """Enter storage options in this process's table, and return what may stand for them anywhere.
+
+    Parameters
+    ----------
+    options : mapping, SharedOptions or None
+        For fsspec. Equal mappings are entered once.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is no mapping of names.
+    """
+    if isinstance(options, SharedOptions):
+        return options
+    if options is not None and not isinstance(options, Mapping):
+        raise InvalidArgumentError(
+            f"storage_options are a mapping of names to values, not a {type(options).__name__}"
+        )
+    if not options:
+        return SharedOptions()
+    if not all(isinstance(name, str) for name in options):
+        raise InvalidArgumentError("the names of storage_options are strings")
+    own = _copied(options)
+    place = _place(own)
+    with _LOCK:
+        for token, known in _KNOWN.items():
+            if _equal(known, own):
+                return SharedOptions(token, place)
+        token = secrets.token_hex(16)
+        _KNOWN[token] = own
+    return SharedOptions(token, place)
+
+
+def learn(token: str, options: Mapping[str, Any]) -> None:
+    """Enter options that another process has shared under a token."""
+    with _LOCK:
+        _KNOWN[token] = _copied(options)
+
+
+def known() -> tuple[SharedOptions, ...]:
+    """Return all options that this process knows."""
+    with _LOCK:
+        return tuple(SharedOptions(token, _place(own)) for token, own in _KNOWN.items())
+
+
+@contextmanager
+def store_errors(
+    what: str, options: SharedOptions, *, but: tuple[type[Exception], ...] = ()
+) -> Iterator[None]:
+    """Turn whatever a file system raises into a StoreError that tells no secret.
+
+    Parameters
+    ----------
+    what : str
+        What cannot be done, to what: "the mirror s3://a/b cannot be read".
+    options : SharedOptions
+        The file system's.
+    but : tuple of types
+        Errors that are passed on as they are; this package's own always are.
+
+    Raises
+    ------
+    StoreError
+        `what` and the reason in one line, from the error itself where that holds no secret.
+    """
+    try:
+        yield
+    except Exception as error:  # each of fsspec's file systems has its own kinds
+        if isinstance(error, (AtldldError, *but)):
+            raise
+        told = StoreError(f"{what}: {options.describe(error)}")
+        cause = options.cause(error)
+        try:
+            raise told from cause
+        finally:
+            if cause is None:
+                told.__context__ = None  # `raise` has put the error there, with what it tells
+
+
+def _copied(value: Any) -> Any:
+    """Return a value with its mappings and lists copied: callers may change theirs."""
+    if isinstance(value, Mapping):
+        return {key: _copied(item) for key, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list) else value
+
+
+def _equal(one: object, other: object) -> bool:
+    try:
+        return bool(one == other)
+    except Exception:  # of objects that cannot be compared, such as arrays
+        return False
+
+
+def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each value that is no container, with the name nearest to it."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _leaves(item, str(key))
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            yield from _leaves(item, name)
+    else:
+        yield name, value
+
+
+def _place(options: Mapping[str, Any]) -> str:
+    """Return a digest of the options that say which store is meant; "" if none does."""
+    found = set()
+    for name, value in _leaves(options):
+        if name in _PLACE and isinstance(value, str | int):
+            # An address may hold a password, or a signature.
+            found.add((name, re.sub(r"//[^/@]*@|\?.*", "//", str(value))))
+        elif name == "connection_string":
+            for part, text in re.findall(r"(\w+)=([^;]*)", str(value)):
+                if part.lower() in _PLACE_OF_CONNECTION:
+                    found.add((part.lower(), text))
+    return hashlib.sha256(json.dumps(sorted(found)).encode()).hexdigest()[:16] if found else ""
+
+
+def _secrets(options: Mapping[str, Any]) -> set[str]:
+    """Return every text that may be a secret, in each of the forms that it may be told in."""
+    texts = set()
+    for name, value in _leaves(options):
+        text = value.decode("latin-1") if isinstance(value, bytes) else value
+        if not isinstance(text, str) or (name == "token" and text in _WAYS):
+            continue
+        if name in _PLACE or name == "region_name":
+            texts.update(_hidden_in_address(text))
+        else:  # also told in parts: connection strings, queries with a signature, keys in lines
+            texts.update((text, *re.findall(r"=([^;&?\s]{8,})", text), *_long_lines(text)))
+    forms = (quote, quote_plus, unquote, _quote_all, lambda text: json.dumps(text)[1:-1], str)
+    return {form(text) for text in texts for form in forms if len(text) >= _SHORTEST}
+
+
+def _long_lines(text: str) -> list[str]:
+    lines = text.split("\n")
+    return [line for line in lines if len(line) >= 8] if len(lines) > 1 else []
+
+
+def _hidden_in_address(text: str) -> set[str]:
+    """Return the password and query of an address."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return {text}
+    return {part for part in (parts.password, parts.query) if part}
+
+
+def _quote_all(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and all that it came from, however it says so."""
+    waiting, seen = [error], set()
+    while waiting:
+        one = waiting.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            waiting += [one.__cause__, one.__context__]
