@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from atldld_xr.errors import SectionImageError
 from atldld_xr.plan import Block, Interpolation, SectionPlan
+from atldld_xr.scratch import Scratch
 
 Pixels = NDArray[np.uint8]
 Tiles = Mapping[tuple[int, int], Pixels | SectionImageError]
@@ -26,6 +27,7 @@ _FRACTION = 16
 _TABLE = 5
 _STRIP = 64  # rows warped at a time, so that their maps stay in the processor's cache
 _WINDOW = 2048  # about the largest side of a source window at a time, in pixels
+_SCRATCH = Scratch()
 
 
 def render(
@@ -133,24 +135,26 @@ def sample(section: SectionPlan, block: Block, source: Pixels, origin: tuple[int
     step = max(_STRIP // n, 1)
     for top in range(0, rows, step):
         bottom = min(top + step, rows)
-        fine_rows = slice(top * n, bottom * n)
-        maps = _maps(
-            x_rows[fine_rows], x_columns, y_rows[fine_rows], y_columns, section.interpolation
-        )
-        fine = cv2.remap(source, *maps, flag, borderMode=cv2.BORDER_REPLICATE)
-        if n > 1:
-            fine = cv2.resize(fine, (columns, bottom - top), interpolation=cv2.INTER_AREA)
-        out[top:bottom] = fine.reshape((bottom - top, columns, *source.shape[2:]))
+        j = slice(top * n, bottom * n)
+        maps = _maps(x_rows[j], x_columns, y_rows[j], y_columns, section.interpolation)
+        wanted = out[top:bottom]
+        if n == 1:
+            cv2.remap(source, *maps, flag, dst=wanted, borderMode=cv2.BORDER_REPLICATE)
+        else:
+            fine = _SCRATCH.array("fine", (*maps[0].shape[:2], *source.shape[2:]), np.uint8)
+            cv2.remap(source, *maps, flag, dst=fine, borderMode=cv2.BORDER_REPLICATE)
+            cv2.resize(fine, wanted.shape[1::-1], dst=wanted, interpolation=cv2.INTER_AREA)
     return out
 
 
 def _positions(
     section: SectionPlan, block: Block, origin: tuple[int, int]
-) -> tuple[tuple[NDArray[np.int64], NDArray[np.int64]], ...]:
+) -> tuple[tuple[NDArray[np.uint32], NDArray[np.uint32]], ...]:
     """Return, for x and for y, the parts of the sample positions due to rows and to columns.
 
     An affine position is a sum of the two. Each is rounded as a fixed-point number from the global
-    index alone; the origin is whole pixels, so subtracting it is exact.
+    index alone; the origin is whole pixels, so subtracting it is exact. The sum is meant modulo
+    2**32: windows are of bounded size (see `_part_side`), so it is within some 2**12 pixels of 0.
     """
     n = section.subsamples
     rows = np.arange(block.y0 * n, block.y1 * n)
@@ -163,43 +167,38 @@ def _positions(
     for (a, b, c), start in zip(section.level_affine.tolist(), origin, strict=True):
         by_row = np.rint((a * rows_at + c) * one).astype(np.int64) - (start << _FRACTION)
         by_column = np.rint(b * columns_at * one).astype(np.int64)
-        out.append((by_row, by_column))
+        out.append((by_row.astype(np.uint32), by_column.astype(np.uint32)))
     return tuple(out)
 
 
 def _maps(
-    x_rows: NDArray[np.int64],
-    x_columns: NDArray[np.int64],
-    y_rows: NDArray[np.int64],
-    y_columns: NDArray[np.int64],
+    x_rows: NDArray[np.uint32],
+    x_columns: NDArray[np.uint32],
+    y_rows: NDArray[np.uint32],
+    y_columns: NDArray[np.uint32],
     interpolation: Interpolation,
 ) -> tuple[NDArray[np.int16], NDArray[np.uint16] | None]:
     """Return OpenCV's fixed-point maps: whole pixels, and the fraction's place in its table."""
-    shift = _FRACTION - (0 if interpolation == "nearest" else _TABLE)
-    half = 1 << (shift - 1)
-    x = _outer_sum(x_rows + half, x_columns) >> shift
-    y = _outer_sum(y_rows + half, y_columns) >> shift
-    whole = np.empty((*x.shape, 2), dtype=np.int16)
-    if interpolation == "nearest":
-        whole[..., 0], whole[..., 1] = x, y
-        return whole, None
-    np.right_shift(x, _TABLE, out=whole[..., 0], casting="unsafe")
-    np.right_shift(y, _TABLE, out=whole[..., 1], casting="unsafe")
-    mask = (1 << _TABLE) - 1
-    x &= mask
-    y &= mask
-    y <<= _TABLE
+    table = 0 if interpolation == "nearest" else _TABLE
+    half = np.uint32(1 << (_FRACTION - table - 1))
+    shape = len(x_rows), len(x_columns)
+    x = np.add((x_rows + half)[:, None], x_columns, out=_SCRATCH.array("x", shape, np.uint32))
+    y = np.add((y_rows + half)[:, None], y_columns, out=_SCRATCH.array("y", shape, np.uint32))
+    places = None
+    if table:
+        places = _SCRATCH.array("places", shape, np.uint16)
+        np.copyto(places, y, casting="unsafe")
+        places >>= _FRACTION - 2 * table
+        places &= ((1 << table) - 1) << table
+        low = _SCRATCH.array("low", shape, np.uint16)
+        np.copyto(low, x, casting="unsafe")
+        low >>= _FRACTION - table
+        places |= low
+    # The upper halves of x and y side by side: a pair of int16, as memory is little-endian.
+    x >>= _FRACTION
+    y &= ~np.uint32((1 << _FRACTION) - 1)
     y |= x
-    return whole, y.astype(np.uint16)
-
-
-def _outer_sum(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.int32]:
-    # Windows are of bounded size (see `_part_side`), so positions within one fit 32 bits. What lies
-    # farther out is clipped, which is exact: it is beyond the image and takes its edge's value.
-    limit = 1 << 30
-    if abs(rows).max() + abs(columns).max() < limit:
-        return np.add.outer(rows.astype(np.int32), columns.astype(np.int32))
-    return np.clip(np.add.outer(rows, columns), -limit, limit).astype(np.int32)
+    return y.view(np.int16).reshape(*shape, 2), places
 
 
 def _inside(section: SectionPlan, block: Block) -> NDArray[np.bool_]:
@@ -297,11 +296,17 @@ def _mosaic(
         (((y, x), tile),) = found.items()
         if y <= top and x <= left and bottom <= y + tile.shape[0] and right <= x + tile.shape[1]:
             return tile[top - y : bottom - y, left - x : right - x]
-    out = np.zeros((bottom - top, right - left, *channels), dtype=np.uint8)
+    out: Pixels = _SCRATCH.array("mosaic", (bottom - top, right - left, *channels), np.uint8)
+    copies = []
     for (y, x), tile in found.items():
         y0, x0 = max(y, top), max(x, left)
         y1, x1 = min(y + tile.shape[0], bottom), min(x + tile.shape[1], right)
-        out[y0 - top : y1 - top, x0 - left : x1 - left] = tile[y0 - y : y1 - y, x0 - x : x1 - x]
+        place = out[y0 - top : y1 - top, x0 - left : x1 - left]
+        copies.append((place, tile[y0 - y : y1 - y, x0 - x : x1 - x]))
+    if sum(place.size for place, _ in copies) < out.size:
+        out[...] = 0
+    for place, pixels in copies:
+        place[...] = pixels
     return out
 
 

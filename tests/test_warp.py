@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from atldld_xr.errors import SectionImageError
 from atldld_xr.metadata import SectionImage
 from atldld_xr.plan import Block, SectionPlan, plan_section
 from atldld_xr.tiers import to_full
@@ -138,6 +141,49 @@ def test_positions_far_outside_do_not_wrap():
     assert (out[~inside] == 3).all()
     y, x = (int(v[0]) + 400 for v in np.nonzero(inside))
     assert (out[y - 400, x - 400] == image[900 * y - 399_500, 900 * x - 399_500]).all()
+
+
+def test_the_same_pixels_however_far_the_index_is_from_zero():
+    """Rows' and columns' parts of a position do not fit 32 bits there; their sum does."""
+    image, far = noise(8, 180, 220, 0), 2**17
+    near_plan = section(((0.25, 0.75, 30.0), (0.75, -0.25, 40.0)), "cubic")
+    far_plan = section(((0.25, 0.75, 30.0 - far), (0.75, -0.25, 40.0 - far / 2)), "cubic")
+    expected = render(near_plan, Block(0, 90, 0, 80), all_tiles(near_plan, image), fill_value=1)
+    block = Block(far, far + 90, far, far + 80)
+    out = render(far_plan, block, all_tiles(far_plan, image), fill_value=1)
+    np.testing.assert_array_equal(out, expected)
+
+
+def test_nothing_is_left_over_from_one_block_to_the_next():
+    """Threads work in the same memory again: in one that has, as in one that has not."""
+    image = noise(10, 180, 220, 0)
+    plans = [
+        section(((0.3, 0.9, -20.0), (0.9, -0.3, 25.0)), "lanczos"),
+        section(((0.0, 2.5, 0.0), (2.5, 0.0, -40.0)), "cubic", subsamples=3),
+        section(((0.0, 0.5, 90.0), (0.5, 0.0, 10.0)), "nearest"),
+    ]
+    jobs = []
+    for plan in plans:
+        tiles = all_tiles(plan, image)
+        holes = tiles | {
+            place: SectionImageError(1, "memory://tile", "lost") for place in list(tiles)[::3]
+        }
+        jobs += [
+            (plan, Block(y, y + rows, 11, 11 + columns), have)
+            for y, rows, columns in ((0, 70, 80), (35, 20, 150), (60, 100, 30))
+            for have in (tiles, holes)
+        ]
+
+    def make(job):
+        return render(job[0], job[1], job[2], fill_value=200)
+
+    expected = []
+    for job in jobs:
+        with ThreadPoolExecutor(1) as fresh:
+            expected.append(fresh.submit(make, job).result())
+    with ThreadPoolExecutor(3) as pool:
+        for out, want in zip(pool.map(make, jobs * 5), expected * 5, strict=True):
+            np.testing.assert_array_equal(out, want)
 
 
 def test_displacement_is_the_position_less_the_own_index():
