@@ -13,9 +13,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from atldld_xr.errors import SectionImageError
+from atldld_xr.inside import Inside, find_inside
 from atldld_xr.plan import Block, Interpolation, SectionPlan
 from atldld_xr.scratch import Scratch
 
@@ -58,17 +59,22 @@ def render(
     -------
     ndarray of uint8, shape (rows, columns, *channels)
     """
-    out = np.full(block.shape + channels, fill_value, dtype=np.uint8)
+    out = np.empty(block.shape + channels, dtype=np.uint8)
     for part in block.split(_part_side(section)):
-        window = section.window(part)
-        covered = coverage(section, part, tiles)
-        if window is None or not covered.any():
+        pixels = out[_within(block, part)]
+        inside, window = find_inside(section, part), section.window(part)
+        if window is None or not inside.any():
+            pixels[...] = fill_value
             continue
-        source = _mosaic(section, part, window, tiles, channels)
-        pixels = sample(section, part, source, window[:2])
-        if not covered.all():
-            pixels[~covered] = fill_value
-        out[_within(block, part)] = pixels
+        found = {place: tiles.get(place) for place in section.tiles(part)}
+        source = _mosaic(section, window, found, channels)
+        whole = inside.all()
+        sample(section, part, source, window[:2], None if whole else inside, pixels)
+        lost = _lost(section, part, window, found)
+        if not whole:
+            _fill(pixels, ~inside.mask(), fill_value)
+        if lost is not None:
+            _fill(pixels, lost, fill_value)
     return out
 
 
@@ -91,19 +97,28 @@ def coverage(section: SectionPlan, block: Block, tiles: Tiles | None = None) -> 
         Where the pixel's centre is inside the section image, edges included: the same at every
         tier, as it is decided in full-resolution pixels.
     """
-    inside = _inside(section, block)
-    if not tiles or not inside.any():
-        return inside
+    covered = find_inside(section, block).mask()
+    if not tiles or not covered.any():
+        return covered
     for part in block.split(_part_side(section)):
         window = section.window(part)
-        missing = None if window is None else _missing(section, part, window, tiles)
-        if window is not None and missing is not None:
-            points = replace(section, interpolation="nearest")
-            inside[_within(block, part)] &= sample(points, part, missing, window[:2]) == 0
-    return inside
+        if window is None:
+            continue
+        found = {place: tiles.get(place) for place in section.tiles(part)}
+        lost = _lost(section, part, window, found)
+        if lost is not None:
+            covered[_within(block, part)] &= ~lost
+    return covered
 
 
-def sample(section: SectionPlan, block: Block, source: Pixels, origin: tuple[int, int]) -> Pixels:
+def sample(
+    section: SectionPlan,
+    block: Block,
+    source: Pixels,
+    origin: tuple[int, int],
+    inside: Inside | None = None,
+    out: Pixels | None = None,
+) -> Pixels:
     """Sample a window of a section's level at a block of output pixels; the kernel.
 
     Parameters
@@ -116,6 +131,10 @@ def sample(section: SectionPlan, block: Block, source: Pixels, origin: tuple[int
         The window; positions beyond it take the value of its nearest pixel.
     origin : tuple of int
         Left and top of the window, in pixels of the level.
+    inside : Inside, optional
+        The pixels wanted; what others come out as is not said. Default: all.
+    out : ndarray of uint8, optional
+        Where to put the result, as a part of another array if need be. Default: a new array.
 
     Returns
     -------
@@ -131,13 +150,17 @@ def sample(section: SectionPlan, block: Block, source: Pixels, origin: tuple[int
     n = section.subsamples
     (x_rows, x_columns), (y_rows, y_columns) = _positions(section, block, origin)
     rows, columns = block.shape
-    out = np.empty((rows, columns, *source.shape[2:]), dtype=np.uint8)
+    if out is None:
+        out = np.empty((rows, columns, *source.shape[2:]), dtype=np.uint8)
     step = max(_STRIP // n, 1)
     for top in range(0, rows, step):
-        bottom = min(top + step, rows)
-        j = slice(top * n, bottom * n)
-        maps = _maps(x_rows[j], x_columns, y_rows[j], y_columns, section.interpolation)
-        wanted = out[top:bottom]
+        strip = slice(top, min(top + step, rows))
+        left, right = (0, columns) if inside is None else inside.bounds(strip)
+        if left >= right:
+            continue
+        j, k = slice(strip.start * n, strip.stop * n), slice(left * n, right * n)
+        maps = _maps(x_rows[j], x_columns[k], y_rows[j], y_columns[k], section.interpolation)
+        wanted = out[strip, left:right]
         if n == 1:
             cv2.remap(source, *maps, flag, dst=wanted, borderMode=cv2.BORDER_REPLICATE)
         else:
@@ -201,32 +224,6 @@ def _maps(
     return y.view(np.int16).reshape(*shape, 2), places
 
 
-def _inside(section: SectionPlan, block: Block) -> NDArray[np.bool_]:
-    if not section.readable:
-        return np.zeros(block.shape, dtype=bool)
-    sizes = (section.image.width, section.image.height)
-    ends = (block.y0, block.y1 - 1), (block.x0, block.x1 - 1)
-    # Affine, and rounded monotonically: what holds at the corners holds in between.
-    corners = [_between(row, size, *ends) for row, size in zip(section.affine, sizes, strict=True)]
-    if all(corner.all() for corner in corners):
-        return np.ones(block.shape, dtype=bool)
-    rows, columns = np.arange(block.y0, block.y1), np.arange(block.x0, block.x1)
-    x, y = (
-        _between(row, size, rows, columns) for row, size in zip(section.affine, sizes, strict=True)
-    )
-    return x & y
-
-
-def _between(
-    affine: tuple[float, float, float], size: int, rows: ArrayLike, columns: ArrayLike
-) -> NDArray[np.bool_]:
-    """Return where one coordinate of the image is inside it, over rows and columns of output."""
-    a, b, c = affine
-    position = np.add.outer(a * np.asarray(rows) + c, b * np.asarray(columns))
-    inside: NDArray[np.bool_] = (position >= -0.5) & (position < size - 0.5)
-    return inside
-
-
 def displacement(section: SectionPlan, block: Block) -> NDArray[np.float32]:
     """Return the displacement field of a block.
 
@@ -278,9 +275,8 @@ def _within(block: Block, part: Block) -> tuple[slice, slice]:
 
 def _mosaic(
     section: SectionPlan,
-    block: Block,
     window: tuple[int, int, int, int],
-    tiles: Tiles,
+    tiles: Mapping[tuple[int, int], Pixels | SectionImageError | None],
     channels: tuple[int, ...],
 ) -> Pixels:
     """Return a window put together from its tiles; 0 where one could not be had."""
@@ -288,9 +284,9 @@ def _mosaic(
     side = section.level_tile_side
     found = {
         (row * side, column * side): tile
-        for row, column in section.tiles(block)
+        for (row, column), tile in tiles.items()
         # Rounding may see a tile at the very end of the reach for a part, and not for the whole.
-        if isinstance(tile := tiles.get((row, column)), np.ndarray)
+        if isinstance(tile, np.ndarray)
     }
     if len(found) == 1:
         (((y, x), tile),) = found.items()
@@ -310,27 +306,38 @@ def _mosaic(
     return out
 
 
-def _missing(
-    section: SectionPlan, block: Block, window: tuple[int, int, int, int], tiles: Tiles
-) -> Pixels | None:
-    """Return 255 in a window where the kernel would touch a tile that could not be had, else 0.
+def _fill(pixels: Pixels, where: NDArray[np.bool_], value: int) -> None:
+    """Fill pixels in place; an assignment by a mask takes a hundred times as long."""
+    fill = _SCRATCH.array("fill", pixels.shape, np.uint8)
+    fill[...] = value
+    _opencv().copyTo(fill, where.view(np.uint8), pixels)
 
-    None if all were had. Grown by the kernel's reach rather than sampled with the kernel, whose
+
+def _lost(
+    section: SectionPlan,
+    block: Block,
+    window: tuple[int, int, int, int],
+    tiles: Mapping[tuple[int, int], Pixels | SectionImageError | None],
+) -> NDArray[np.bool_] | None:
+    """Return which pixels of a block need a tile that could not be had; None if all were had.
+
+    The missing part is grown by the kernel's reach rather than sampled with the kernel, whose
     negative weights can make up for a missing pixel.
     """
-    left, top, right, bottom = window
-    side = section.level_tile_side
-    bad = [
-        place for place in section.tiles(block) if isinstance(tiles.get(place), SectionImageError)
-    ]
+    bad = [place for place, tile in tiles.items() if isinstance(tile, SectionImageError)]
     if not bad:
         return None
-    out = np.zeros((bottom - top, right - left), dtype=np.uint8)
+    left, top, right, bottom = window
+    side = section.level_tile_side
+    missing = np.zeros((bottom - top, right - left), dtype=np.uint8)
     for row, column in bad:
         y, x = max(row * side - top, 0), max(column * side - left, 0)
-        out[y : max((row + 1) * side - top, 0), x : max((column + 1) * side - left, 0)] = 255
+        missing[y : max((row + 1) * side - top, 0), x : max((column + 1) * side - left, 0)] = 255
     width = 2 * section.reach - 1
-    return np.asarray(_opencv().dilate(out, np.ones((width, width), dtype=np.uint8)))
+    missing = _opencv().dilate(missing, np.ones((width, width), dtype=np.uint8))
+    points = replace(section, interpolation="nearest")
+    lost: NDArray[np.bool_] = sample(points, block, missing, window[:2]) != 0
+    return lost
 
 
 def _opencv() -> Any:
