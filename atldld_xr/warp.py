@@ -13,10 +13,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from atldld_xr.errors import SectionImageError
+from atldld_xr.inside import Inside, find_inside
 from atldld_xr.plan import Block, Interpolation, SectionPlan
+from atldld_xr.scratch import Scratch
 
 Pixels = NDArray[np.uint8]
 Tiles = Mapping[tuple[int, int], Pixels | SectionImageError]
@@ -26,6 +28,7 @@ _FRACTION = 16
 _TABLE = 5
 _STRIP = 64  # rows warped at a time, so that their maps stay in the processor's cache
 _WINDOW = 2048  # about the largest side of a source window at a time, in pixels
+_SCRATCH = Scratch()
 
 
 def render(
@@ -56,17 +59,22 @@ def render(
     -------
     ndarray of uint8, shape (rows, columns, *channels)
     """
-    out = np.full(block.shape + channels, fill_value, dtype=np.uint8)
+    out = np.empty(block.shape + channels, dtype=np.uint8)
     for part in block.split(_part_side(section)):
-        window = section.window(part)
-        covered = coverage(section, part, tiles)
-        if window is None or not covered.any():
+        pixels = out[_within(block, part)]
+        inside, window = find_inside(section, part), section.window(part)
+        if window is None or not inside.any():
+            pixels[...] = fill_value
             continue
-        source = _mosaic(section, part, window, tiles, channels)
-        pixels = sample(section, part, source, window[:2])
-        if not covered.all():
-            pixels[~covered] = fill_value
-        out[_within(block, part)] = pixels
+        found = {place: tiles.get(place) for place in section.tiles(part)}
+        source = _mosaic(section, window, found, channels)
+        whole = inside.all()
+        sample(section, part, source, window[:2], None if whole else inside, pixels)
+        lost = _lost(section, part, window, found)
+        if not whole:
+            _fill(pixels, ~inside.mask(), fill_value)
+        if lost is not None:
+            _fill(pixels, lost, fill_value)
     return out
 
 
@@ -89,19 +97,28 @@ def coverage(section: SectionPlan, block: Block, tiles: Tiles | None = None) -> 
         Where the pixel's centre is inside the section image, edges included: the same at every
         tier, as it is decided in full-resolution pixels.
     """
-    inside = _inside(section, block)
-    if not tiles or not inside.any():
-        return inside
+    covered = find_inside(section, block).mask()
+    if not tiles or not covered.any():
+        return covered
     for part in block.split(_part_side(section)):
         window = section.window(part)
-        missing = None if window is None else _missing(section, part, window, tiles)
-        if window is not None and missing is not None:
-            points = replace(section, interpolation="nearest")
-            inside[_within(block, part)] &= sample(points, part, missing, window[:2]) == 0
-    return inside
+        if window is None:
+            continue
+        found = {place: tiles.get(place) for place in section.tiles(part)}
+        lost = _lost(section, part, window, found)
+        if lost is not None:
+            covered[_within(block, part)] &= ~lost
+    return covered
 
 
-def sample(section: SectionPlan, block: Block, source: Pixels, origin: tuple[int, int]) -> Pixels:
+def sample(
+    section: SectionPlan,
+    block: Block,
+    source: Pixels,
+    origin: tuple[int, int],
+    inside: Inside | None = None,
+    out: Pixels | None = None,
+) -> Pixels:
     """Sample a window of a section's level at a block of output pixels; the kernel.
 
     Parameters
@@ -114,6 +131,10 @@ def sample(section: SectionPlan, block: Block, source: Pixels, origin: tuple[int
         The window; positions beyond it take the value of its nearest pixel.
     origin : tuple of int
         Left and top of the window, in pixels of the level.
+    inside : Inside, optional
+        The pixels wanted; what others come out as is not said. Default: all.
+    out : ndarray of uint8, optional
+        Where to put the result, as a part of another array if need be. Default: a new array.
 
     Returns
     -------
@@ -129,28 +150,34 @@ def sample(section: SectionPlan, block: Block, source: Pixels, origin: tuple[int
     n = section.subsamples
     (x_rows, x_columns), (y_rows, y_columns) = _positions(section, block, origin)
     rows, columns = block.shape
-    out = np.empty((rows, columns, *source.shape[2:]), dtype=np.uint8)
+    if out is None:
+        out = np.empty((rows, columns, *source.shape[2:]), dtype=np.uint8)
     step = max(_STRIP // n, 1)
     for top in range(0, rows, step):
-        bottom = min(top + step, rows)
-        fine_rows = slice(top * n, bottom * n)
-        maps = _maps(
-            x_rows[fine_rows], x_columns, y_rows[fine_rows], y_columns, section.interpolation
-        )
-        fine = cv2.remap(source, *maps, flag, borderMode=cv2.BORDER_REPLICATE)
-        if n > 1:
-            fine = cv2.resize(fine, (columns, bottom - top), interpolation=cv2.INTER_AREA)
-        out[top:bottom] = fine.reshape((bottom - top, columns, *source.shape[2:]))
+        strip = slice(top, min(top + step, rows))
+        left, right = (0, columns) if inside is None else inside.bounds(strip)
+        if left >= right:
+            continue
+        j, k = slice(strip.start * n, strip.stop * n), slice(left * n, right * n)
+        maps = _maps(x_rows[j], x_columns[k], y_rows[j], y_columns[k], section.interpolation)
+        wanted = out[strip, left:right]
+        if n == 1:
+            cv2.remap(source, *maps, flag, dst=wanted, borderMode=cv2.BORDER_REPLICATE)
+        else:
+            fine = _SCRATCH.array("fine", (*maps[0].shape[:2], *source.shape[2:]), np.uint8)
+            cv2.remap(source, *maps, flag, dst=fine, borderMode=cv2.BORDER_REPLICATE)
+            cv2.resize(fine, wanted.shape[1::-1], dst=wanted, interpolation=cv2.INTER_AREA)
     return out
 
 
 def _positions(
     section: SectionPlan, block: Block, origin: tuple[int, int]
-) -> tuple[tuple[NDArray[np.int64], NDArray[np.int64]], ...]:
+) -> tuple[tuple[NDArray[np.uint32], NDArray[np.uint32]], ...]:
     """Return, for x and for y, the parts of the sample positions due to rows and to columns.
 
     An affine position is a sum of the two. Each is rounded as a fixed-point number from the global
-    index alone; the origin is whole pixels, so subtracting it is exact.
+    index alone; the origin is whole pixels, so subtracting it is exact. The sum is meant modulo
+    2**32: windows are of bounded size (see `_part_side`), so it is within some 2**12 pixels of 0.
     """
     n = section.subsamples
     rows = np.arange(block.y0 * n, block.y1 * n)
@@ -163,69 +190,38 @@ def _positions(
     for (a, b, c), start in zip(section.level_affine.tolist(), origin, strict=True):
         by_row = np.rint((a * rows_at + c) * one).astype(np.int64) - (start << _FRACTION)
         by_column = np.rint(b * columns_at * one).astype(np.int64)
-        out.append((by_row, by_column))
+        out.append((by_row.astype(np.uint32), by_column.astype(np.uint32)))
     return tuple(out)
 
 
 def _maps(
-    x_rows: NDArray[np.int64],
-    x_columns: NDArray[np.int64],
-    y_rows: NDArray[np.int64],
-    y_columns: NDArray[np.int64],
+    x_rows: NDArray[np.uint32],
+    x_columns: NDArray[np.uint32],
+    y_rows: NDArray[np.uint32],
+    y_columns: NDArray[np.uint32],
     interpolation: Interpolation,
 ) -> tuple[NDArray[np.int16], NDArray[np.uint16] | None]:
     """Return OpenCV's fixed-point maps: whole pixels, and the fraction's place in its table."""
-    shift = _FRACTION - (0 if interpolation == "nearest" else _TABLE)
-    half = 1 << (shift - 1)
-    x = _outer_sum(x_rows + half, x_columns) >> shift
-    y = _outer_sum(y_rows + half, y_columns) >> shift
-    whole = np.empty((*x.shape, 2), dtype=np.int16)
-    if interpolation == "nearest":
-        whole[..., 0], whole[..., 1] = x, y
-        return whole, None
-    np.right_shift(x, _TABLE, out=whole[..., 0], casting="unsafe")
-    np.right_shift(y, _TABLE, out=whole[..., 1], casting="unsafe")
-    mask = (1 << _TABLE) - 1
-    x &= mask
-    y &= mask
-    y <<= _TABLE
+    table = 0 if interpolation == "nearest" else _TABLE
+    half = np.uint32(1 << (_FRACTION - table - 1))
+    shape = len(x_rows), len(x_columns)
+    x = np.add((x_rows + half)[:, None], x_columns, out=_SCRATCH.array("x", shape, np.uint32))
+    y = np.add((y_rows + half)[:, None], y_columns, out=_SCRATCH.array("y", shape, np.uint32))
+    places = None
+    if table:
+        places = _SCRATCH.array("places", shape, np.uint16)
+        np.copyto(places, y, casting="unsafe")
+        places >>= _FRACTION - 2 * table
+        places &= ((1 << table) - 1) << table
+        low = _SCRATCH.array("low", shape, np.uint16)
+        np.copyto(low, x, casting="unsafe")
+        low >>= _FRACTION - table
+        places |= low
+    # The upper halves of x and y side by side: a pair of int16, as memory is little-endian.
+    x >>= _FRACTION
+    y &= ~np.uint32((1 << _FRACTION) - 1)
     y |= x
-    return whole, y.astype(np.uint16)
-
-
-def _outer_sum(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.int32]:
-    # Windows are of bounded size (see `_part_side`), so positions within one fit 32 bits. What lies
-    # farther out is clipped, which is exact: it is beyond the image and takes its edge's value.
-    limit = 1 << 30
-    if abs(rows).max() + abs(columns).max() < limit:
-        return np.add.outer(rows.astype(np.int32), columns.astype(np.int32))
-    return np.clip(np.add.outer(rows, columns), -limit, limit).astype(np.int32)
-
-
-def _inside(section: SectionPlan, block: Block) -> NDArray[np.bool_]:
-    if not section.readable:
-        return np.zeros(block.shape, dtype=bool)
-    sizes = (section.image.width, section.image.height)
-    ends = (block.y0, block.y1 - 1), (block.x0, block.x1 - 1)
-    # Affine, and rounded monotonically: what holds at the corners holds in between.
-    corners = [_between(row, size, *ends) for row, size in zip(section.affine, sizes, strict=True)]
-    if all(corner.all() for corner in corners):
-        return np.ones(block.shape, dtype=bool)
-    rows, columns = np.arange(block.y0, block.y1), np.arange(block.x0, block.x1)
-    x, y = (
-        _between(row, size, rows, columns) for row, size in zip(section.affine, sizes, strict=True)
-    )
-    return x & y
-
-
-def _between(
-    affine: tuple[float, float, float], size: int, rows: ArrayLike, columns: ArrayLike
-) -> NDArray[np.bool_]:
-    """Return where one coordinate of the image is inside it, over rows and columns of output."""
-    a, b, c = affine
-    position = np.add.outer(a * np.asarray(rows) + c, b * np.asarray(columns))
-    inside: NDArray[np.bool_] = (position >= -0.5) & (position < size - 0.5)
-    return inside
+    return y.view(np.int16).reshape(*shape, 2), places
 
 
 def displacement(section: SectionPlan, block: Block) -> NDArray[np.float32]:
@@ -279,9 +275,8 @@ def _within(block: Block, part: Block) -> tuple[slice, slice]:
 
 def _mosaic(
     section: SectionPlan,
-    block: Block,
     window: tuple[int, int, int, int],
-    tiles: Tiles,
+    tiles: Mapping[tuple[int, int], Pixels | SectionImageError | None],
     channels: tuple[int, ...],
 ) -> Pixels:
     """Return a window put together from its tiles; 0 where one could not be had."""
@@ -289,43 +284,60 @@ def _mosaic(
     side = section.level_tile_side
     found = {
         (row * side, column * side): tile
-        for row, column in section.tiles(block)
+        for (row, column), tile in tiles.items()
         # Rounding may see a tile at the very end of the reach for a part, and not for the whole.
-        if isinstance(tile := tiles.get((row, column)), np.ndarray)
+        if isinstance(tile, np.ndarray)
     }
     if len(found) == 1:
         (((y, x), tile),) = found.items()
         if y <= top and x <= left and bottom <= y + tile.shape[0] and right <= x + tile.shape[1]:
             return tile[top - y : bottom - y, left - x : right - x]
-    out = np.zeros((bottom - top, right - left, *channels), dtype=np.uint8)
+    out: Pixels = _SCRATCH.array("mosaic", (bottom - top, right - left, *channels), np.uint8)
+    copies = []
     for (y, x), tile in found.items():
         y0, x0 = max(y, top), max(x, left)
         y1, x1 = min(y + tile.shape[0], bottom), min(x + tile.shape[1], right)
-        out[y0 - top : y1 - top, x0 - left : x1 - left] = tile[y0 - y : y1 - y, x0 - x : x1 - x]
+        place = out[y0 - top : y1 - top, x0 - left : x1 - left]
+        copies.append((place, tile[y0 - y : y1 - y, x0 - x : x1 - x]))
+    if sum(place.size for place, _ in copies) < out.size:
+        out[...] = 0
+    for place, pixels in copies:
+        place[...] = pixels
     return out
 
 
-def _missing(
-    section: SectionPlan, block: Block, window: tuple[int, int, int, int], tiles: Tiles
-) -> Pixels | None:
-    """Return 255 in a window where the kernel would touch a tile that could not be had, else 0.
+def _fill(pixels: Pixels, where: NDArray[np.bool_], value: int) -> None:
+    """Fill pixels in place; an assignment by a mask takes a hundred times as long."""
+    fill = _SCRATCH.array("fill", pixels.shape, np.uint8)
+    fill[...] = value
+    _opencv().copyTo(fill, where.view(np.uint8), pixels)
 
-    None if all were had. Grown by the kernel's reach rather than sampled with the kernel, whose
+
+def _lost(
+    section: SectionPlan,
+    block: Block,
+    window: tuple[int, int, int, int],
+    tiles: Mapping[tuple[int, int], Pixels | SectionImageError | None],
+) -> NDArray[np.bool_] | None:
+    """Return which pixels of a block need a tile that could not be had; None if all were had.
+
+    The missing part is grown by the kernel's reach rather than sampled with the kernel, whose
     negative weights can make up for a missing pixel.
     """
-    left, top, right, bottom = window
-    side = section.level_tile_side
-    bad = [
-        place for place in section.tiles(block) if isinstance(tiles.get(place), SectionImageError)
-    ]
+    bad = [place for place, tile in tiles.items() if isinstance(tile, SectionImageError)]
     if not bad:
         return None
-    out = np.zeros((bottom - top, right - left), dtype=np.uint8)
+    left, top, right, bottom = window
+    side = section.level_tile_side
+    missing = np.zeros((bottom - top, right - left), dtype=np.uint8)
     for row, column in bad:
         y, x = max(row * side - top, 0), max(column * side - left, 0)
-        out[y : max((row + 1) * side - top, 0), x : max((column + 1) * side - left, 0)] = 255
+        missing[y : max((row + 1) * side - top, 0), x : max((column + 1) * side - left, 0)] = 255
     width = 2 * section.reach - 1
-    return np.asarray(_opencv().dilate(out, np.ones((width, width), dtype=np.uint8)))
+    missing = _opencv().dilate(missing, np.ones((width, width), dtype=np.uint8))
+    points = replace(section, interpolation="nearest")
+    lost: NDArray[np.bool_] = sample(points, block, missing, window[:2]) != 0
+    return lost
 
 
 def _opencv() -> Any:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from atldld_xr.errors import SectionImageError
+from atldld_xr.inside import find_inside
 from atldld_xr.metadata import SectionImage
 from atldld_xr.plan import Block, SectionPlan, plan_section
 from atldld_xr.tiers import to_full
@@ -138,6 +143,105 @@ def test_positions_far_outside_do_not_wrap():
     assert (out[~inside] == 3).all()
     y, x = (int(v[0]) + 400 for v in np.nonzero(inside))
     assert (out[y - 400, x - 400] == image[900 * y - 399_500, 900 * x - 399_500]).all()
+
+
+# Slopes: any, along an axis, next to nothing (so that rounding decides), or through pixel edges.
+slope = st.one_of(
+    st.floats(-3, 3), st.sampled_from([0.0, 0.5, -0.5, 1.0, -2.0, 1e-13, -1e-16, 1e-300, 900.0])
+)
+offset = st.one_of(st.floats(-400, 400), st.integers(-800, 800).map(lambda halves: halves / 2))
+
+
+@given(
+    affine=st.tuples(st.tuples(slope, slope, offset), st.tuples(slope, slope, offset)),
+    y=st.integers(0, 200),
+    x=st.integers(0, 200),
+    rows=st.integers(1, 40),
+    columns=st.integers(1, 40),
+)
+@settings(max_examples=300, deadline=None)
+def test_coverage_is_what_each_pixel_says_for_itself(affine, y, x, rows, columns):
+    plan, block = section(affine), Block(y, y + rows, x, x + columns)
+    (ax, bx, cx), (ay, by, cy) = affine
+    expected = np.array(
+        [
+            [
+                -0.5 <= ax * j + cx + bx * k < 219.5 and -0.5 <= ay * j + cy + by * k < 179.5
+                for k in range(block.x0, block.x1)
+            ]
+            for j in range(block.y0, block.y1)
+        ]
+    )
+    np.testing.assert_array_equal(coverage(plan, block), expected)
+    inside = find_inside(plan, block)
+    assert (inside.any(), inside.all()) == (expected.any(), expected.all())
+    within = np.flatnonzero(expected.any(axis=0))
+    left, right = inside.bounds(slice(None))
+    assert not within.size or (left <= within[0] and within[-1] < right)
+
+
+def test_a_section_that_is_not_readable_is_nowhere():
+    plan = replace(section(((0.0, 1.0, 0.0), (1.0, 0.0, 0.0))), readable=False)
+    assert not coverage(plan, Block(0, 20, 0, 30)).any()
+    assert (render(plan, Block(0, 20, 0, 30), {}, fill_value=9) == 9).all()
+
+
+def test_the_same_pixels_however_far_the_index_is_from_zero():
+    """Rows' and columns' parts of a position do not fit 32 bits there; their sum does."""
+    image, far = noise(8, 180, 220, 0), 2**17
+    near_plan = section(((0.25, 0.75, 30.0), (0.75, -0.25, 40.0)), "cubic")
+    far_plan = section(((0.25, 0.75, 30.0 - far), (0.75, -0.25, 40.0 - far / 2)), "cubic")
+    expected = render(near_plan, Block(0, 90, 0, 80), all_tiles(near_plan, image), fill_value=1)
+    block = Block(far, far + 90, far, far + 80)
+    out = render(far_plan, block, all_tiles(far_plan, image), fill_value=1)
+    np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_sampling_inside_only_and_into_part_of_another_array(n):
+    image = noise(9, 180, 220, 0)
+    plan = section(((0.4, 1.1, -25.0), (1.2, -0.5, 15.0)), subsamples=n)
+    block = Block(0, 150, 0, 160)
+    inside, expected = find_inside(plan, block), sample(plan, block, image, (0, 0))
+    canvas = np.full((160, 180, 3), 77, np.uint8)
+    out = sample(plan, block, image, (0, 0), inside, canvas[5:155, 10:170])
+    mask = inside.mask()
+    assert 0 < mask.sum() < mask.size
+    np.testing.assert_array_equal(out[mask], expected[mask])
+    canvas[5:155, 10:170] = 77
+    assert (canvas == 77).all()
+
+
+def test_nothing_is_left_over_from_one_block_to_the_next():
+    """Threads work in the same memory again: in one that has, as in one that has not."""
+    image = noise(10, 180, 220, 0)
+    plans = [
+        section(((0.3, 0.9, -20.0), (0.9, -0.3, 25.0)), "lanczos"),
+        section(((0.0, 2.5, 0.0), (2.5, 0.0, -40.0)), "cubic", subsamples=3),
+        section(((0.0, 0.5, 90.0), (0.5, 0.0, 10.0)), "nearest"),
+    ]
+    jobs = []
+    for plan in plans:
+        tiles = all_tiles(plan, image)
+        holes = tiles | {
+            place: SectionImageError(1, "memory://tile", "lost") for place in list(tiles)[::3]
+        }
+        jobs += [
+            (plan, Block(y, y + rows, 11, 11 + columns), have)
+            for y, rows, columns in ((0, 70, 80), (35, 20, 150), (60, 100, 30))
+            for have in (tiles, holes)
+        ]
+
+    def make(job):
+        return render(job[0], job[1], job[2], fill_value=200)
+
+    expected = []
+    for job in jobs:
+        with ThreadPoolExecutor(1) as fresh:
+            expected.append(fresh.submit(make, job).result())
+    with ThreadPoolExecutor(3) as pool:
+        for out, want in zip(pool.map(make, jobs * 5), expected * 5, strict=True):
+            np.testing.assert_array_equal(out, want)
 
 
 def test_displacement_is_the_position_less_the_own_index():

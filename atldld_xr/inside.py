@@ -1,0 +1,106 @@
+"""Which pixels of a block have their centre inside the section image. Pure.
+
+The image is a parallelogram on the output grid, so in each row it is an interval of columns: only
+its ends are looked for, with the very comparisons that would tell for every pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from atldld_xr.plan import Block, SectionPlan
+
+
+@dataclass(frozen=True)
+class Inside:
+    """An interval of columns for each row of a block.
+
+    Attributes
+    ----------
+    columns : int
+        Columns of the block.
+    first, end : ndarray of int64, shape (rows,)
+        The first column inside and the one after the last, counted from the block's own first.
+        A row that has none ends at or before its first.
+    """
+
+    columns: int
+    first: NDArray[np.int64]
+    end: NDArray[np.int64]
+
+    def any(self) -> bool:
+        """Return whether any pixel is inside."""
+        return bool((self.first < self.end).any())
+
+    def all(self) -> bool:
+        """Return whether all pixels are inside."""
+        return not self.first.any() and bool((self.end == self.columns).all())
+
+    def bounds(self, rows: slice) -> tuple[int, int]:
+        """Return the first column and the one after the last that some rows reach, together."""
+        return int(self.first[rows].min()), int(self.end[rows].max())
+
+    def mask(self) -> NDArray[np.bool_]:
+        """Return which pixels are inside, shape (rows, columns)."""
+        if self.all() or not self.any():
+            return np.full((len(self.first), self.columns), self.all())
+        # Row k of this staircase is true at the columns before `columns - k`: copying its rows is
+        # much faster than comparing every column with every end.
+        stairs = sliding_window_view(np.arange(2 * self.columns) < self.columns, self.columns)
+        mask: NDArray[np.bool_] = stairs[self.columns - self.end]
+        return np.greater(mask, stairs[self.columns - self.first], out=mask)
+
+
+def find_inside(section: SectionPlan, block: Block) -> Inside:
+    """Return which pixels of a block are inside the section image, edges included.
+
+    Parameters
+    ----------
+    section : SectionPlan
+        The section.
+    block : Block
+        The output pixels.
+
+    Returns
+    -------
+    Inside
+        Decided in full-resolution pixels, and so the same at every tier. A section that is not
+        readable has no pixel.
+    """
+    rows, columns = block.shape
+    zeros = np.zeros(rows, dtype=np.int64)
+    spans = []
+    for (a, b, c), size in zip(
+        section.affine, (section.image.width, section.image.height), strict=True
+    ):
+        ends = (block.y0, block.y1 - 1), (block.x0, block.x1 - 1)
+        corners = [a * row + c + b * column for row in ends[0] for column in ends[1]]
+        spans.append((min(corners), max(corners), size - 0.5))
+    # A position is affine, and rounded monotonically: what holds at the corners holds in between.
+    if not section.readable or any(high < -0.5 or low >= edge for low, high, edge in spans):
+        return Inside(columns, zeros, zeros)
+    if all(low >= -0.5 and high < edge for low, high, edge in spans):
+        return Inside(columns, zeros, zeros + columns)
+    return Inside(columns, *_search(section, block))
+
+
+def _search(section: SectionPlan, block: Block) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the first column inside and the one after the last, for each row, by bisection."""
+    rows, columns = block.shape
+    # Dimensions: x and y; the edge that is entered along a row, and the one that is left; rows.
+    a, b, c = np.array(section.affine).T[:, :, None, None]
+    edges = np.array([[[-0.5], [s - 0.5]] for s in (section.image.width, section.image.height)])
+    rising = b >= 0
+    edges = np.where(rising, edges, edges[:, ::-1])
+    by_row = a * np.arange(block.y0, block.y1) + c
+    before = np.zeros((2, 2, rows))  # columns that are before an edge
+    for power in reversed(range(columns.bit_length())):
+        tried = before + (1 << power)
+        past = (by_row + b * (tried + (block.x0 - 1)) >= edges) == rising
+        before = np.where(past, before, tried)
+    before = np.minimum(before, columns).astype(np.int64)
+    return before[:, 0].max(axis=0), before[:, 1].min(axis=0)
