@@ -165,7 +165,7 @@ def save_volume(
     inside = [section for section in sections if section.plane is not None]
     nbytes = count_bytes(grid, pixels.dtype, pixels.colour)
     kept = nbytes // grid.planes * len(inside)
-    check_space(target.parent, kept + nbytes // (_BEST_COMPRESSION if compress else 1))
+    check_space(target, kept + nbytes // (_BEST_COMPRESSION if compress else 1))
 
     crossed = form.slowest != grid.section_axis
     steps = len(inside) + grid.shape[form.slowest]
