@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
@@ -109,10 +109,13 @@ def choose_format(path: Path, name: str | None) -> Format:
         raise InvalidArgumentError(
             f"{path.name!r} ends with none of {known}, by which readers know the format"
         )
-    if found.package and find_spec(found.package) is None:
-        raise MissingExtraError(
-            f'{found.name} needs {found.package}: pip install "atldld-xr[{found.name}]"'
-        )
+    if found.package:
+        try:
+            import_module(found.package)
+        except ImportError as error:
+            raise MissingExtraError(
+                f'{found.name} needs {found.package}: pip install "atldld-xr[{found.name}]"'
+            ) from error
     return found
 
 
