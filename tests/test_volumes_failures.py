@@ -217,16 +217,17 @@ def test_a_section_that_cannot_be_read_leaves_all_as_it_was(tmp_path, suffix):
     assert contents(tmp_path) == before
 
 
+@pytest.mark.parametrize("room", [5_000, -50_000, -200_000])
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_full_disk_leaves_all_as_it_was(tmp_path, suffix):
+def test_a_full_disk_leaves_all_as_it_was(tmp_path, suffix, room):
     """The limit on a file's size stands for the disk's: writing fails midway, as there."""
     needs(suffix)
     save_volume(open_noise(resolution=500), tmp_path / f"a{suffix}")
     before = contents(tmp_path)
     ds = open_noise().compute()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # Room for the sections in their temporary file, and not for the volume.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (ds.image.nbytes + 5_000, limits[1]))
+    # Room for the sections in their temporary file, and not for the volume; or for a part of them.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (ds.image.nbytes + room, limits[1]))
     try:
         with pytest.raises(StoreError, match="cannot be written"):
             save_volume(ds, tmp_path / f"a{suffix}", mode="w", step=25)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,9 @@ class Spool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        # On a full disk it fails once more, at what is left to write of a file that is to go.
+        with suppress(OSError):
+            self._file.close()
 
     def add(self, plane: int, voxels: NDArray[Any]) -> None:
         """Keep a plane of the volume."""
