@@ -24,12 +24,19 @@ _MOST_DEATHS = 20
 
 
 def connected_client() -> Any:
-    """Return the client of the cluster that Dask computes on; None if it computes here."""
+    """Return the client of the cluster that Dask computes on; None if it computes here.
+
+    Its workers know the storage options that this process knows.
+    """
     from dask.base import get_scheduler
 
-    scheduler = get_scheduler()
-    client = getattr(scheduler, "__self__", None)
-    return client if hasattr(client, "scheduler_info") else None
+    client = getattr(get_scheduler(), "__self__", None)
+    if not hasattr(client, "scheduler_info"):
+        return None
+    from atldld_xr.cluster import ship
+
+    ship(client)
+    return client
 
 
 def make_on_cluster(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -12,11 +10,11 @@ import dask
 import numpy as np
 from dask.delayed import Delayed
 from dask.highlevelgraph import HighLevelGraph
-from dask.system import CPU_COUNT
 
+from atldld_xr.export.cluster import connected_client
 from atldld_xr.export.parts import Place
 from atldld_xr.export.work import Job, Known, Written
-from atldld_xr.settings import as_int, setting
+from atldld_xr.threads import own_threads
 
 # Chunks handed to a scheduler at a time: enough to keep it busy, and few enough that what waits for
 # its chunks is a section's or two: Dask orders a larger batch by breadth.
@@ -39,7 +37,8 @@ def make_with_dask(
     wanted : callable
         Whether a chunk, by name of the array and place, is to be made.
     """
-    with _own_threads():
+    connected_client()  # its workers are told the storage options
+    with own_threads():
         chunks = _chunks(arrays, job, wanted)
         while batch := list(islice(chunks, _BATCH)):
             yield from _compute(batch)
@@ -109,25 +108,3 @@ def _one(value: Any, ndim: int) -> Any:
     out = np.empty((1,) * ndim, dtype=object)
     out[...] = value
     return out
-
-
-@contextmanager
-def _own_threads() -> Iterator[None]:
-    """Have Dask's threads be ours, where it would use its own.
-
-    They end with this: after an error Dask leaves the tasks under way to themselves, and they would
-    go on writing. And there is one for each connection: most of their time is waiting for a tile.
-    """
-    if dask.config.get("pool", None) is not None:
-        yield
-        return
-    pool = ThreadPoolExecutor(max(CPU_COUNT, setting("http.connections", as_int)))
-    wait = True
-    try:
-        with dask.config.set(pool=pool):
-            yield
-    except KeyboardInterrupt:
-        wait = False  # for a try at a dead service it could be a minute
-        raise
-    finally:
-        pool.shutdown(wait=wait, cancel_futures=True)

@@ -10,6 +10,7 @@ from atldld_xr.errors import AtldldError, InvalidArgumentError
 from atldld_xr.export.cluster import connected_client
 from atldld_xr.export.write import ExportReport
 from atldld_xr.settings import as_int, setting
+from atldld_xr.storage_options import share
 
 PLACEHOLDER = "{id}"
 """In an address: stands for the data set."""
@@ -66,12 +67,15 @@ def export_many(
             f"{url!r} is one store for several data sets: put {PLACEHOLDER} where the data set's "
             "name goes"
         )
+    writing = dict(writing)
+    if "storage_options" in writing:  # into no task
+        writing["storage_options"] = share(writing["storage_options"])
     client = connected_client()
     if client is None:
         for dataset in datasets:
-            yield _export(_Order(dataset, url, opening or {}, writing or {}))
+            yield _export(_Order(dataset, url, opening or {}, writing))
         return
-    yield from _on_cluster(client, datasets, url, opening or {}, writing or {})
+    yield from _on_cluster(client, datasets, url, opening or {}, writing)
 
 
 @dataclass(frozen=True)

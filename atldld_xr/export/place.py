@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from atldld_xr.errors import AtldldError, InvalidArgumentError, MissingExtraError, StoreError
+from atldld_xr.storage_options import SharedOptions, share, store_errors
 
 Options = Mapping[str, Any]
 
@@ -20,9 +21,6 @@ _EXTRAS = {
     "s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure",
     "http": "http", "https": "http",
 }  # fmt: skip
-
-# What file systems raise that is no OSError, by the package it comes from.
-_STORAGE_PACKAGES = ("aiobotocore", "aiohttp", "azure", "botocore", "gcsfs", "google")
 
 
 class Place:
@@ -45,7 +43,7 @@ class Place:
         If the protocol needs a package that is not installed.
     """
 
-    def __init__(self, url: str, storage_options: Options | None = None) -> None:
+    def __init__(self, url: str, storage_options: Options | SharedOptions | None = None) -> None:
         if not isinstance(url, str) or not url.strip() or "\0" in url or url.startswith("://"):
             raise InvalidArgumentError(f"{url!r} is no path or URL of a store")
         url = url.removeprefix("file://")
@@ -53,19 +51,21 @@ class Place:
         self.is_local = not colon
         # Zarr, fsspec and pathlib each take "~" and "." differently.
         self.url = os.path.abspath(os.path.expanduser(url)) if self.is_local else url.rstrip("/")
-        if not self.is_local and "@" in rest.split("/")[0]:
+        self.is_web = protocol in ("http", "https") and not self.is_local
+        user, at, _ = rest.split("/")[0].rpartition("@")
+        if not self.is_local and at and (":" in user or protocol in ("s3", "gs", "gcs", "https")):
             raise InvalidArgumentError(
                 f"a {protocol}:// address holds a user name or password; "
                 "give them as storage_options"
             )
-        if self.is_local and storage_options:
+        self.shared = share(storage_options)
+        if self.is_local and self.shared:
             raise InvalidArgumentError(f"{self.url} is a local path: it takes no storage_options")
-        self.storage_options = dict(storage_options) if storage_options else None
         self._fs, self._path = self._file_system(protocol)
         self._folders: set[str] = set()  # known to be there, on a local disk
 
     def __reduce__(self) -> Any:
-        return Place, (self.url, self.storage_options)
+        return Place, (self.url, self.shared)
 
     def __repr__(self) -> str:
         return f"Place({self.url!r})"
@@ -73,21 +73,49 @@ class Place:
     def _file_system(self, protocol: str) -> tuple[Any, str]:
         import fsspec
 
+        problem: AtldldError
         try:
-            fs, path = fsspec.core.url_to_fs(self.url, **(self.storage_options or {}))
+            fs, path = fsspec.core.url_to_fs(self.url, **self.shared.options())
+        except AtldldError:
+            raise
         except ImportError as error:
             extra = _EXTRAS.get(protocol)
-            advice = f'pip install "atldld-xr[{extra}]"' if extra else str(error)
+            advice = f'pip install "atldld-xr[{extra}]"' if extra else self.shared.describe(error)
             raise MissingExtraError(f"{protocol}:// needs another package: {advice}") from error
         except (TypeError, ValueError) as error:
+            problem = InvalidArgumentError(
+                f"{self.url!r} is no path or URL of a store: {self.shared.describe(error)}"
+            )
+        except Exception as error:  # some log in at once, and each fails in ways of its own
+            problem = StoreError(f"{self.url} cannot be reached: {self.shared.describe(error)}")
+        else:
+            return fs, str(path).rstrip("/")
+        raise problem
+
+    def _storing(self, verb: str = "written") -> AbstractContextManager[None]:
+        return store_errors(f"{self.url} cannot be {verb}", self.shared)
+
+    def zarr_store(self) -> Any:
+        """Return the store as Zarr reads it, through the same connections."""
+        from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+        from zarr.storage import FsspecStore, LocalStore
+
+        if self.is_local:
+            return LocalStore(self.url, read_only=True)
+        # Wrapped, as it has an event loop of its own, in which its sessions are closed at the end.
+        fs = AsyncFileSystemWrapper(self._fs, asynchronous=True)
+        return FsspecStore(fs=fs, path=self._path, read_only=True)
+
+    def check_writable(self) -> None:
+        """Raise an InvalidArgumentError for what can only be read; nothing is asked of anybody."""
+        if self.is_web:
             raise InvalidArgumentError(
-                f"{self.url!r} is no path or URL of a store: {error}"
-            ) from error
-        return fs, str(path).rstrip("/")
+                f"{self.url} is on a web server: stores there can be read, and not written"
+            )
 
     def beside(self, name: str) -> Place:
         """Return a place of another name in the same folder."""
-        return Place(f"{self.url.rpartition('/')[0]}/{name}", self.storage_options)
+        return Place(f"{self.url.rpartition('/')[0]}/{name}", self.shared)
 
     def put(self, key: str, content: bytes, *, durable: bool = False) -> None:
         """Write a file whole: it is there as it should be, or as it was.
@@ -101,7 +129,7 @@ class Place:
         durable : bool
             Whether to wait until a local disk has it.
         """
-        with storing(self.url):
+        with self._storing():
             if not self.is_local:
                 self._fs.pipe_file(f"{self._path}/{key}", content)
                 return
@@ -126,7 +154,7 @@ class Place:
 
     def create(self, key: str, content: bytes) -> bool:
         """Write a file that is not there; return False if it is. Of two that try, one succeeds."""
-        with storing(self.url):
+        with self._storing():
             try:
                 if self.is_local:
                     path = os.path.join(self.url, key)
@@ -149,7 +177,7 @@ class Place:
 
     def get(self, key: str) -> bytes | None:
         """Return a file's content, None if there is none."""
-        with storing(self.url, "read"):
+        with self._storing("read"):
             try:
                 return bytes(self._fs.cat_file(f"{self._path}/{key}"))
             except (FileNotFoundError, NotADirectoryError):
@@ -157,7 +185,7 @@ class Place:
 
     def sizes(self, below: str = "") -> dict[str, int]:
         """Return the size of every file, by key."""
-        with storing(self.url, "read"):
+        with self._storing("read"):
             top = f"{self._path}/{below}".rstrip("/")
             self._fs.invalidate_cache()
             found = self._fs.find(top, detail=True)
@@ -166,7 +194,7 @@ class Place:
 
     def remove(self, keys: Iterable[str]) -> None:
         """Remove files; those that are not there are no matter."""
-        with storing(self.url):
+        with self._storing():
             for key in keys:
                 try:
                     self._fs.rm_file(f"{self._path}/{key}")
@@ -175,7 +203,7 @@ class Place:
 
     def clear(self, keep: str = "") -> None:
         """Remove everything but one file."""
-        with storing(self.url):
+        with self._storing():
             self._folders.clear()
             if self.is_local and not keep:
                 shutil.rmtree(self.url, ignore_errors=True)
@@ -183,9 +211,16 @@ class Place:
             self.remove(key for key in self.sizes() if key != keep)
             self._fs.invalidate_cache()
 
+    def replace(self, other: Place, aside: Place) -> None:
+        """Take the place of another on a local disk, which goes aside."""
+        with self._storing():
+            if os.path.exists(other.url):
+                os.rename(other.url, aside.url)
+            os.rename(self.url, other.url)
+
     def what(self) -> str:
         """Return what is there: "nothing", "file", "other" or "zarr", which may be unfinished."""
-        with storing(self.url, "read"):
+        with self._storing("read"):
             self._fs.invalidate_cache()
             if not self._fs.exists(self._path):
                 return "nothing"
@@ -195,18 +230,3 @@ class Place:
             if any(self._fs.exists(f"{self._path}/{name}") for name in names):
                 return "zarr"
             return "other" if self._fs.ls(self._path) else "nothing"
-
-
-@contextmanager
-def storing(url: str, verb: str = "written") -> Iterator[None]:
-    """Turn what a file system raises into a StoreError."""
-    try:
-        yield
-    except AtldldError:
-        raise
-    except Exception as error:  # object stores raise kinds of their own; others go on below
-        package = type(error).__module__.split(".")[0]
-        if isinstance(error, OSError) or package in _STORAGE_PACKAGES:
-            what = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise StoreError(f"{url} cannot be {verb}: {what}") from error
-        raise

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from atldld_xr.errors import InvalidArgumentError, StoreError
 from atldld_xr.export.lease import LEASE, Lease, lease
 from atldld_xr.export.ledger import Ledger
-from atldld_xr.export.place import PARTIAL, Place, storing
+from atldld_xr.export.place import PARTIAL, Place
 from atldld_xr.export.records import (
     RECORDS,
     STATE,
@@ -51,6 +51,7 @@ def begun(place: Place, layout: Layout, mode: Mode) -> Iterator[tuple[Place, Led
     """
     if mode not in ("w-", "w"):
         raise InvalidArgumentError(f'mode must be "w-" (new) or "w" (replace), not {mode!r}')
+    place.check_writable()
     what = place.what()
     if what == "file":
         raise StoreError(f"{place.url} is a file; nothing was written")
@@ -124,8 +125,5 @@ def _is_begun(store: Place) -> bool:
 def _swap(new: Place, place: Place) -> None:
     old = place.beside(f".{os.path.basename(place.url)}.old")
     old.clear()
-    with storing(place.url):
-        if os.path.exists(place.url):
-            os.rename(place.url, old.url)
-        os.rename(new.url, place.url)
+    new.replace(place, old)
     old.clear()

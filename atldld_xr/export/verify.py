@@ -196,9 +196,7 @@ def _value_problems(store: Place, ledger: Ledger) -> Iterator[str]:
     import zarr
 
     for name in ledger.values:
-        array: Any = zarr.open_array(
-            f"{store.url}/{name}", mode="r", storage_options=store.storage_options
-        )
+        array: Any = zarr.open_array(store.zarr_store(), path=name, mode="r")
         known = np.array(ledger.all_values(name), dtype=array.dtype).reshape(array.shape)
         if not np.array_equal(array[...], known, equal_nan=array.dtype.kind == "f"):
             yield f"{name} has other values than were written"
@@ -220,9 +218,8 @@ def _failures(store: Place, ledger: Ledger) -> tuple[Mapping[str, Any], ...]:
     if not ledger.failures:
         return ()
     try:
-        ids: Any = zarr.open_array(
-            f"{store.url}/section_image_id", mode="r", storage_options=store.storage_options
-        )[...]
+        array: Any = zarr.open_array(store.zarr_store(), path="section_image_id", mode="r")
+        ids: Any = array[...]
     except (OSError, ValueError, KeyError):
         ids = {}
     out = []

@@ -173,16 +173,16 @@ class _Level:
     path: str
 
     def read(self, plane: int, block: Block) -> NDArray[Any]:
-        array = _open_array(self.store.url, self.path, self.store)
+        array = _open_array(self.store, self.path)
         rows, columns = slice(2 * block.y0, 2 * block.y1), slice(2 * block.x0, 2 * block.x1)
         return np.asarray(array[:, plane : plane + 1, rows, columns])
 
 
 @lru_cache(maxsize=8)
-def _open_array(url: str, path: str, store: Store) -> Any:
+def _open_array(store: Store, path: str) -> Any:
     import zarr
 
-    return zarr.open_array(f"{url}/{path}", mode="r", storage_options=store.storage_options)
+    return zarr.open_array(store.zarr_store(), path=path, mode="r")
 
 
 def _halve(source: _Level, plane: int, section: None, block: Block, tiles: Any) -> NDArray[Any]:

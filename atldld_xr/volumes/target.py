@@ -1,0 +1,100 @@
+"""The files of a volume: checked first, written beside their place, and moved there when whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from atldld_xr.errors import InvalidArgumentError, StoreError
+from atldld_xr.export.store import Mode, storing
+
+
+def resolve_path(path: str | os.PathLike[str]) -> Path:
+    """Return a local path, made absolute.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is no path on this machine.
+    """
+    given = os.fspath(path) if isinstance(path, str | os.PathLike) else path
+    if not isinstance(given, str) or not given.strip() or "\0" in given:
+        raise InvalidArgumentError(f"{path!r} is no path to write a volume to")
+    given = given.removeprefix("file://")
+    if "://" in given:
+        raise InvalidArgumentError(
+            f"volumes are written to files of this machine, not to {given.partition('://')[0]}://"
+        )
+    # A link's own target is what is replaced.
+    return Path(os.path.realpath(os.path.expanduser(given)))
+
+
+def check_free(paths: Sequence[Path], mode: Mode) -> None:
+    """Check that nothing is where files are to be, or that it may be replaced.
+
+    Raises
+    ------
+    InvalidArgumentError
+        For an unknown mode.
+    StoreError
+        If something is there that `mode` may not replace: "w-" replaces nothing, "w" files.
+    """
+    if not isinstance(mode, str) or mode not in ("w-", "w"):
+        raise InvalidArgumentError(f'mode must be "w-" (new) or "w" (replace), not {mode!r}')
+    for path in paths:
+        above = next(folder for folder in path.parents if os.path.lexists(folder))
+        if not above.is_dir():
+            raise StoreError(f"{above} is no folder; nothing was written")
+        if os.path.lexists(path) and not path.is_file():
+            raise StoreError(f"{path} is no file; nothing was written")
+        if mode == "w-" and path.exists():
+            raise StoreError(f'{path} exists; mode="w" (--mode w) replaces it. Nothing was written')
+
+
+def check_space(path: Path, needed: int) -> None:
+    """Check that the disk that a file is to be on has room.
+
+    Raises
+    ------
+    StoreError
+        If it has less than is needed.
+    """
+    folder = next(folder for folder in path.parents if folder.exists())
+    with suppress(OSError):  # not every file system tells
+        free = shutil.disk_usage(folder).free
+        if needed > free:
+            raise StoreError(
+                f"the volume needs {needed / 1e9:,.1f} GB in {folder}, which has "
+                f"{free / 1e9:,.1f} GB free; nothing was written. A larger step or resolution "
+                "takes less"
+            )
+
+
+@contextmanager
+def beside(paths: Sequence[Path], mode: Mode) -> Iterator[list[Path]]:
+    """Give paths to write to beside some others, and move what is there to them at the end.
+
+    After an error or an interrupt what was written is removed, folders and all, and what was there
+    is untouched.
+    """
+    missing = [folder for folder in paths[0].parents if not folder.exists()]
+    mark = uuid.uuid4().hex[:8]
+    written = [path.with_name(f".{path.name}-{mark}.new") for path in paths]
+    try:
+        with storing(str(paths[0])):
+            paths[0].parent.mkdir(parents=True, exist_ok=True)
+        yield written
+        check_free(paths, mode)  # it may have come meanwhile
+        for new, path in zip(written, paths, strict=True):
+            with storing(str(path)):
+                os.replace(new, path)
+    finally:
+        for new in written:
+            new.unlink(missing_ok=True)
+        for folder in missing:
+            with suppress(OSError):  # it is there no more, or not empty
+                folder.rmdir()

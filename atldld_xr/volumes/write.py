@@ -1,0 +1,221 @@
+"""save_volume: from a lazy Dataset to a file, plane by plane."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from os import PathLike
+from typing import Any, Literal
+
+import xarray as xr
+from numpy.typing import NDArray
+
+from atldld_xr.arguments import is_one_of
+from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.export.store import Mode, storing
+from atldld_xr.progress import progress_bar
+from atldld_xr.volumes import nifti, nrrd, tiff
+from atldld_xr.volumes.formats import (
+    Format,
+    FormatName,
+    Volume,
+    choose_compression,
+    choose_format,
+    count_bytes,
+    sidecar,
+)
+from atldld_xr.volumes.listing import file_text, header_text, list_planes, section_facts
+from atldld_xr.volumes.pixels import Channel, choose_pixels
+from atldld_xr.volumes.planes import VolumeGrid, place_sections
+from atldld_xr.volumes.sections import read_sections
+from atldld_xr.volumes.spool import Spool
+from atldld_xr.volumes.target import beside, check_free, check_space, resolve_path
+
+Header = Literal["allen", "anatomical"]
+
+# Deflate does not get below a 1032nd of what it is given.
+_BEST_COMPRESSION = 1032
+
+
+@dataclass(frozen=True)
+class VolumeReport:
+    """What was written.
+
+    Attributes
+    ----------
+    path, sidecar : str
+        The volume, and the list of its planes.
+    format : str
+        "nrrd", "nifti" or "tiff".
+    shape : tuple of int
+        Voxels along (posterior, inferior, right).
+    valid_planes : tuple of int
+        The planes that hold a section, along the axis across the sections.
+    nbytes : int
+        Size of the voxels in memory, in bytes.
+    failures : tuple of dict
+        The sections that are not in it: ``section_image_id`` and ``reason``.
+    """
+
+    path: str
+    sidecar: str
+    format: str
+    shape: tuple[int, int, int]
+    valid_planes: tuple[int, ...]
+    nbytes: int
+    failures: tuple[Mapping[str, Any], ...] = ()
+
+
+def save_volume(
+    dataset: xr.Dataset,
+    path: str | PathLike[str],
+    *,
+    format: FormatName | None = None,
+    variable: str = "image",
+    channel: Channel | None = None,
+    step: float | None = None,
+    header: Header | None = None,
+    compress: bool | None = None,
+    mode: Mode = "w-",
+    progress: bool = False,
+) -> VolumeReport:
+    """Write the sections of a Dataset as a volume of the whole reference space.
+
+    Every section is put, as it is, into its nearest plane; nothing is interpolated between
+    sections, and planes without one hold the variable's ``fill_value``. Which planes hold which
+    section, where that truly is and how it is tilted is in the file's header and in a JSON file
+    beside it, ``PATH.json``.
+
+    The axes are posterior, inferior and right, for coronal and sagittal data sets, in every format;
+    voxel k is centred at ``(k + 0.5)`` times its size. At 25 um the shape is that of Allen's own
+    volumes, 528 x 320 x 456. Sections are computed a few at a time, and kept in a temporary file
+    until the volume is written, so memory is needed for two planes, not for the volume.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        As `atldld_xr.open_dataset` returns it, or as read back from a store; sliced or not.
+    path : str or path
+        The file: ``.nrrd``; ``.nii`` or ``.nii.gz``; ``.tif`` or ``.tiff``.
+    format : {"nrrd", "nifti", "tiff"}, optional
+        Default: by the suffix. "nifti" and "tiff" are extras of the same names.
+    variable : str
+        Which variable: (coronal or sagittal, y, x), with three channels or without.
+    channel : {"grey", "red", "green", "blue"}, optional
+        What to make of three channels: their luminosity (0.299, 0.587, 0.114), or one of them.
+        Default: voxels in colour. Allen's volumes, and tools that compute with them, have one
+        number a voxel.
+    step : float, optional
+        From plane to plane, in micrometres. Default: the resolution.
+    header : {"allen", "anatomical"}, optional
+        Of NRRD. "allen" (default) is what Allen's volumes say, and voxcell and atlas-densities
+        read: micrometres along the array's axes, origin 0, no anatomical space. "anatomical" is for
+        viewers such as 3D Slicer: left-posterior-superior, in millimetres, with true directions,
+        and the origin at the first voxel's centre. World zero is the corner of the reference space.
+    compress : bool, optional
+        Default: yes, and in NIfTI as the suffix says.
+    mode : {"w-", "w"}
+        "w-" refuses to write where something exists; "w" replaces a file.
+    progress : bool
+        Whether to show a progress bar on standard error.
+
+    Returns
+    -------
+    VolumeReport
+        What was written, and which sections could not be.
+
+    Raises
+    ------
+    InvalidArgumentError
+        For an argument that cannot work, among them a step at which two sections would lie in one
+        plane.
+    MissingExtraError
+        If the format needs a package that is not installed.
+    StoreError
+        If something exists there, it cannot be written, or the disk has no room.
+    SectionImageError
+        If a section cannot be read and the Dataset was opened with ``on_error="raise"``. Then, as
+        after any other error or an interrupt, nothing is left, and what was there is as it was.
+
+    Notes
+    -----
+    NRRD: gzip or raw. In colour the channel is the first, fastest axis, of kind "RGB-color". The
+    list is the key ``section_planes``.
+
+    NIfTI: the affine leads to right-anterior-superior in millimetres, with the same zero as the
+    anatomical header's. In colour the datatype is RGB24. The list is a header extension, a comment.
+    Version 2 of the format is used where an axis is longer than 32 767.
+
+    TIFF: OME-TIFF, whose pages are coronal planes, also of sagittal data sets; BigTIFF from 4 GB.
+    Deflate or raw. The list is the image's Description.
+    """
+    target = resolve_path(path)
+    form = choose_format(target, format)
+    compress = choose_compression(target, form, compress)
+    write = _choose_writer(form, header, compress)
+    files = (target, sidecar(target))
+    check_free(files, mode)
+
+    pixels = choose_pixels(dataset, variable, channel)
+    fill = pixels.fill
+    grid = VolumeGrid(pixels.grid, pixels.grid.resolution if step is None else step)
+    dim = grid.plane.dim
+    sections = place_sections(grid, dataset[dim].values.tolist(), section_facts(dataset, dim))
+    inside = [section for section in sections if section.plane is not None]
+    nbytes = count_bytes(grid, pixels.dtype, pixels.colour)
+    kept = nbytes // grid.planes * len(inside)
+    check_space(target, kept + nbytes // (_BEST_COMPRESSION if compress else 1))
+
+    crossed = form.slowest != grid.section_axis
+    steps = len(inside) + grid.shape[form.slowest]
+    with (
+        beside(files, mode) as (new, new_list),
+        Spool(target, pixels.plane_shape, pixels.dtype, crossed=crossed) as spool,
+        progress_bar(f"writing {target.name}", steps, enabled=progress) as advance,
+    ):
+        reasons = {}
+        for section, voxels, reason in read_sections(dataset, pixels, inside):
+            if reason:
+                reasons[section.index] = reason
+            elif section.plane is not None:
+                spool.add(section.plane, voxels)
+            advance(1)
+        listing = list_planes(dataset.attrs, pixels, grid, sections, reasons)
+        title = str(dataset.attrs.get("title", variable))
+        volume = Volume(grid, pixels.dtype, pixels.colour, title, header_text(listing))
+        with storing(str(target)):
+            with open(new, "xb") as file:
+                write(file, volume, _counted(spool.slabs(grid.planes, fill), advance))
+            new_list.write_text(file_text(listing, dataset.attrs, target.name), encoding="ascii")
+    return VolumeReport(
+        path=str(target),
+        sidecar=str(sidecar(target)),
+        format=form.name,
+        shape=grid.shape,
+        valid_planes=tuple(listing["valid_planes"]),
+        nbytes=nbytes,
+        failures=tuple(
+            {"section_image_id": entry.get("section_image_id"), "reason": entry["reason"]}
+            for entry in listing["planes"]
+            if not entry["valid"]
+        ),
+    )
+
+
+def _choose_writer(form: Format, header: str | None, compress: bool) -> Callable[..., None]:
+    if form.name != "nrrd":
+        if header is not None:
+            raise InvalidArgumentError(f"header={header!r} is a choice of NRRD, not of {form.name}")
+        return partial({"nifti": nifti.write, "tiff": tiff.write}[form.name], compress=compress)
+    if header is not None and not is_one_of(header, ("allen", "anatomical")):
+        raise InvalidArgumentError(f'header must be "allen" or "anatomical", not {header!r}')
+    return partial(nrrd.write, compress=compress, anatomical=header == "anatomical")
+
+
+def _counted(
+    slabs: Iterable[NDArray[Any]], advance: Callable[[int], None]
+) -> Iterator[NDArray[Any]]:
+    for slab in slabs:
+        yield slab
+        advance(1)
