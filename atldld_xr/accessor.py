@@ -10,6 +10,7 @@ import xarray as xr
 
 if TYPE_CHECKING:
     from atldld_xr.export import ExportReport
+    from atldld_xr.volumes import VolumeReport
 
 
 @xr.register_dataset_accessor("atldld")  # type: ignore[no-untyped-call]  # xarray's
@@ -85,7 +86,7 @@ class AtldldAccessor:
         self,
         url: str | PathLike[str],
         *,
-        version: Literal["0.5", "0.4"] = "0.5",
+        ome_version: Literal["0.5", "0.4"] = "0.5",
         variable: str = "image",
         step: float | None = None,
         levels: int | None = None,
@@ -106,7 +107,7 @@ class AtldldAccessor:
         ----------
         url : str or path
             A path or any fsspec URL.
-        version : {"0.5", "0.4"}
+        ome_version : {"0.5", "0.4"}
             Of OME-NGFF: 0.5 is Zarr v3, 0.4 is Zarr v2.
         variable : str
             Which data variable.
@@ -137,7 +138,7 @@ class AtldldAccessor:
         return export_ome(
             self._dataset,
             fspath(url),
-            version=version,
+            version=ome_version,
             variable=variable,
             step=step,
             levels=levels,
@@ -145,5 +146,67 @@ class AtldldAccessor:
             storage_options=storage_options,
             compressor=compressor,
             retry_failed=retry_failed,
+            progress=progress,
+        )
+
+    def to_volume(
+        self,
+        path: str | PathLike[str],
+        *,
+        format: Literal["nrrd", "nifti", "tiff"] | None = None,
+        variable: str = "image",
+        channel: Literal["grey", "red", "green", "blue"] | None = None,
+        step: float | None = None,
+        header: Literal["allen", "anatomical"] | None = None,
+        compress: bool | None = None,
+        mode: Literal["w-", "w"] = "w-",
+        progress: bool = False,
+    ) -> VolumeReport:
+        """Write one variable as a volume of the reference space: NRRD, NIfTI or TIFF.
+
+        Each section is in the plane that is nearest; all others hold the fill value. Which planes
+        are valid is in the file's header and in ``PATH.json``. Streamed, never whole in memory.
+
+        Parameters
+        ----------
+        path : str or path
+            A file on this machine.
+        format : {"nrrd", "nifti", "tiff"}, optional
+            Default: by the path's suffix.
+        variable : str
+            Which data variable.
+        channel : {"grey", "red", "green", "blue"}, optional
+            One channel of a coloured variable. Default: all.
+        step : float, optional
+            From one plane to the next, in micrometres. Default: the resolution.
+        header : {"allen", "anatomical"}, optional
+            Of NRRD: Allen's diagonal one, which voxcell reads and is the default, or one with true
+            directions.
+        compress : bool, optional
+            Default: yes; NIfTI goes by its suffix.
+        mode : {"w-", "w"}
+            Whether files may be replaced.
+        progress : bool
+            Whether to show a progress bar on standard error.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the format cannot say what this is.
+        StoreError
+            If the file exists, or cannot be written.
+        """
+        from atldld_xr.volumes import save_volume
+
+        return save_volume(
+            self._dataset,
+            path,
+            format=format,
+            variable=variable,
+            channel=channel,
+            step=step,
+            header=header,
+            compress=compress,
+            mode=mode,
             progress=progress,
         )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from atldld_xr.errors import AtldldError, InvalidArgumentError
 from atldld_xr.export.cluster import connected_client
-from atldld_xr.export.write import ExportReport
+from atldld_xr.formats import writer
 from atldld_xr.settings import as_int, setting
 from atldld_xr.storage_options import share
 
@@ -24,14 +25,14 @@ class Outcome:
     ----------
     dataset : str
         The data set.
-    report : ExportReport, optional
+    report : ExportReport or VolumeReport, optional
         What was done; None if it failed.
     error : str
         Why it failed; empty if it did not.
     """
 
     dataset: str
-    report: ExportReport | None
+    report: Any
     error: str = ""
 
 
@@ -40,6 +41,7 @@ def export_many(
     url: str,
     *,
     opening: Mapping[str, Any] | None = None,
+    format: str = "zarr",
     writing: Mapping[str, Any] | None = None,
 ) -> Iterator[Outcome]:
     """Export data sets, each to a store of its own, and tell of each as it is done.
@@ -54,28 +56,34 @@ def export_many(
         Taken one after the other, as there is room.
     url : str
         Where the stores go, with ``{id}`` in place of the data set.
-    opening, writing : mapping, optional
-        Arguments of `open_dataset`, and of ``Dataset.atldld.to_zarr``.
+    opening : mapping, optional
+        Arguments of `open_dataset`.
+    format : str
+        What is written: "zarr", or another of `atldld_xr.formats`.
+    writing : mapping, optional
+        Arguments of ``Dataset.atldld.to_zarr``, or of what writes the format.
 
     Raises
     ------
     InvalidArgumentError
-        If the address has no ``{id}``.
+        If the address has no ``{id}``, or there is no such format.
     """
     if PLACEHOLDER not in url:
         raise InvalidArgumentError(
             f"{url!r} is one store for several data sets: put {PLACEHOLDER} where the data set's "
             "name goes"
         )
-    writing = dict(writing)
+    writer(format)
+    writing = dict(writing or {})
     if "storage_options" in writing:  # into no task
         writing["storage_options"] = share(writing["storage_options"])
     client = connected_client()
     if client is None:
         for dataset in datasets:
-            yield _export(_Order(dataset, url, opening or {}, writing))
+            yield _export(_Order(dataset, url, opening or {}, format, writing))
         return
-    yield from _on_cluster(client, datasets, url, opening or {}, writing)
+    share_of = partial(_Order, url=url, opening=opening or {}, format=format, writing=writing)
+    yield from _on_cluster(client, datasets, share_of)
 
 
 @dataclass(frozen=True)
@@ -83,16 +91,13 @@ class _Order:
     dataset: int | str
     url: str
     opening: Mapping[str, Any]
+    format: str
     writing: Mapping[str, Any]
     connections: int | None = None
 
 
 def _on_cluster(
-    client: Any,
-    datasets: Iterable[int | str],
-    url: str,
-    opening: Mapping[str, Any],
-    writing: Mapping[str, Any],
+    client: Any, datasets: Iterable[int | str], order: Callable[..., _Order]
 ) -> Iterator[Outcome]:
     from distributed import as_completed
 
@@ -107,8 +112,8 @@ def _on_cluster(
                 dataset = next(rest, None)
                 if dataset is None:
                     break
-                order = _Order(dataset, url, opening, writing, max(connections // room, 1))
-                future = client.submit(_export, order, pure=False)
+                one = order(dataset, connections=max(connections // room, 1))
+                future = client.submit(_export, one, pure=False)
                 running[future] = dataset
                 done.add(future)
             if not running:
@@ -127,7 +132,6 @@ def _export(order: _Order) -> Outcome:
     import dask
 
     from atldld_xr.dataset import open_dataset
-    from atldld_xr.export.write import export
     from atldld_xr.settings import config
     from atldld_xr.sources.resolve import parse_dataset_name
 
@@ -138,7 +142,8 @@ def _export(order: _Order) -> Outcome:
         threads = {} if order.connections is None else {"scheduler": "threads", "num_workers": 1}
         with config.set(shared), dask.config.set(threads):
             dataset = open_dataset(order.dataset, **order.opening)
-            report = export(dataset, order.url.replace(PLACEHOLDER, name), **order.writing)
+            url = order.url.replace(PLACEHOLDER, name)
+            report = writer(order.format)(dataset, url, **order.writing)
     except (AtldldError, OSError) as error:
         return Outcome(str(order.dataset), None, str(error) or type(error).__name__)
     return Outcome(str(order.dataset), report)

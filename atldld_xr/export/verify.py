@@ -203,12 +203,11 @@ def _value_problems(store: Place, ledger: Ledger) -> Iterator[str]:
 
 
 def _strays(sizes: Mapping[str, int], ledger: Ledger, known: set[str]) -> Iterator[str]:
-    """Yield files of the arrays that are no chunk of theirs."""
+    """Yield files of the arrays that are no chunk of theirs, and such as were left half written."""
     tops = tuple(f"{name}/" for name in ledger.arrays)
     for key in sizes:
-        if (
-            key.startswith(tops) and not key.endswith("/zarr.json") and key not in known
-        ) or key.endswith(PARTIAL):
+        is_chunk = key.startswith(tops) and not key.endswith(_METADATA)
+        if key.endswith(PARTIAL) or (is_chunk and key not in known):
             yield key
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atldld_xr.export.store import storing
+from atldld_xr.volumes.target import storing
 
 
 class Spool:

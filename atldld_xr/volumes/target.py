@@ -8,9 +8,9 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 from atldld_xr.errors import InvalidArgumentError, StoreError
-from atldld_xr.export.store import Mode, storing
 
 
 def resolve_path(path: str | os.PathLike[str]) -> Path:
@@ -31,6 +31,18 @@ def resolve_path(path: str | os.PathLike[str]) -> Path:
         )
     # A link's own target is what is replaced.
     return Path(os.path.realpath(os.path.expanduser(given)))
+
+
+Mode = Literal["w-", "w"]
+
+
+@contextmanager
+def storing(path: str) -> Iterator[None]:
+    """Turn what a disk raises into a StoreError."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def check_free(paths: Sequence[Path], mode: Mode) -> None:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from atldld_xr.arguments import is_one_of
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.export.store import Mode, storing
 from atldld_xr.progress import progress_bar
 from atldld_xr.volumes import nifti, nrrd, tiff
 from atldld_xr.volumes.formats import (
@@ -30,7 +29,7 @@ from atldld_xr.volumes.pixels import Channel, choose_pixels
 from atldld_xr.volumes.planes import VolumeGrid, place_sections
 from atldld_xr.volumes.sections import read_sections
 from atldld_xr.volumes.spool import Spool
-from atldld_xr.volumes.target import beside, check_free, check_space, resolve_path
+from atldld_xr.volumes.target import Mode, beside, check_free, check_space, resolve_path, storing
 
 Header = Literal["allen", "anatomical"]
 

@@ -1,0 +1,124 @@
+"""Options that say how a data set is written, and which formats have them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from atldld_xr.cli import options
+from atldld_xr.formats import OPTIONS
+
+
+def _read_compressor(value: str) -> str:
+    name, _, level = value.partition(":")
+    known = name in ("zstd", "lz4") and (not level or level.lstrip("-").isdecimal())
+    if not known and value not in ("auto", "none"):
+        raise click.BadParameter(
+            f"{value!r} is none of auto, none, zstd and lz4, with a level as in zstd:3"
+        )
+    return value
+
+
+def _read_inner_chunks(value: str) -> dict[str, int]:
+    pairs = (part.partition("=") for part in value.split(","))
+    try:
+        sizes = {name.strip(): int(size) for name, _, size in pairs}
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no list of sizes, as y=256,x=256") from None
+    if min(sizes.values()) < 1:
+        raise click.BadParameter(f"{value!r}: sizes are at least 1")
+    return sizes
+
+
+_OPTIONS = (
+    click.option(
+        "--mode",
+        type=click.Choice(["w-", "w"]),
+        default="w-",
+        help="Refuse to write where something else exists, or replace it.",
+    ),
+    options.storage_options,
+    click.option(
+        "--compressor",
+        type=_read_compressor,
+        default="auto",
+        metavar="auto|none|zstd:N|lz4:N",
+        help="How chunks are compressed, and at which level.",
+    ),
+    click.option(
+        "--inner-chunks",
+        type=_read_inner_chunks,
+        metavar="y=N,x=N",
+        help="Pieces within each block that readers can take one by one (Zarr's shards).",
+    ),
+    click.option(
+        "--retry-failed",
+        is_flag=True,
+        help="Try sections again that an earlier run left at the fill value.",
+    ),
+    click.option(
+        "--ome-version", type=click.Choice(["0.5", "0.4"]), default="0.5", help="Of OME-NGFF."
+    ),
+    click.option(
+        "--variable", default="image", help="What a volume or an OME-Zarr image is made of."
+    ),
+    click.option(
+        "--step",
+        type=float,
+        metavar="UM",
+        help="From plane to plane. [default: a section's thickness, in volumes the resolution]",
+    ),
+    click.option("--levels", type=int, metavar="N", help="Of the OME-Zarr pyramid."),
+    click.option(
+        "--channel",
+        type=click.Choice(["grey", "red", "green", "blue"]),
+        help="What to make of colours in a volume.",
+    ),
+    click.option(
+        "--header",
+        type=click.Choice(["allen", "anatomical"]),
+        help="Of NRRD: as Allen's volumes have it, or with anatomical directions.",
+    ),
+    click.option("--compress/--no-compress", default=None, help="Whether a volume is compressed."),
+)
+NAMES = {name for names in OPTIONS.values() for name in names}
+
+
+def writing(command: options.F) -> options.F:
+    """Add all options of all formats; the command gets them under their names."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def writing_of(ctx: click.Context, format: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a format's writer; those of other formats are refused."""
+    for name in sorted(NAMES - set(OPTIONS[format])):
+        if ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE:
+            flag = (
+                "--storage-option" if name == "storage_options" else f"--{name.replace('_', '-')}"
+            )
+            raise click.UsageError(f"{flag} is no option of --format {format}")
+    writing = {name: arguments[name] for name in OPTIONS[format]}
+    if "compressor" in writing:
+        zarr_format = 2 if writing.get("ome_version") == "0.4" else 3
+        writing["compressor"] = _codec(writing["compressor"], zarr_format)
+    return writing
+
+
+def _codec(value: str, zarr_format: int) -> Any:
+    """Return what writers take for a compressor's name, and a level after a colon."""
+    if value in ("auto", "none"):
+        return None if value == "none" else value
+    name, _, level = value.partition(":")
+    number = int(level or 1)
+    if zarr_format == 2:
+        import numcodecs
+
+        return numcodecs.Zstd(number) if name == "zstd" else numcodecs.Blosc("lz4", number)
+    from zarr import codecs
+
+    if name == "zstd":
+        return codecs.ZstdCodec(level=number)
+    return codecs.BloscCodec(cname="lz4", clevel=number, shuffle="bitshuffle", typesize=1)

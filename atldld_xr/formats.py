@@ -1,0 +1,47 @@
+"""What a Dataset can be written as, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from atldld_xr.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "zarr": (
+        "mode", "storage_options", "compressor", "inner_chunks", "retry_failed",
+    ),
+    "ome-zarr": (
+        "mode", "storage_options", "compressor", "retry_failed", "ome_version", "variable", "step",
+        "levels",
+    ),
+    "nrrd": ("mode", "variable", "channel", "step", "header", "compress"),
+    "nifti": ("mode", "variable", "channel", "step", "compress"),
+    "tiff": ("mode", "variable", "channel", "step", "compress"),
+}  # fmt: skip
+"""The arguments of each format's writer, but for ``progress``."""
+
+
+def writer(format: str) -> Callable[..., Any]:
+    """Return ``write(dataset, url, **options)`` of a format.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there is no such format.
+    """
+    if format not in OPTIONS:
+        raise InvalidArgumentError(f"format must be one of {', '.join(OPTIONS)}, not {format!r}")
+    if format == "zarr":
+        return lambda dataset, url, **options: dataset.atldld.to_zarr(url, **options)
+    if format == "ome-zarr":
+        return lambda dataset, url, **options: dataset.atldld.to_ome_zarr(url, **options)
+    return partial(_volume, format)
+
+
+def _volume(format: str, dataset: xr.Dataset, url: str, **options: Any) -> Any:
+    return dataset.atldld.to_volume(url, format=format, **options)
