@@ -39,9 +39,7 @@ def connected_client() -> Any:
     return client
 
 
-def make_on_cluster(
-    client: Any, parts: Iterable[Part], job: Job, *, again: bool = False
-) -> Iterator[Written | Finished]:
+def make_on_cluster(client: Any, parts: Iterable[Part], job: Job) -> Iterator[Written | Finished]:
     """Make parts on a cluster, and tell of each chunk and part as it is done.
 
     The scheduler holds one task for each worker's thread, whatever there is to do; each has its
@@ -55,8 +53,6 @@ def make_on_cluster(
         Taken one after the other, as there is room.
     job : Job
         Where they go.
-    again : bool
-        Whether other chunks may be in the store already.
 
     Raises
     ------
@@ -79,10 +75,9 @@ def make_on_cluster(
                 if group is None:
                     break
                 share = max(connections // room, 1)
-                future = client.submit(
-                    _make_group, _Task(group.parts, job, share, again or group.deaths > 0),
-                    pure=False, retries=0,
-                )  # fmt: skip
+                target = replace(job, again=job.again or group.deaths > 0)
+                task = _Task(group.parts, target, share)
+                future = client.submit(_make_group, task, pure=False, retries=0)
                 running[future] = group
                 done.add(future)
             if not running:
@@ -115,13 +110,10 @@ class _Task:
     parts: tuple[Part, ...]
     job: Job
     connections: int
-    again: bool
 
 
 def _make_group(task: _Task) -> list[Written | Finished]:
-    return list(
-        make_parts(task.parts, task.job, makers=1, connections=task.connections, again=task.again)
-    )
+    return list(make_parts(task.parts, task.job, makers=1, connections=task.connections))
 
 
 def _spread(parts: Iterable[Part], threads: int) -> Iterator[Part]:

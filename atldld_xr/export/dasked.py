@@ -96,7 +96,7 @@ def _told(array: Any, tell: Callable[..., Any], name: str, job: Job | None) -> A
 
 
 def _write(block: Any, called: str, job: Job, block_id: Place) -> Any:
-    return _one(job.write(called, block_id, block, again=True), block.ndim)
+    return _one(job.write(called, block_id, block), block.ndim)
 
 
 def _know(block: Any, called: str, job: None, block_id: Place) -> Any:

@@ -49,6 +49,8 @@ class Ledger:
         bytes, with which CRC-32C.
     values : dict of dict
         By name of the array, and place along its axis.
+    is_old : bool
+        Whether an earlier run has written to the store.
     failures : dict of str
         Why sections could not be read, by their place along the axis of sections.
     """
@@ -71,6 +73,7 @@ class Ledger:
         self.sizes = {name: np.zeros(shape, np.int64) for name, shape in shapes.items()}
         self.checksums = {name: np.zeros(shape, np.uint32) for name, shape in shapes.items()}
         self.failures: dict[int, str] = {}
+        self.is_old = False
         self._lines: list[dict[str, Any]] = []
         self._pages: list[str] = []
         self._next = 1
@@ -101,6 +104,7 @@ class Ledger:
         StoreError
             If it is damaged, or not of these arrays.
         """
+        self.is_old = True
         pages = sorted(self._store.sizes(_PAGES))
         for key in [LEDGER, *pages]:
             content = self._store.get(key)

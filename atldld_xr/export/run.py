@@ -29,13 +29,13 @@ def make(parts: Iterable[Part], job: Job) -> Iterator[Written | Finished]:
     todo = (part for part in parts if part.units or part.values)
     client = connected_client()
     if client is not None:
-        yield from make_on_cluster(client, todo, job, again=True)
+        yield from make_on_cluster(client, todo, job)
         return
     makers = dask.config.get("num_workers", None) or CPU_COUNT
     connections = setting("http.connections", as_int)
     if dask.config.get("scheduler", None) in ("sync", "synchronous", "single-threaded"):
         makers = connections = 1
-    yield from make_parts(todo, job, makers=makers, connections=connections, again=True)
+    yield from make_parts(todo, job, makers=makers, connections=connections)
 
 
 def carry_out(

@@ -71,18 +71,21 @@ class Job:
         The store.
     arrays : mapping of ArraySpec
         Its arrays, by name.
+    again : bool
+        Whether chunks may be there already, and other ones than are made now.
     """
 
     store: Store
     arrays: Mapping[str, ArraySpec]
+    again: bool
 
-    def write(self, array: str, place: Place, block: Any, *, again: bool = False) -> Written:
-        """Encode a chunk and put it in the store; `again` if another may be there."""
+    def write(self, array: str, place: Place, block: Any) -> Written:
+        """Encode a chunk and put it in the store."""
         spec = self.arrays[array]
         content = spec.encode(place, block)
         key = spec.key(place)
         if content is None:
-            if again:
+            if self.again:
                 self.store.remove([key])
             return Written(array, place, 0, 0)
         self.store.put(key, content)
@@ -90,7 +93,7 @@ class Job:
 
 
 def make_parts(
-    parts: Iterable[Part], job: Job, *, makers: int, connections: int, again: bool = False
+    parts: Iterable[Part], job: Job, *, makers: int, connections: int
 ) -> Iterator[Written | Finished]:
     """Make parts and write them, and tell of each chunk and part as it is done, in order.
 
@@ -110,8 +113,6 @@ def make_parts(
         Threads that make and write chunks.
     connections : int
         Threads that fetch tiles.
-    again : bool
-        Whether other chunks may be in the store already.
     """
     room = 2 * (makers + connections)
     with _threads(makers, "atldld-make") as make, _threads(connections, "atldld-fetch") as fetch:
@@ -129,7 +130,7 @@ def make_parts(
                 yield work.finished()
 
         for part in parts:
-            work = _Work(part, job, fetch, again)
+            work = _Work(part, job, fetch)
             steps = work.steps()
             for n, step in enumerate(steps, 1):
                 while len(queue) >= room:
@@ -142,8 +143,8 @@ def make_parts(
 class _Work:
     """A part in work: its tiles, for as long as something needs them, and what went wrong."""
 
-    def __init__(self, part: Part, job: Job, fetch: ThreadPoolExecutor, again: bool) -> None:
-        self.part, self.job, self._fetch, self._again = part, job, fetch, again
+    def __init__(self, part: Part, job: Job, fetch: ThreadPoolExecutor) -> None:
+        self.part, self.job, self._fetch = part, job, fetch
         self.written: list[Written] = []
         """What has been written and not been told of."""
         self._lock = Lock()
@@ -199,7 +200,7 @@ class _Work:
                 block = unit.turn(block)
             for key in keys:
                 self._release(key)
-            return self.job.write(unit.array, unit.place, block, again=self._again)
+            return self.job.write(unit.array, unit.place, block)
 
         return job
 

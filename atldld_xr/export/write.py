@@ -71,7 +71,7 @@ def export(
     with begun(place, layout, mode) as (store, ledger, lease):
         if retry_failed:
             ledger.forget_failures()
-        job = Job(store, layout.arrays)
+        job = Job(store, layout.arrays, again=ledger.is_old)
 
         def wanted(name: str, place: ChunkPlace) -> bool:
             return not ledger.is_done(name, place)

@@ -50,7 +50,7 @@ def export_ome(
     with begun(store, layout, mode) as (target, ledger, lease):
         if retry_failed:
             ledger.forget_failures()
-        job = Job(target, layout.arrays)
+        job = Job(target, layout.arrays, again=ledger.is_old)
 
         def wanted(name: str, place: Place) -> bool:
             return not ledger.is_done(name, place)
