@@ -8,6 +8,7 @@ import statistics
 from collections.abc import Callable
 from typing import Any
 
+from atldld_xr.sources.base import TILE_SIDE
 from benchmarks.folder import FEW_ID, MANY_ID
 from benchmarks.measure import Bench, Order, Race, order
 from benchmarks.results import Case, Figures
@@ -161,15 +162,16 @@ def window(bench: Bench) -> Case:
         "resolution": size.fine,
         "side": size.window,
     }
+    by_hand = {
+        "windows": places,
+        "offsets": {str(i["id"]): (i["x"], i["y"]) for i in record["section_images"]},
+    }
     race = bench.race(
         {
             "this project": order("ours.window", **options),
             "this project, chunks=None": order("ours.window", **options, chunks=None),
-            "bare request": order(
-                "hand_loop.window",
-                windows=places,
-                offsets={str(i["id"]): (i["x"], i["y"]) for i in record["section_images"]},
-            ),
+            "bare request": order("hand_loop.window", **by_hand),
+            "its tiles, bare": order("hand_loop.tiles", **by_hand, side=TILE_SIDE),
         }
     )
     case.contestants = figures(race)
@@ -177,12 +179,12 @@ def window(bench: Bench) -> Case:
     case.notes.append(
         f"{windows} windows, each of another section; times are medians of all but the first."
     )
-    served = race.runs["this project"][0].served
-    case.contestants["this project"].facts["images per window"] = served.images / windows  # type: ignore[index]
-    share = 100 * served.image_bytes / windows / bench.folder.whole_bytes[0]
     bar = 3 if size.name == "full" else 100  # of a small section, tiles are large parts
-    case.at_most("share of the section's bytes", share, bar, "%", timed=False)
     for name in ("this project", "this project, chunks=None"):
+        served = race.runs[name][0].served
+        case.contestants[name].facts["images per window"] = served.images / windows  # type: ignore[index]
+        share = 100 * served.image_bytes / windows / bench.folder.whole_bytes[0]
+        case.at_most(f"share of the section's bytes, {name}", share, bar, "%", timed=False)
         case.at_most(
             f"time over a bare request's, {name}", race.ratio(name, "bare request", "each"), 5
         )
@@ -305,7 +307,6 @@ def memory(bench: Bench) -> Case:
 
 def service(bench: Bench) -> Case:
     """Measure the server itself, to see that it holds nobody up."""
-    from atldld_xr.sources.base import TILE_SIDE
 
     case = Case("server", "what the server can serve to two threads that do nothing with it")
     record = json.loads((bench.folder.path / f"section_data_set_{FEW_ID}.json").read_text())["msg"][
