@@ -17,8 +17,9 @@ from atldld_xr.export.parts import Part
 from atldld_xr.export.work import Finished, Job, Written, make_parts
 from atldld_xr.settings import as_int, setting
 
-# Small sections go to workers several at a time, as each trip takes some milliseconds.
-_UNITS = 64
+# Small sections go to workers several at a time, as each trip takes some milliseconds; fewer at
+# first, so that a small data set has something for each.
+_UNITS, _FIRST_UNITS = 64, 4
 _MOST_DEATHS = 20
 """Workers that may die with one section before it is taken for the cause."""
 
@@ -63,7 +64,8 @@ def make_on_cluster(client: Any, parts: Iterable[Part], job: Job) -> Iterator[Wr
     from distributed.scheduler import KilledWorker
 
     connections = setting("http.connections", as_int)
-    groups = _groups(_spread(parts, max(min(_threads_of(client), connections), 1)))
+    threads = max(min(_threads_of(client), connections), 1)
+    groups = _groups(_spread(parts, threads), threads)
     retries: deque[_Group] = deque()
     running: dict[Any, _Group] = {}
     done = as_completed()
@@ -135,15 +137,15 @@ def _spread(parts: Iterable[Part], threads: int) -> Iterator[Part]:
     yield from rest
 
 
-def _groups(parts: Iterable[Part]) -> Iterator[_Group]:
+def _groups(parts: Iterable[Part], threads: int) -> Iterator[_Group]:
     group: list[Part] = []
-    units = 0
+    count = units = 0
     for part in parts:
         group.append(part)
         units += max(len(part.units), 1)
-        if units >= _UNITS:
+        if units >= min(_FIRST_UNITS << min(count // threads, 8), _UNITS):
             yield _Group(tuple(group))
-            group, units = [], 0
+            group, units, count = [], 0, count + 1
     if group:
         yield _Group(tuple(group))
 
