@@ -34,8 +34,8 @@ class Layout:
     Attributes
     ----------
     files : dict of bytes
-        By key, as they are until the export is complete. The records come last: where they are,
-        all others are.
+        By key, as they are until the export is complete. The records come first: what has none is
+        no export.
     arrays : dict of ArraySpec
         Those whose chunks are to be written, by name.
     contents : dict of str
@@ -51,13 +51,19 @@ class Layout:
     _memory: dict[str, Any] = field(repr=False)
 
     @property
+    def counts(self) -> dict[str, tuple[str, int]]:
+        """Of each of `values`, a dtype as JSON has it, and how many there are."""
+        counts: dict[str, tuple[str, int]] = self.plan["values"]
+        return counts
+
+    @property
     def plan(self) -> dict[str, Any]:
         """What is written, as the records have it: equal plans write equal stores."""
         plan: dict[str, Any] = json.loads(self.files[f"{RECORDS}/zarr.json"])["attributes"]
         return plan
 
     def finished(self, values: Mapping[str, Sequence[Any]]) -> dict[str, bytes | None]:
-        """Return the files that are different in a finished store; the last one says it is.
+        """Return the files that are to be as they are in a finished store; the last says it is.
 
         None stands for those that are not in it.
 
@@ -76,7 +82,12 @@ class Layout:
         _consolidate(group)
         found = _bytes(self._memory)
         changed: dict[str, bytes | None] = {k: None for k in self.files if k not in found}
-        changed |= {k: content for k, content in found.items() if self.files.get(k) != content}
+        told = ("zarr.json", *(f"{name}/" for name in self.values))
+        changed |= {
+            k: content
+            for k, content in found.items()
+            if self.files.get(k) != content or k.startswith(told)
+        }
         root = changed.pop("zarr.json")
         return changed | {"zarr.json": root}
 
@@ -144,17 +155,20 @@ def with_records(
     import zarr
 
     files = _bytes(memory)
-    group = zarr.open_group(zarr.storage.MemoryStore(memory), mode="r+")
+    group: Any = zarr.open_group(zarr.storage.MemoryStore(memory), mode="r+")
     names = {name: f"{name}/zarr.json" for name in arrays}
     specs = {name: ArraySpec(name, files[key].decode()) for name, key in names.items()}
-    at_the_end = ("zarr.json", *(f"{name}/" for name in values), *names.values())
+    at_the_end = ("zarr.json", *(f"{name}/c" for name in values), *names.values())
     fixed = {key: checksum(b) for key, b in sorted(files.items()) if not key.startswith(at_the_end)}
     plan = {
         "format": FORMAT,
         "dataset": {k: v for k, v in dict(group.attrs).items() if k != STATE},
         "arrays": {name: json.loads(files[key]) for name, key in names.items()},
         "made of": dict(contents),
-        "values": sorted(values),
+        "values": {
+            name: [dtype.name if dtype.kind in "biuf" else "str", int(np.prod(group[name].shape))]
+            for name, dtype in sorted(values.items())
+        },
         "crc32c of files": fixed,
     }
     # Through JSON, so that it is as it will be read.
@@ -259,9 +273,9 @@ def _consolidate(group: Any) -> None:
 
 
 def _bytes(memory: Mapping[str, Any]) -> dict[str, bytes]:
-    """Return the files of a store in memory, the records last and the root first."""
+    """Return the files of a store in memory, the records first."""
     found = {key: bytes(value.to_bytes()) for key, value in memory.items()}
-    return {key: found[key] for key in sorted(found, key=lambda k: (k.startswith(RECORDS), k))}
+    return {key: found[key] for key in sorted(found, key=lambda k: (not k.startswith(RECORDS), k))}
 
 
 def differences(there: Any, here: Any, name: str = "") -> Iterator[str]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from atldld_xr.errors import SectionImageError
 from atldld_xr.export.encoding import ArraySpec, checksum
+from atldld_xr.export.lease import Lease
 from atldld_xr.export.parts import Part, Place, Unit
 from atldld_xr.export.place import Place as Store
 from atldld_xr.fetch import fetch_tile
@@ -21,6 +22,9 @@ from atldld_xr.variables import errors_in
 
 TileKey = tuple[int, int, int]
 """Feed, row and column of a tile of a part."""
+
+# Seconds for which a look at the lease is good enough.
+_CHECKED = 1.0
 
 
 @dataclass(frozen=True)
@@ -71,16 +75,21 @@ class Job:
         The store.
     arrays : mapping of ArraySpec
         Its arrays, by name.
+    lease : Lease, optional
+        Without which nothing is written: a thread, or a worker, may outlive the export it is for.
     """
 
     store: Store
     arrays: Mapping[str, ArraySpec]
+    lease: Lease | None = None
 
     def write(self, array: str, place: Place, block: Any, *, again: bool = False) -> Written:
         """Encode a chunk and put it in the store; `again` if another may be there."""
         spec = self.arrays[array]
         content = spec.encode(place, block)
         key = spec.key(place)
+        if self.lease is not None:
+            self.lease.check(every=_CHECKED)
         if content is None:
             if again:
                 self.store.remove([key])

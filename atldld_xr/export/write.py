@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,10 +75,9 @@ def export(
     layout = lay_out(dataset, compressor, inner_chunks)
     arrays = {name: dataset.variables[name].data for name in layout.contents}
     with begun(place, layout, mode) as (store, ledger, lease):
-        if retry_failed:
-            for at in list(ledger.failures):
-                ledger.forget(at)
-        done = write_arrays(arrays, layout, store, ledger, lease, progress=progress)
+        done = write_arrays(
+            arrays, layout, store, ledger, lease, retry_failed=retry_failed, progress=progress
+        )
     blocks = sum(int(flags.size) for flags in ledger.done.values())
     return ExportReport(
         url=place.url,
@@ -95,6 +95,7 @@ def write_arrays(
     ledger: Ledger,
     lease: Lease,
     *,
+    retry_failed: bool = False,
     progress: bool = False,
 ) -> int:
     """Write what is missing of a store that has been begun, and finish it.
@@ -107,6 +108,8 @@ def write_arrays(
         Of the store.
     store, ledger, lease
         As `begun` gives them.
+    retry_failed : bool
+        Whether to make sections anew that were left at the fill value.
     progress : bool
         Whether to show a progress bar.
 
@@ -115,28 +118,51 @@ def write_arrays(
     int
         How many chunks were written.
     """
-    job = Job(store, layout.arrays)
+    parts = Parts(arrays)
+    _take_back(ledger, parts, arrays, retry_failed)
+    job = Job(store, layout.arrays, lease)
     missing = sum(int((~flags).sum()) for flags in ledger.done.values())
-    with progress_bar("exporting", missing, enabled=progress) as advance:
-        for event in _recorded(_make(arrays, job, ledger), ledger, lease):
+    with (
+        progress_bar("exporting", missing, enabled=progress) as advance,
+        closing(_make(arrays, parts, job, ledger)) as made,
+        closing(_recorded(made, ledger, lease)) as events,
+    ):
+        for event in events:
             advance(isinstance(event, Written))
     finished = layout.finished({name: ledger.all_values(name) for name in layout.values})
+    lease.check()
     ledger.gather()
+    if missing:
+        store.settle()
     for key, content in finished.items():
-        if content is None:
-            store.remove([key])
-        else:
-            store.put(key, content, durable=True)
+        store.update(key, content)
     return missing
 
 
-def _make(arrays: Mapping[str, Any], job: Job, ledger: Ledger) -> Iterator[Event]:
+def _take_back(ledger: Ledger, parts: Parts, arrays: Mapping[str, Any], retry_failed: bool) -> None:
+    """Have the ledger forget what is to be made again, before any of it is touched."""
+    again = set(ledger.failures) if retry_failed else set()
+    for name, place in ledger.lost:
+        ledger.forget_chunk(name, place)
+        # What is told of a section is about all of it.
+        if name in parts.names and (ledger.values or place[0] in ledger.failures):
+            again.add(place[0])
+    if again & set(ledger.failures):
+        for name in arrays.keys() - parts.names:  # any of it may be made of a section's fill
+            ledger.forget_array(name)
+    for at in sorted(again):
+        ledger.forget(at, parts.names)
+    ledger.flush()
+
+
+def _make(
+    arrays: Mapping[str, Any], parts: Parts, job: Job, ledger: Ledger
+) -> Generator[Event, None, None]:
     """Make everything that the ledger does not have, where Dask computes."""
 
     def wanted(name: str, place: ChunkPlace) -> bool:
         return not ledger.is_done(name, place)
 
-    parts = Parts(arrays)
     each = (parts.part(at, wanted) for at in range(parts.count))
     todo = (part for part in each if part.units or part.values)
     client = connected_client()
@@ -152,7 +178,9 @@ def _make(arrays: Mapping[str, Any], job: Job, ledger: Ledger) -> Iterator[Event
     yield from make_with_dask(others, job, wanted)
 
 
-def _recorded(events: Iterator[Event], ledger: Ledger, lease: Lease) -> Iterator[Event]:
+def _recorded(
+    events: Iterator[Event], ledger: Ledger, lease: Lease
+) -> Generator[Event, None, None]:
     """Enter events in the ledger as they come, and what was entered in the store now and then."""
     entered = time.monotonic()
     try:
