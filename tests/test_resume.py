@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import shutil
 import time
 
 import pytest
 import xarray as xr
 
 from atldld_xr.export import verify
-from atldld_xr.testing import AllenServer
+from atldld_xr.testing import AllenServer, Faults
 from kills import (
     SLOW,
     SMALL,
@@ -20,10 +21,12 @@ from kills import (
     forget_requests,
     marks,
     requests,
+    steps,
     tree,
 )
 
-COPIES = ("image", "coverage", "displacement")
+ARRAYS = {"image", "coverage", "displacement"}
+FEW = {"resolution": 100}
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +94,7 @@ def test_an_undisturbed_run_leaves_only_its_store(undisturbed):
     assert tops == {"a.zarr"}
     assert not [path for path in whole if "part" in path or "lease" in path or "pages/" in path]
     assert set(asked.values()) == {1}
-    assert {key[0] for key in ledger} == set(COPIES)
+    assert {key[0] for key in ledger} == ARRAYS
 
 
 def test_twenty_kills_at_random_moments_on_threads(server, tmp_path, undisturbed):
@@ -124,3 +127,56 @@ def test_twenty_kills_at_random_moments_on_processes(server, cluster, tmp_path, 
             time.sleep(0.01)
         found.append(resumed(server, store, known, scheduler=address))
     assert any(0 < n < len(known[2]) for n in found)
+
+
+def at_steps(count, first, last, between):
+    """Return steps at which to be killed: the first and last ones, and some in between."""
+    spread = range(first, count - last, (count - last - first) // between)
+    return sorted({*range(1, first), *spread, *range(count - last, count + 1)})
+
+
+def files(folder, below="a.zarr/"):
+    """Return the files of a folder, by path."""
+    found = ((path, content) for path, content in tree(folder).items() if path.startswith(below))
+    return {path: content for path, content in found if content is not None}
+
+
+def test_killed_at_steps_of_creation_and_finishing(server, tmp_path, undisturbed):
+    known = undisturbed(**FEW)
+    server.faults = Faults()
+    count = steps(server.url, tmp_path / "a" / "a.zarr", opening=FEW)
+    assert count > 2 * len(known[2])
+    for step in at_steps(count, 5, 7, 5):
+        store = tmp_path / str(step) / "a.zarr"
+        Child(server.url, store, dies=step, opening=FEW).begun().killed()
+        resumed(server, store, known, opening=FEW)
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_killed_while_it_replaces(server, tmp_path, undisturbed, exchanges):
+    whole, _, ledger, _ = undisturbed(**FEW)
+    server.faults = Faults()
+    old = tmp_path / "old" / "a.zarr"
+    assert export(server.url, old, opening={"resolution": 200}) > 0
+    before, after = files(old.parent), {p: c for p, c in whole.items() if c is not None}
+
+    def started(name, **options):
+        folder = tmp_path / name
+        shutil.copytree(old.parent, folder)
+        return folder / "a.zarr", {"mode": "w", "exchanges": exchanges, "opening": FEW} | options
+
+    store, options = started("count")
+    count = steps(server.url, store, **options)
+    removed = len(tree(old.parent))  # the old store, at the end
+    for step in [1, count // 2, *range(count - removed - 5, count - removed + 2), count]:
+        store, options = started(str(step), dies=step)
+        Child(server.url, store, **options).begun().killed()
+        # One or the other, whole; or, for a moment where nothing can be exchanged, both beside it.
+        there = files(store.parent)
+        there.pop("a.zarr/atldld_xr_export/replaces", None)
+        assert there in (before, after) or (not exchanges and not store.exists())
+        new = store.with_name(".a.zarr.atldld-new")
+        done = entered(new) if (new / "atldld_xr_export" / "replaces").exists() else {}
+        options.pop("dies")
+        assert export(server.url, store, **options) in (len(ledger) - len(done), len(ledger))
+        assert tree(store.parent) == whole

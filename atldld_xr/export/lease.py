@@ -84,6 +84,7 @@ class Lease:
                 self._folder.remove([self._key])
             if not self._folder.create(self._key, self._content()):
                 raise StoreError(_taken(self._store.url, self._holder() or {}))
+            self._folder.tidy(self._key)
         self.check()
 
     def renew(self) -> None:

@@ -131,19 +131,14 @@ class Ledger:
     def enter(self, event: Written | Known | Finished) -> None:
         """Take in what has been done; `flush` puts it in the store."""
         if isinstance(event, Written):
-            line = {
-                "array": event.array,
-                "chunk": list(event.place),
-                "size": event.size,
-                "crc32c": event.checksum,
-            }
+            self._add(_line_of(event))
         elif isinstance(event, Known):
-            line = {"values": event.array, "at": event.at, "are": event.values}
+            self._add({"values": event.array, "at": event.at, "are": event.values})
         else:
-            line = {"section": event.at, "values": dict(event.values)}
+            line: dict[str, Any] = {"section": event.at, "values": dict(event.values)}
             if event.failure:
                 line["failure"] = event.failure
-        self._add(line)
+            self._add(*map(_line_of, event.written), line)
 
     def forget(self, at: int, names: Collection[str]) -> None:
         """Have a section of some arrays made anew, with what is told of it."""
@@ -166,6 +161,9 @@ class Ledger:
         self._lines = []
         self._pages.append(key)
         self._next += 1
+
+    def gather_many(self) -> None:
+        """Put everything in one file if there are many."""
         if len(self._pages) > _MOST_PAGES:
             self.gather()
 
@@ -197,9 +195,11 @@ class Ledger:
             raise _damaged(address, f"of {name} it has {len(values)} of {self._counts[name]}")
         return values
 
-    def _add(self, line: dict[str, Any]) -> None:
-        self._enter(line)
-        self._lines.append(line)
+    def _add(self, *lines: dict[str, Any]) -> None:
+        # All of them before anything else: an interrupt between them would leave half a section.
+        self._lines.extend(lines)
+        for line in lines:
+            self._enter(line)
 
     def _enter(self, line: Any) -> None:
         """Take in an entry; what cannot be one raises ValueError, TypeError or LookupError."""
@@ -279,6 +279,15 @@ class Ledger:
                 yield {"values": name, "at": at, "are": known[at]}
         for at in sorted(self.failures):
             yield {"section": at, "values": {}, "failure": self.failures[at]}
+
+
+def _line_of(chunk: Written) -> dict[str, Any]:
+    return {
+        "array": chunk.array,
+        "chunk": list(chunk.place),
+        "size": chunk.size,
+        "crc32c": chunk.checksum,
+    }
 
 
 def _with_checksum(lines: Any) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import stat
@@ -202,6 +203,15 @@ class Place:
                     self._fs.rm_file(f"{self._path}/{key}")
                 except FileNotFoundError:
                     continue
+
+    def tidy(self, key: str) -> None:
+        """Remove what is left of one file by those that were killed as they wrote it."""
+        if self.is_local:
+            path = os.path.join(self.url, key)
+            with storing(self.url):
+                for partial in glob.glob(f"{glob.escape(path)}.*{PARTIAL}"):
+                    with suppress(FileNotFoundError):
+                        os.unlink(partial)
 
     def clear(self, keep: str = "") -> None:
         """Remove everything but one file; what shows that it is a store goes last."""

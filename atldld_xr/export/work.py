@@ -58,11 +58,14 @@ class Finished:
         What is known of it, by name of the array.
     failure : str
         Why its section could not be read; empty if it could.
+    written : tuple of Written
+        Its chunks that nothing was told of before.
     """
 
     at: int
     values: Mapping[str, Any]
     failure: str
+    written: tuple[Written, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,8 +106,8 @@ def make_parts(
 ) -> Iterator[Written | Finished]:
     """Make parts and write them, and tell of each chunk and part as it is done, in order.
 
-    Of a section that may be left at the fill value all is told at once, so that nobody takes a
-    chunk of it for good without knowing that.
+    Of a section that may be left at the fill value all is told at once, when it is finished, so
+    that nobody takes a chunk of it for good without knowing that.
 
     What is in memory at a time: for each thread a chunk, and the tiles of the chunks in work; of
     the tiles that later chunks of the same part need too, those of about one row of chunks.
@@ -129,11 +132,10 @@ def make_parts(
         def next_done() -> Iterator[Written | Finished]:
             future, work, is_last = queue.popleft()
             written = future.result()
-            if written is not None:
+            if written is not None and work.part.is_whole:
                 work.written.append(written)
-            if is_last or not work.part.is_whole:
-                yield from work.written
-                work.written = []
+            elif written is not None:
+                yield written
             if is_last:
                 yield work.finished()
 
@@ -190,10 +192,9 @@ class _Work:
             keys = ((feed, *place) for feed, places in value.needs for place in places)
             values[value.name] = value.make([self._errors[k] for k in keys if k in self._errors])
         first = next(iter(sorted(self._errors)), None)
-        if first is None:
-            return Finished(self.part.at, values, "")
-        error = self._errors[first]
-        return Finished(self.part.at, values, f"{error.reason} ({error.address})")
+        error = None if first is None else self._errors[first]
+        failure = "" if error is None else f"{error.reason} ({error.address})"
+        return Finished(self.part.at, values, failure, tuple(self.written))
 
     def _unit_job(self, unit: Unit) -> Callable[[], Written]:
         places = self._needs.pop(id(unit))

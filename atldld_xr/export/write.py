@@ -128,7 +128,7 @@ def write_arrays(
         closing(_recorded(made, ledger, lease)) as events,
     ):
         for event in events:
-            advance(isinstance(event, Written))
+            advance(_chunks_of(event))
     finished = layout.finished({name: ledger.all_values(name) for name in layout.values})
     lease.check()
     ledger.gather()
@@ -189,11 +189,18 @@ def _recorded(
             if time.monotonic() - entered > _ENTERED:
                 lease.check()
                 ledger.flush()
+                ledger.gather_many()
                 entered = time.monotonic()
             yield event
     finally:
         lease.check()
         ledger.flush()
+
+
+def _chunks_of(event: Event) -> int:
+    if isinstance(event, Finished):
+        return len(event.written)
+    return int(isinstance(event, Written))
 
 
 def _regular(dataset: xr.Dataset) -> xr.Dataset:
