@@ -16,6 +16,7 @@ import google_crc32c
 import pytest
 
 import atldld_xr
+from atldld_xr.errors import AtldldError
 from atldld_xr.testing import Faults, Phantom
 
 SMALL = Phantom(id=900000003, count=7, resolution=40.0)
@@ -118,11 +119,12 @@ def steps(url, store, **options):
 
 
 def _export(end, job):
-    from atldld_xr.export import replace, write
+    from atldld_xr.export import dasked, replace, write
 
     url, store, scheduler, dies, exchanges, opening, writing = job
     # The runs are short; and for the same steps each time, nothing may depend on time.
     write._ENTERED = 0.02 if dies is None else -1
+    dasked._BATCH = 5
     if not exchanges:
         replace._exchange = lambda one, other: False
     settings = {"cache.enabled": False, "http.connections": 2, "http.backoff": 0.01}
@@ -139,7 +141,7 @@ def _export(end, job):
         count = _dying(os.path.dirname(store), dies) if dies is not None else None
         try:
             end.send(ds.atldld.to_zarr(store, **writing).blocks)
-        except atldld_xr.AtldldError as error:
+        except AtldldError as error:
             end.send(f"{type(error).__name__}: {error}")
         if count:
             end.send(count())
@@ -165,11 +167,9 @@ def _dying(folder, dies):
 
 
 def tree(folder):
-    """Return everything in a folder, by its path there."""
-    return {
-        str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None
-        for p in sorted(folder.rglob("*"))
-    }
+    """Return every file in a folder, by its path there, and what is at its top."""
+    files = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    return files | {path.name: None for path in folder.iterdir() if path.is_dir()}
 
 
 def entered(store):

@@ -75,13 +75,16 @@ class Layout:
         import zarr
 
         group: Any = zarr.open_group(zarr.storage.MemoryStore(self._memory), mode="r+")
+        changed: dict[str, bytes | None] = {}
         for name, known in values.items():
             array = group[name]
             array[...] = np.array(known, dtype=self.values[name]).reshape(array.shape)
+            places = np.ndindex(*array.cdata_shape)
+            changed |= {f"{name}/{array.metadata.encode_chunk_key(p)}": None for p in places}
         group.attrs[STATE] = "complete"
         _consolidate(group)
         found = _bytes(self._memory)
-        changed: dict[str, bytes | None] = {k: None for k in self.files if k not in found}
+        changed |= {k: None for k in self.files if k not in found}
         told = ("zarr.json", *(f"{name}/" for name in self.values))
         changed |= {
             k: content
