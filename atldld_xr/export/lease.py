@@ -5,37 +5,67 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import socket
 import threading
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from atldld_xr.errors import AtldldError, StoreError
 from atldld_xr.export.place import Place
-from atldld_xr.export.records import RECORDS
+from atldld_xr.export.records import RECORDS, parse
 
 LEASE = f"{RECORDS}/lease.json"
 RENEWED, STALE = 10, 60
 """Seconds between two signs of life, and without one until others may take over."""
 
+_MOST = 1 << 16
+
 
 class Lease:
-    """The right to write to a store, for as long as this process gives signs of life."""
+    """The right to write to a store, for as long as its process gives signs of life.
 
-    def __init__(self, store: Place) -> None:
+    It goes along with what is written elsewhere on its behalf: whoever has lost it stops, so that
+    nothing left over from an export that was ended writes into the next one's store.
+
+    Parameters
+    ----------
+    store : Place
+        The store.
+    id : str, optional
+        Of a lease that was taken.
+    """
+
+    def __init__(self, store: Place, id: str | None = None) -> None:
         self._store = store
-        self._id = uuid.uuid4().hex
+        self._folder, self._key = _home(store)
+        self._id = id or uuid.uuid4().hex
         self._ended = threading.Event()
-        self._lost = ""
+        self._seen = -float("inf")
 
-    def check(self) -> None:
-        """Raise a StoreError if another export has taken over."""
-        if self._lost:
-            raise StoreError(self._lost)
+    def __reduce__(self) -> Any:
+        return Lease, (self._store, self._id)
+
+    def check(self, *, every: float = 0.0) -> None:
+        """Raise a StoreError if the lease is another's by now.
+
+        Parameters
+        ----------
+        every : float
+            For how many seconds the last look is good enough.
+        """
+        if time.monotonic() - self._seen < every:
+            return
+        looked = time.monotonic()
+        holder = self._holder()
+        if holder is None or holder.get("id") != self._id:
+            raise StoreError(_taken(self._store.url, holder or {}))
+        self._seen = looked
 
     def take(self) -> None:
         """Get the lease.
@@ -45,30 +75,24 @@ class Lease:
         StoreError
             If another export has it.
         """
-        holder = read_holder(self._store)
-        if holder is not None:
-            alive = is_alive(holder)
-            if alive:
-                raise StoreError(_taken(self._store.url, holder))
-            self._store.remove([LEASE])
-        if not self._store.create(LEASE, self._content()):
-            holder = read_holder(self._store) or {}
-            raise StoreError(_taken(self._store.url, holder))
-        holder = read_holder(self._store)
-        if holder is None or holder.get("id") != self._id:
-            raise StoreError(_taken(self._store.url, holder or {}))
+        with _alone(self._folder):
+            holder = self._holder()
+            if holder is not None:
+                if is_alive(holder):
+                    raise StoreError(_taken(self._store.url, holder))
+                self._folder.remove([self._key])
+            if not self._folder.create(self._key, self._content()):
+                raise StoreError(_taken(self._store.url, self._holder() or {}))
+            self._folder.tidy(self._key)
+        self.check()
 
     def renew(self) -> None:
         """Give signs of life until the end."""
         while not self._ended.wait(RENEWED):
-            try:
-                holder = read_holder(self._store)
-                if holder is not None and holder.get("id") != self._id:
-                    self._lost = _taken(self._store.url, holder)
-                    return
-                self._store.put(LEASE, self._content())
-            except AtldldError:
-                continue  # out of reach for now; who writes chunks will say so
+            # Out of reach for now: who writes chunks will say so. Lost: so will who looks.
+            with contextlib.suppress(AtldldError):
+                self.check()
+                self._folder.put(self._key, self._content())
 
     def stop(self) -> None:
         """End the signs of life."""
@@ -76,13 +100,19 @@ class Lease:
 
     def end(self) -> None:
         """Give the lease back."""
-        if not self._lost:
-            self._store.remove([LEASE])
+        self._seen = -float("inf")
+        self.check()
+        self._folder.remove([self._key])
+
+    def _holder(self) -> dict[str, Any] | None:
+        return _read(self._folder, self._key)
 
     def _content(self) -> bytes:
         about = {
             "id": self._id,
+            "store": self._store.url,
             "host": socket.gethostname(),
+            "machine": _machine(),
             "process": os.getpid(),
             "started": _started(os.getpid()),
             "renewed": time.time(),
@@ -108,38 +138,108 @@ def lease(store: Place) -> Iterator[Lease]:
     finally:
         mine.stop()
         thread.join()
-        with contextlib.suppress(AtldldError):  # out of reach: the lease grows stale
+        with contextlib.suppress(AtldldError):  # lost; or out of reach: it grows stale
             mine.end()
 
 
 def read_holder(store: Place) -> dict[str, Any] | None:
     """Return who has the lease, None if nobody."""
-    content = store.get(LEASE)
+    return _read(*_home(store))
+
+
+def is_alive(holder: dict[str, Any]) -> bool:
+    """Return whether the holder may still be writing: on this machine its process tells."""
+    machine = _machine()
+    if machine and holder.get("machine") == machine:
+        process = holder.get("process")
+        if not isinstance(process, int) or process < 1:
+            return False
+        started = _started(process)
+        return _is_hidden(process) if started is None else started == holder.get("started")
+    renewed = holder.get("renewed")
+    try:
+        return isinstance(renewed, int | float) and abs(time.time() - renewed) < STALE
+    except OverflowError:
+        return False
+
+
+def _home(store: Place) -> tuple[Place, str]:
+    """Return where the lease of a store is: beside it, as it outlasts the store being replaced.
+
+    Only where there is nothing beside it, as in a bucket, it is in the store.
+    """
+    store = store.real()
+    if not store.is_movable:
+        return store, LEASE
+    folder, name = os.path.split(store.url)
+    return Place(folder), f".{name}.atldld-lease"
+
+
+def _read(folder: Place, key: str) -> dict[str, Any] | None:
+    content = folder.get(key, _MOST)
     if content is None:
         return None
     try:
-        holder = json.loads(content)
+        holder = parse(content)
     except ValueError:
         return {}
     return holder if isinstance(holder, dict) else {}
 
 
-def is_alive(holder: dict[str, Any]) -> bool:
-    """Return whether the holder may still be writing: on this machine its process tells."""
-    if holder.get("host") == socket.gethostname() and _started(os.getpid()):
-        process = holder.get("process")
-        started = _started(process) if isinstance(process, int) else None
-        return started is not None and started == holder.get("started")
-    renewed = holder.get("renewed")
-    return isinstance(renewed, int | float) and abs(time.time() - renewed) < STALE
-
-
 def _taken(url: str, holder: dict[str, Any]) -> str:
-    process, host = holder.get("process", "?"), holder.get("host", "?")
+    process, host = (
+        re.sub(r"[^\w.-]", "?", str(holder.get(name, "?"))[:60]) for name in ("process", "host")
+    )
     return (
         f"another export is writing to {url} (process {process} on {host}); if it no longer runs, "
         f"try again in {STALE} s"
     )
+
+
+@contextmanager
+def _alone(folder: Place) -> Iterator[None]:
+    """Keep other processes of this machine from doing the same, where the system can."""
+    if not folder.is_local:
+        yield
+        return
+    try:
+        import fcntl
+
+        os.makedirs(folder.url, exist_ok=True)
+        file = os.open(folder.url, os.O_RDONLY)
+    except (ImportError, OSError):  # what cannot be done there will be said of the lease
+        yield
+        return
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
+
+
+@lru_cache(maxsize=1)
+def _machine() -> str:
+    """Return what tells apart machines, and containers, that count processes for themselves.
+
+    Empty where the system does not tell.
+    """
+    try:
+        started = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{started} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return ""
+
+
+def _is_hidden(process: int) -> bool:
+    """Return whether a process runs, of which the system tells this user nothing else."""
+    try:
+        os.kill(process, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
 
 
 def _started(process: int) -> str | None:

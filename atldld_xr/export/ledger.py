@@ -9,20 +9,29 @@ not tell how it was done.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import math
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from atldld_xr.errors import StoreError
+from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.encoding import ArraySpec, checksum
 from atldld_xr.export.place import Place
-from atldld_xr.export.records import PLAN, RECORDS
+from atldld_xr.export.records import RECORDS, RecordsError, parse
 from atldld_xr.export.work import Finished, Known, Written
 
 LEDGER = f"{RECORDS}/ledger.jsonl"
 _PAGES = f"{RECORDS}/pages"
+_PAGE = re.compile(rf"{_PAGES}/(\d{{6,12}})\.jsonl")
 _MOST_PAGES = 100
+
+_MOST_CHUNKS = 1 << 24
+"""What is kept of each is some bytes of memory, also for what only says that it has so many."""
+
+_MOST_BYTES = 1 << 30
 
 
 class Ledger:
@@ -32,59 +41,73 @@ class Ledger:
     ----------
     store : Place
         The store.
-    plan : mapping
-        What it is made of, as its records have it.
+    arrays : mapping of ArraySpec
+        Its arrays, by name.
+    values : mapping of (str, int)
+        Its arrays of values: of each the dtype, and how many there are.
+    axis : int
+        Of the arrays: the one along which sections are.
+    sections : sequence of int, optional
+        Where there are sections along it. Default: everywhere.
 
     Raises
     ------
-    StoreError
-        If the plan makes no sense.
-
-    Attributes
-    ----------
-    arrays : dict of ArraySpec
-        Its arrays, by name.
-    needed, done, sizes, checksums : dict of ndarray
-        Of each array's chunks: whether there is a section, whether they are written, in how many
-        bytes, with which CRC-32C.
-    values : dict of dict
-        By name of the array, and place along its axis.
-    is_old : bool
-        Whether an earlier run has written to the store.
-    failures : dict of str
-        Why sections could not be read, by their place along the axis of sections.
+    InvalidArgumentError
+        If there are more chunks than anybody can want.
     """
 
-    def __init__(self, store: Place, plan: Mapping[str, Any]) -> None:
-        self._store = store
-        try:
-            self._axis = int(plan["axis of sections"])
-            self.arrays = {
-                name: ArraySpec(name, json.dumps(metadata), plan["zarr format"])
-                for name, metadata in plan["arrays"].items()
-            }
-            shapes = {name: spec.numblocks for name, spec in self.arrays.items()}
-            self.needed = {name: self._where(n, plan["sections"]) for name, n in shapes.items()}
-            self.values: dict[str, dict[int, Any]] = {str(name): {} for name in plan["values"]}
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            raise StoreError(f"{store.url}/{PLAN} is damaged: {error!r}") from error
+    def __init__(
+        self,
+        store: Place,
+        arrays: Mapping[str, ArraySpec],
+        values: Mapping[str, Sequence[Any]],
+        *,
+        axis: int = 0,
+        sections: Sequence[int] | None = None,
+    ) -> None:
+        self._store, self._axis = store, axis
+        self.arrays = arrays
+        chunks = sum(math.prod(spec.numblocks) for spec in arrays.values())
+        told = sum(count for _, count in values.values())
+        if max(chunks, told) > _MOST_CHUNKS:
+            raise InvalidArgumentError(
+                f"{max(chunks, told):,} chunks are too many: there can be {_MOST_CHUNKS:,}"
+            )
+        # What is said of a chunk is a line; a reason is as long as the service makes it.
+        self._most = min((1 << 20) + 256 * chunks + (1 << 14) * told, _MOST_BYTES)
+        self.needed = {n: self._where(spec.numblocks, sections) for n, spec in arrays.items()}
         # Where there is no section, there is nothing to be written.
         self.done = {name: ~needed for name, needed in self.needed.items()}
-        self.sizes = {name: np.zeros(shape, np.int64) for name, shape in shapes.items()}
-        self.checksums = {name: np.zeros(shape, np.uint32) for name, shape in shapes.items()}
+        self.sizes = {name: np.zeros(spec.numblocks, np.int64) for name, spec in arrays.items()}
+        self.checksums = {
+            name: np.zeros(spec.numblocks, np.uint32) for name, spec in arrays.items()
+        }
+        self.values: dict[str, dict[int, list[Any]]] = {name: {} for name in values}
+        self._dtypes = {name: dtype for name, (dtype, _) in values.items()}
+        self._counts = {name: count for name, (_, count) in values.items()}
+        self._sections = max(
+            [*(d.shape[axis] for d in self.done.values() if d.ndim > axis), *self._counts.values()],
+            default=0,
+        )
         self.failures: dict[int, str] = {}
-        self.is_old = False
+        """Why sections could not be read, by their place."""
+        self.lost: list[tuple[str, tuple[int, ...]]] = []
+        """Chunks that are entered, by name of the array, and not in the store as written."""
         self._lines: list[dict[str, Any]] = []
         self._pages: list[str] = []
         self._next = 1
+        self.is_old = False
+        """Whether an earlier run may have written to the store."""
 
     def _where(self, shape: tuple[int, ...], sections: Sequence[int] | None) -> Any:
+        if sections is None:
+            return np.ones(shape, bool)
         needed = np.zeros(shape, bool)
-        needed[self._section(slice(None) if sections is None else list(sections))] = True
+        needed[self._at(list(sections))] = True
         return needed
 
-    def _section(self, at: Any) -> tuple[Any, ...]:
-        return (*(slice(None),) * self._axis, at)
+    def _at(self, section: Any) -> tuple[Any, ...]:
+        return (*(slice(None),) * self._axis, section)
 
     @property
     def written(self) -> dict[str, int]:
@@ -101,53 +124,90 @@ class Ledger:
 
         Raises
         ------
-        StoreError
+        RecordsError
             If it is damaged, or not of these arrays.
         """
         self.is_old = True
-        pages = sorted(self._store.sizes(_PAGES))
+        found = map(_PAGE.fullmatch, self._store.sizes(_PAGES))
+        numbers = {page[0]: int(page[1]) for page in found if page}
+        pages = sorted(numbers, key=lambda key: numbers[key])
         for key in [LEDGER, *pages]:
-            content = self._store.get(key)
+            content = self._store.get(key, self._most)
             if content is None:
                 continue
-            for line in _checked(content, f"{self._store.url}/{key}"):
+            address = f"{self._store.url}/{key}"
+            for line in _checked(content, address):
                 try:
-                    self._enter(line)
-                except (KeyError, TypeError, ValueError, IndexError, AttributeError):
-                    raise _damaged(f"{self._store.url}/{key}", f"it has {line!r:.80}") from None
+                    self._enter(parse(line))
+                except (ValueError, TypeError, LookupError, OverflowError):
+                    raise _damaged(address, f"it has {line!r:.80}") from None
         self._pages = pages
-        self._next = 1 + max(
-            (int(key[-12:-6]) for key in pages if key[-12:-6].isdigit()), default=0
-        )
+        self._next = 1 + max(numbers.values(), default=0)
+
+    def compare(self, sizes: Mapping[str, int]) -> None:
+        """Find what is entered and not in the store as it was written, as far as sizes tell.
+
+        Parameters
+        ----------
+        sizes : mapping of int
+            The size of every file in the store, by key.
+        """
+        self.lost = [
+            (name, place)
+            for name, spec in self.arrays.items()
+            for place in self._written(name)
+            if sizes.get(spec.key(place), 0) != self.sizes[name][place]
+        ]
 
     def enter(self, event: Written | Known | Finished) -> None:
         """Take in what has been done; `flush` puts it in the store."""
         if isinstance(event, Written):
-            line = {
-                "array": event.array,
-                "chunk": list(event.place),
-                "size": event.size,
-                "crc32c": event.checksum,
-            }
+            self._add(_line_of(event))
         elif isinstance(event, Known):
-            line = {"values": event.array, "at": event.at, "are": event.values}
+            self._add({"values": event.array, "at": event.at, "are": event.values})
         else:
-            line = {"section": event.at, "values": dict(event.values)}
+            line: dict[str, Any] = {"section": event.at, "values": dict(event.values)}
             if event.failure:
                 line["failure"] = event.failure
-        self._enter(line)
-        self._lines.append(line)
+            self._add(*map(_line_of, event.written), line)
 
-    def forget(self, at: int) -> None:
-        """Have a section made anew: what is there of it no longer counts."""
-        line = {"again": at}
-        self._enter(line)
-        self._lines.append(line)
+    def forget(self, at: int, names: Collection[str]) -> None:
+        """Have a section of some arrays made anew, with what is told of it."""
+        self._add({"again": at, "of": sorted(names)})
 
-    def forget_failures(self) -> None:
-        """Have all sections that could not be read made anew."""
-        for at in list(self.failures):
-            self.forget(at)
+    def forget_chunk(self, name: str, place: tuple[int, ...]) -> None:
+        """Have a chunk made anew."""
+        self._add({"lost": name, "chunk": list(place)})
+
+    def forget_array(self, name: str) -> None:
+        """Have an array made anew."""
+        self._add({"anew": name})
+
+    def take_back(
+        self, parts: Collection[str], others: Collection[str], *, retry_failed: bool
+    ) -> None:
+        """Forget what is to be made again, before any of it is touched.
+
+        Parameters
+        ----------
+        parts : collection of str
+            Arrays that are made section by section.
+        others : collection of str
+            All others.
+        retry_failed : bool
+            Whether sections are made again that could not be read.
+        """
+        again = set(self.failures) if retry_failed else set()
+        for name, place in self.lost:
+            self.forget_chunk(name, place)
+            # What is told of a section is about all of it.
+            if name in parts and (self.values or place[self._axis] in self.failures):
+                again.add(place[self._axis])
+        if again & set(self.failures):
+            for name in others:  # any of it may be made of a section's fill
+                self.forget_array(name)
+        for at in sorted(again):
+            self.forget(at, parts)
         self.flush()
 
     def flush(self) -> None:
@@ -159,13 +219,16 @@ class Ledger:
         self._lines = []
         self._pages.append(key)
         self._next += 1
+
+    def gather_many(self) -> None:
+        """Put everything in one file if there are many."""
         if len(self._pages) > _MOST_PAGES:
             self.gather()
 
     def gather(self) -> None:
         """Put everything in one file, in the order of the store, and remove the pages."""
         self._lines = []
-        self._store.put(LEDGER, _with_checksum(self._all()), durable=True)
+        self._store.update(LEDGER, _with_checksum(self._all()))
         self._store.remove(self._pages)
         self._pages = []
 
@@ -175,63 +238,98 @@ class Ledger:
             return (place[0] if place else 0) in self.values[name]
         return bool(self.done[name][place])
 
-    def missing_files(self, sizes: Mapping[str, int]) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """Yield chunks that are entered, and not in the store in the size they were written in."""
-        for name, spec in self.arrays.items():
-            for place in map(tuple, np.argwhere(self.done[name] & (self.sizes[name] > 0)).tolist()):
-                if sizes.get(spec.key(place)) != self.sizes[name][place]:
-                    yield name, place
-
-    def take_back(self, name: str, place: tuple[int, ...]) -> None:
-        """Have a chunk written again, with all of its section if something is told of that."""
-        if self.values or place[self._axis] in self.failures:
-            self.forget(place[self._axis])
-        self.done[name][place] = False
-
     def all_values(self, name: str) -> list[Any]:
-        """Return an array's values, in order."""
-        known = self.values[name]
-        lists = (v if isinstance(v, list) else [v] for v in (known[at] for at in sorted(known)))
-        return [value for values in lists for value in values]
+        """Return an array's values, in order.
 
-    def _enter(self, line: dict[str, Any]) -> None:
-        if "array" in line:
-            name, place = line["array"], tuple(line["chunk"])
-            size, check = line["size"], line["crc32c"]
-            shape = self.done[name].shape
-            if len(place) != len(shape) or not all(
-                0 <= p < n for p, n in zip(place, shape, strict=True)
-            ):
-                raise IndexError(place)
-            if not (isinstance(size, int) and isinstance(check, int) and size >= 0):
-                raise TypeError(line)
-            self.sizes[name][place], self.checksums[name][place] = size, np.uint32(check)
-            self.done[name][place] = True
-        elif "again" in line:
-            at = line["again"]
-            for name, done in self.done.items():
-                if 0 <= at < done.shape[self._axis]:
-                    here = self._section(at)
-                    done[here] = ~self.needed[name][here]
-            for known in self.values.values():
-                known.pop(at, None)
-            self.failures.pop(at, None)
-        elif "are" in line:
-            self.values[line["values"]][int(line["at"])] = line["are"]
+        Raises
+        ------
+        RecordsError
+            If there are not as many as there should be.
+        """
+        known = self.values[name]
+        values = [value for at in sorted(known) for value in known[at]]
+        if len(values) != self._counts[name]:
+            address = f"{self._store.url}/{RECORDS}"
+            raise _damaged(address, f"of {name} it has {len(values)} of {self._counts[name]}")
+        return values
+
+    def _add(self, *lines: dict[str, Any]) -> None:
+        # All of them before anything else: an interrupt between them would leave half a section.
+        self._lines.extend(lines)
+        for line in lines:
+            self._enter(line)
+
+    def _enter(self, line: Any) -> None:
+        """Take in an entry; what cannot be one raises ValueError, TypeError or LookupError."""
+        match line:
+            case {"array": name, "chunk": place, "size": int(size), "crc32c": int(check)}:
+                if not (0 <= size < 1 << 63 and 0 <= check < 1 << 32):
+                    raise ValueError(line)
+                at = self._place(name, place)
+                self.sizes[name][at], self.checksums[name][at] = size, check
+                self.done[name][at] = True
+            case {"lost": name, "chunk": place}:
+                self.done[name][self._place(name, place)] = False
+            case {"again": at, "of": names}:
+                for name in names:
+                    if name in self.values:
+                        self.values[name].pop(self._section(at), None)
+                    elif self._section(at) < self.done[name].shape[self._axis]:
+                        here = self._at(at)
+                        self.done[name][here] = ~self.needed[name][here]
+                self.failures.pop(at, None)
+            case {"anew": name} if name in self.values:
+                self.values[name].clear()
+            case {"anew": name}:
+                self.done[name][...] = ~self.needed[name]
+            case {"values": name, "at": at, "are": list(values)}:
+                self.values[name][self._section(at)] = self._fitting(name, values)
+            case {"section": at, "values": dict(values)}:
+                for name, value in values.items():
+                    self.values[name][self._section(at)] = self._fitting(name, [value])
+                self.failures.pop(self._section(at), None)
+                if "failure" in line:
+                    if not isinstance(line["failure"], str):
+                        raise TypeError(line)
+                    self.failures[at] = line["failure"]
+            case _:
+                raise ValueError(line)
+
+    def _place(self, name: str, place: Any) -> tuple[int, ...]:
+        shape = self.done[name].shape
+        if len(place) != len(shape) or not all(
+            type(p) is int and 0 <= p < n for p, n in zip(place, shape, strict=True)
+        ):
+            raise LookupError(place)
+        return tuple(place)
+
+    def _section(self, at: Any) -> int:
+        if type(at) is not int or not 0 <= at < self._sections:
+            raise LookupError(at)
+        return at
+
+    def _fitting(self, name: str, values: list[Any]) -> list[Any]:
+        """Return some of an array's values, if they can be that."""
+        dtype = self._dtypes[name]
+        if len(values) > self._counts[name]:
+            raise ValueError(values)
+        if dtype == "str":
+            fit = all(isinstance(value, str) for value in values)
         else:
-            at = line["section"]
-            if not isinstance(at, int) or at < 0:
-                raise TypeError(line)
-            for name, value in line["values"].items():
-                self.values[name][at] = value
-            self.failures.pop(at, None)
-            if "failure" in line:
-                self.failures[at] = str(line["failure"])
+            made: NDArray[Any] = np.array(values, dtype=dtype)
+            kinds = {"b": bool, "f": float | int}
+            kind = kinds.get(made.dtype.kind, int)
+            fit = made.ndim == 1 and all(isinstance(value, kind) for value in values)
+        if not fit:
+            raise TypeError(values)
+        return values
+
+    def _written(self, name: str) -> Iterator[tuple[int, ...]]:
+        return map(tuple, np.argwhere(self.done[name] & self.needed[name]).tolist())
 
     def _all(self) -> Iterator[dict[str, Any]]:
         for name in sorted(self.done):
-            written = self.done[name] & self.needed[name]
-            for place in map(tuple, np.argwhere(written).tolist()):
+            for place in self._written(name):
                 yield {
                     "array": name,
                     "chunk": list(place),
@@ -245,26 +343,35 @@ class Ledger:
             yield {"section": at, "values": {}, "failure": self.failures[at]}
 
 
+def _line_of(chunk: Written) -> dict[str, Any]:
+    return {
+        "array": chunk.array,
+        "chunk": list(chunk.place),
+        "size": chunk.size,
+        "crc32c": chunk.checksum,
+    }
+
+
 def _with_checksum(lines: Any) -> bytes:
     body = b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
     return body + json.dumps({"crc32c of the above": checksum(body)}).encode() + b"\n"
 
 
-def _checked(content: bytes, address: str) -> list[dict[str, Any]]:
+def _checked(content: bytes, address: str) -> list[bytes]:
     """Return a file's entries, if it is as it was written."""
     body, _, last = content.removesuffix(b"\n").rpartition(b"\n")
     body += b"\n" if body else b""
     try:
-        told = json.loads(last)["crc32c of the above"]
+        told = parse(last)["crc32c of the above"]
     except (ValueError, KeyError, TypeError):
         raise _damaged(address, "it is cut short") from None
     if told != checksum(body):
         raise _damaged(address, "its checksum does not fit what it says")
-    return [json.loads(line) for line in body.splitlines()]
+    return body.splitlines()
 
 
-def _damaged(address: str, why: str) -> StoreError:
-    return StoreError(
+def _damaged(address: str, why: str) -> RecordsError:
+    return RecordsError(
         f"the export's ledger {address} is damaged: {why}; nothing was written. "
         'mode="w" (--mode w) starts anew'
     )

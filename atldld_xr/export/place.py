@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from atldld_xr.errors import AtldldError, InvalidArgumentError, MissingExtraError, StoreError
@@ -21,6 +23,9 @@ _EXTRAS = {
     "s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure",
     "http": "http", "https": "http",
 }  # fmt: skip
+
+# Files that show that a folder is a store, with the order in which they are removed among others.
+_REMOVED = {"atldld_xr_export/plan.json": -1, "zarr.json": 1, ".zgroup": 1}
 
 
 class Place:
@@ -92,7 +97,8 @@ class Place:
             return fs, str(path).rstrip("/")
         raise problem
 
-    def _storing(self, verb: str = "written") -> AbstractContextManager[None]:
+    def storing(self, verb: str = "written") -> AbstractContextManager[None]:
+        """Turn what a file system raises into a StoreError that tells no secret."""
         return store_errors(f"{self.url} cannot be {verb}", self.shared)
 
     def zarr_store(self) -> Any:
@@ -113,6 +119,19 @@ class Place:
                 f"{self.url} is on a web server: stores there can be read, and not written"
             )
 
+    @property
+    def is_movable(self) -> bool:
+        """Whether there is room beside it, and another can be put in its place by renaming."""
+        if not self.is_local or os.path.ismount(self.url):
+            return False
+        folder = os.path.dirname(self.url)
+        return not os.path.exists(folder) or os.access(folder, os.W_OK)
+
+    def real(self) -> Place:
+        """Return where it is in truth: a local disk may have only a link here."""
+        is_link = self.is_local and os.path.islink(self.url)
+        return Place(os.path.realpath(self.url)) if is_link else self
+
     def beside(self, name: str) -> Place:
         """Return a place of another name in the same folder."""
         return Place(f"{self.url.rpartition('/')[0]}/{name}", self.shared)
@@ -129,7 +148,7 @@ class Place:
         durable : bool
             Whether to wait until a local disk has it.
         """
-        with self._storing():
+        with self.storing():
             if not self.is_local:
                 self._fs.pipe_file(f"{self._path}/{key}", content)
                 return
@@ -152,21 +171,21 @@ class Place:
                     os.unlink(partial)
                 raise
 
+    def update(self, key: str, content: bytes | None) -> None:
+        """Put a file durably, or for None remove it, where it is not so already."""
+        if content is None:
+            self.remove([key])
+        elif self.sizes(key).get(key) != len(content) or self.get(key) != content:
+            self.put(key, content, durable=True)
+
     def create(self, key: str, content: bytes) -> bool:
         """Write a file that is not there; return False if it is. Of two that try, one succeeds."""
-        with self._storing():
+        with self.storing():
             try:
                 if self.is_local:
                     path = os.path.join(self.url, key)
                     os.makedirs(os.path.dirname(path), exist_ok=True)
-                    # Made whole beside it and linked, as nobody is to see it empty.
-                    partial = f"{path}.{uuid.uuid4().hex[:8]}{PARTIAL}"
-                    with open(partial, "xb") as file:
-                        file.write(content)
-                    try:
-                        os.link(partial, path)
-                    finally:
-                        os.unlink(partial)
+                    _create(path, content)
                 elif self.get(key) is not None:
                     return False
                 else:
@@ -175,17 +194,30 @@ class Place:
                 return False
         return True
 
-    def get(self, key: str) -> bytes | None:
-        """Return a file's content, None if there is none."""
-        with self._storing("read"):
+    def get(self, key: str, most: int | None = None) -> bytes | None:
+        """Return a file's content, None if there is none.
+
+        Parameters
+        ----------
+        key : str
+            Which.
+        most : int, optional
+            The most bytes that it can sensibly have: a larger one is not read.
+        """
+        path = f"{self._path}/{key}"
+        with self.storing("read"):
             try:
-                return bytes(self._fs.cat_file(f"{self._path}/{key}"))
+                if self.is_local and not stat.S_ISREG(os.stat(path).st_mode):
+                    raise StoreError(f"{path} is no plain file")
+                if most is not None and (size := self._fs.size(path) or 0) > most:
+                    raise StoreError(f"{path} has {size:,} bytes, which no export writes there")
+                return bytes(self._fs.cat_file(path))
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
     def sizes(self, below: str = "") -> dict[str, int]:
         """Return the size of every file, by key."""
-        with self._storing("read"):
+        with self.storing("read"):
             top = f"{self._path}/{below}".rstrip("/")
             self._fs.invalidate_cache()
             found = self._fs.find(top, detail=True)
@@ -194,39 +226,88 @@ class Place:
 
     def remove(self, keys: Iterable[str]) -> None:
         """Remove files; those that are not there are no matter."""
-        with self._storing():
+        with self.storing():
             for key in keys:
                 try:
                     self._fs.rm_file(f"{self._path}/{key}")
                 except FileNotFoundError:
                     continue
 
+    def tidy(self, key: str) -> None:
+        """Remove what is left of one file by those that were killed as they wrote it."""
+        if self.is_local:
+            path = os.path.join(self.url, key)
+            with self.storing():
+                for partial in glob.glob(f"{glob.escape(path)}.*{PARTIAL}"):
+                    with suppress(FileNotFoundError):
+                        os.unlink(partial)
+
     def clear(self, keep: str = "") -> None:
-        """Remove everything but one file."""
-        with self._storing():
+        """Remove everything but one file; what shows that it is a store goes last."""
+        with self.storing():
             self._folders.clear()
             if self.is_local and not keep:
                 shutil.rmtree(self.url, ignore_errors=True)
                 return
-            self.remove(key for key in self.sizes() if key != keep)
+            keys = (key for key in self.sizes() if key != keep)
+            self.remove(sorted(keys, key=lambda key: _REMOVED.get(key, 0)))
             self._fs.invalidate_cache()
 
-    def replace(self, other: Place, aside: Place) -> None:
-        """Take the place of another on a local disk, which goes aside."""
-        with self._storing():
-            if os.path.exists(other.url):
-                os.rename(other.url, aside.url)
-            os.rename(self.url, other.url)
+    def settle(self) -> None:
+        """Wait until a local disk has all that was put."""
+        if self.is_local:
+            with self.storing():
+                _sync_disk_of(self.url)
 
     def what(self) -> str:
         """Return what is there: "nothing", "file", "other" or "zarr", which may be unfinished."""
-        with self._storing("read"):
+        with self.storing("read"):
             self._fs.invalidate_cache()
             if not self._fs.exists(self._path):
                 return "nothing"
             if not self._fs.isdir(self._path):
                 return "file"
-            names = ("zarr.json", ".zgroup", "atldld_xr_export")
-            if any(self._fs.exists(f"{self._path}/{name}") for name in names):
+            if any(self._fs.exists(f"{self._path}/{name}") for name in _REMOVED):
                 return "zarr"
-            return "other" if self._fs.ls(self._path) else "nothing"
+            return "nothing" if self._is_hardly_begun() else "other"
+
+    def _is_hardly_begun(self) -> bool:
+        """Return whether all there is was made before the first file of an export."""
+        names = {str(p).rstrip("/").rpartition("/")[2] for p in self._fs.ls(self._path, False)}
+        return names <= {"atldld_xr_export"} and all(
+            key.endswith((PARTIAL, "/lease.json")) for key in self.sizes("atldld_xr_export")
+        )
+
+
+def _create(path: str, content: bytes) -> None:
+    """Write a local file that is not there; nobody sees it empty, where the disk has links."""
+    partial = f"{path}.{uuid.uuid4().hex[:8]}{PARTIAL}"
+    try:
+        with open(partial, "xb") as file:
+            file.write(content)
+        try:
+            os.link(partial, path)
+        except FileExistsError:
+            raise
+        except OSError:
+            with open(path, "xb") as file:
+                file.write(content)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(partial)
+
+
+def _sync_disk_of(path: str) -> None:
+    """Have a disk hold what was written to it: at once, which for single files takes long."""
+    import ctypes
+
+    try:
+        sync = ctypes.CDLL(None).syncfs
+    except (AttributeError, OSError, TypeError):  # it is Linux's; others have one for all disks
+        getattr(os, "sync", lambda: None)()
+        return
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        sync(folder)
+    finally:
+        os.close(folder)

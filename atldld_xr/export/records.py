@@ -22,6 +22,9 @@ RECORDS = "atldld_xr_export"
 
 PLAN = f"{RECORDS}/plan.json"
 
+MOST = 1 << 24
+"""Bytes of JSON that a store's metadata can sensibly have."""
+
 FORMAT = 1
 """Of the records: another version of this package may have another."""
 
@@ -37,8 +40,8 @@ class Layout:
     Attributes
     ----------
     files : dict of bytes
-        By key, as they are until the export is complete. The plan comes last: where it is, all
-        others are.
+        By key, as they are until the export is complete. The plan comes first: what has none is no
+        export.
     plan : dict
         What is written: equal plans write equal stores.
     arrays : dict of ArraySpec
@@ -55,6 +58,12 @@ class Layout:
     _tell: Callable[[Any, Mapping[int, str]], None] | None = field(repr=False, default=None)
 
     @property
+    def counts(self) -> dict[str, tuple[str, int]]:
+        """Of each of `values`, a dtype as JSON has it, and how many there are."""
+        counts: dict[str, tuple[str, int]] = self.plan["values"]
+        return counts
+
+    @property
     def root(self) -> str:
         """The file whose attributes say the state."""
         return _ROOTS[self.plan["zarr format"]]
@@ -62,7 +71,7 @@ class Layout:
     def finished(
         self, values: Mapping[str, Sequence[Any]], failures: Mapping[int, str]
     ) -> dict[str, bytes | None]:
-        """Return the files that are different in a finished store; the last one says it is.
+        """Return the files that are to be as they are in a finished store; the last says it is.
 
         None stands for those that are not in it.
 
@@ -76,17 +85,24 @@ class Layout:
         import zarr
 
         group: Any = zarr.open_group(zarr.storage.MemoryStore(self._memory), mode="r+")
+        changed: dict[str, bytes | None] = {}
         for name, known in values.items():
             array = group[name]
             array[...] = np.array(known, dtype=self.values[name]).reshape(array.shape)
+            places = np.ndindex(*array.cdata_shape)
+            changed |= {f"{name}/{array.metadata.encode_chunk_key(p)}": None for p in places}
         if self._tell is not None:
             self._tell(group, failures)
         group.attrs[STATE] = "complete"
         _consolidate(group, self.plan["zarr format"])
         found = _bytes(self._memory)
-        known_keys = (key for key in self.files if key != PLAN)
-        changed: dict[str, bytes | None] = {k: None for k in known_keys if k not in found}
-        changed |= {k: content for k, content in found.items() if self.files.get(k) != content}
+        changed |= {k: None for k in self.files if k not in found and k != PLAN}
+        told = (self.root, *(f"{name}/" for name in self.values))
+        changed |= {
+            k: content
+            for k, content in found.items()
+            if self.files.get(k) != content or k.startswith(told)
+        }
         root = changed.pop(self.root)
         return changed | {self.root: root}
 
@@ -125,13 +141,13 @@ def lay(
     """
     import zarr
 
-    group = zarr.open_group(zarr.storage.MemoryStore(memory), mode="r+")
+    group: Any = zarr.open_group(zarr.storage.MemoryStore(memory), mode="r+")
     attributes = {k: v for k, v in dict(group.attrs).items() if k != STATE}
     group.attrs[STATE] = "incomplete"
     group.create_group(RECORDS)
     files = _bytes(memory)
     names = {name: f"{name}/{_METADATA[zarr_format]}" for name in arrays}
-    at_the_end = (_ROOTS[zarr_format], *(f"{name}/" for name in values), *names.values())
+    at_the_end = (_ROOTS[zarr_format], *(f"{name}/c" for name in values), *names.values())
     fixed = {key: checksum(b) for key, b in sorted(files.items()) if not key.startswith(at_the_end)}
     plan = {
         "format": FORMAT,
@@ -139,7 +155,10 @@ def lay(
         "dataset": attributes,
         "arrays": {name: json.loads(files[key]) for name, key in names.items()},
         "made of": dict(contents),
-        "values": sorted(values),
+        "values": {
+            name: [dtype.name if dtype.kind in "biuf" else "str", int(np.prod(group[name].shape))]
+            for name, dtype in sorted(values.items())
+        },
         "axis of sections": axis,
         "sections": None if sections is None else sorted(sections),
         "crc32c of files": fixed,
@@ -147,7 +166,19 @@ def lay(
     written = json.dumps(plan, indent=1).encode()
     specs = {name: ArraySpec(name, files[key].decode(), zarr_format) for name, key in names.items()}
     plan = json.loads(written)  # as it will be read
-    return Layout(files | {PLAN: written}, plan, specs, dict(values), memory, tell)
+    return Layout({PLAN: written} | files, plan, specs, dict(values), memory, tell)
+
+
+class RecordsError(StoreError):
+    """A store's records are damaged, or of something else: it cannot be gone on with."""
+
+
+def parse(content: bytes) -> Any:
+    """Return what JSON says; a ValueError for whatever is none, and for what is nested too deep."""
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
 
 
 def read_plan(store: Place) -> dict[str, Any] | None:
@@ -155,35 +186,37 @@ def read_plan(store: Place) -> dict[str, Any] | None:
 
     Raises
     ------
-    StoreError
+    RecordsError
         If that cannot be understood.
     """
-    content = store.get(PLAN)
+    content = store.get(PLAN, MOST)
     if content is None:
         return None
     try:
-        plan: dict[str, Any] = json.loads(content)
+        plan: dict[str, Any] = parse(content)
         known = plan["format"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise StoreError(f"{store.url}/{PLAN} is damaged: it is no plan of an export") from None
+    except (ValueError, KeyError, TypeError):
+        raise _damaged(store) from None
     if known != FORMAT:
-        raise StoreError(
+        raise RecordsError(
             f"{store.url} was written by another version of this package: its records have format "
-            f"{known!r}, this version's have {FORMAT}"
+            f"{known!r:.40}, this version's have {FORMAT}"
         )
+    if not _is_plan(plan):
+        raise _damaged(store)
     return plan
 
 
 def read_attributes(store: Place) -> dict[str, Any] | None:
     """Return the attributes of a store's root, None if they cannot be read."""
-    for key in _ROOTS.values():
-        content = store.get(key)
+    for zarr_format, key in _ROOTS.items():
+        content = store.get(key, MOST)
         if content is None:
             continue
         try:
-            found = json.loads(content)
-            attributes = found["attributes"] if key == _ROOTS[3] else found
-        except (ValueError, KeyError, TypeError, RecursionError):
+            found = parse(content)
+            attributes = found["attributes"] if zarr_format == 3 else found
+        except (ValueError, KeyError, TypeError):
             return None
         return attributes if isinstance(attributes, dict) else None
     return None
@@ -199,8 +232,8 @@ def changed_files(store: Place, plan: Mapping[str, Any]) -> Iterator[str]:
     for name, metadata in plan["arrays"].items():
         key = f"{name}/{_METADATA[plan['zarr format']]}"
         try:
-            found = json.loads(store.get(key) or b"null")
-        except (ValueError, RecursionError):
+            found = parse(store.get(key, MOST) or b"null")
+        except ValueError:
             found = None
         if found != metadata:
             yield key
@@ -208,6 +241,38 @@ def changed_files(store: Place, plan: Mapping[str, Any]) -> Iterator[str]:
         content = store.get(key)
         if content is None or checksum(content) != told:
             yield key
+
+
+def _is_plan(plan: dict[str, Any]) -> bool:
+    """Return whether a plan has what it must, and names nothing outside its store."""
+    try:
+        arrays, values, files = plan["arrays"], plan["values"], plan["crc32c of files"]
+        sections = plan["sections"] or []
+        return (
+            isinstance(plan["dataset"], dict)
+            and plan["zarr format"] in _ROOTS
+            and plan["axis of sections"] in (0, 1)
+            and all(type(at) is int and at >= 0 for at in sections)
+            and all(isinstance(metadata, dict) for metadata in arrays.values())
+            and all(
+                isinstance(dtype, str) and type(count) is int for dtype, count in values.values()
+            )
+            and all(type(told) is int for told in files.values())
+            and all(map(_is_key, [*arrays, *values, *files]))
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return False
+
+
+def _is_key(key: str) -> bool:
+    return "\0" not in key and not {"", ".", ".."} & {*key.split("/")}
+
+
+def _damaged(store: Place) -> RecordsError:
+    return RecordsError(
+        f"{store.url}/{PLAN} is damaged: it is no plan of an export. "
+        'mode="w" (--mode w) starts anew'
+    )
 
 
 def differences(there: Any, here: Any, name: str = "") -> Iterator[str]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Literal
@@ -13,15 +12,14 @@ from atldld_xr.export.lease import LEASE, Lease, lease
 from atldld_xr.export.ledger import Ledger
 from atldld_xr.export.place import PARTIAL, Place
 from atldld_xr.export.records import (
-    RECORDS,
-    STATE,
     Layout,
+    RecordsError,
     changed_files,
     differences,
     is_complete,
-    read_attributes,
     read_plan,
 )
+from atldld_xr.export.replace import MARK, aside, mend, swap
 
 Mode = Literal["w-", "w"]
 
@@ -52,78 +50,108 @@ def begun(place: Place, layout: Layout, mode: Mode) -> Iterator[tuple[Place, Led
     if mode not in ("w-", "w"):
         raise InvalidArgumentError(f'mode must be "w-" (new) or "w" (replace), not {mode!r}')
     place.check_writable()
+    place = place.real()
+    _is_replaced(place, layout, mode)  # what cannot be is refused before anything is written
+    with lease(place) as held:
+        mend(place)
+        replaced = _is_replaced(place, layout, mode)
+        swaps = place.is_movable and (replaced or (mode == "w" and _is_there(aside(place))))
+        store = aside(place) if swaps else place
+        anew = store.get(MARK) is None if swaps else replaced
+        ledger = _opened(store, layout, mode, anew=anew)
+        if swaps and anew:
+            store.put(MARK, b"", durable=True)
+        yield store, ledger, held
+        if swaps:
+            held.check()
+            swap(place)
+
+
+def _is_there(store: Place) -> bool:
+    return store.what() == "zarr"
+
+
+def _is_replaced(place: Place, layout: Layout, mode: Mode) -> bool:
+    """Return whether there is a store that has to go.
+
+    Raises
+    ------
+    StoreError
+        If there is something that may not.
+    """
     what = place.what()
     if what == "file":
         raise StoreError(f"{place.url} is a file; nothing was written")
     if what == "other":
         raise StoreError(f"{place.url} holds something that is no Zarr store; nothing was written")
-    plan = read_plan(place) if what == "zarr" else None
-    aside = place.beside(f".{os.path.basename(place.url)}.new")
-    swaps = mode == "w" and place.is_local and (what == "zarr" or aside.what() == "zarr")
-    if what == "zarr" and mode == "w-" and plan is None and not _is_begun(place):
-        raise StoreError(_exists(place.url, "is no export of this package"))
-    if plan is not None and mode == "w-":
-        _check_plan(place.url, plan, layout)
-    store = aside if swaps else place
-    with lease(store) as held:
-        yield store, _open(store, layout, mode), held
-        if swaps:
-            held.check()
-    if swaps:
-        _swap(store, place)
-
-
-def _open(store: Place, layout: Layout, mode: Mode) -> Ledger:
-    """Create the store or go on with it, and return what is done of it."""
-    ledger = Ledger(store, layout.plan)
-    plan = read_plan(store) if mode == "w-" or not is_complete(store) else None
-    if mode == "w" and plan != layout.plan:
-        plan = None
+    if what == "nothing":
+        return False
+    if mode == "w":
+        try:
+            return is_complete(place) or read_plan(place) != layout.plan
+        except RecordsError:
+            return True
+    plan = read_plan(place)
     if plan is None:
-        store.clear(keep=LEASE)
-        # The root first, so that an interrupted beginning is known for one; the records last.
-        store.put(layout.root, layout.files[layout.root])
-        for key, content in layout.files.items():
-            store.put(key, content)
-        return ledger
-    _check_plan(store.url, plan, layout)
+        raise StoreError(_exists(place.url, "is no export of this package"))
+    _check_plan(place.url, plan, layout)
+    return False
+
+
+def _opened(store: Place, layout: Layout, mode: Mode, *, anew: bool) -> Ledger:
+    """Create the store or go on with it, and return what is done of it."""
+    if not anew:
+        try:
+            return _gone_on(store, layout)
+        except RecordsError:
+            if mode != "w":
+                raise
+    store.clear(keep=LEASE)
+    return _gone_on(store, layout)
+
+
+def _gone_on(store: Place, layout: Layout) -> Ledger:
+    """Read what is done, and make the files that an earlier try had no time for."""
+    ledger = Ledger(
+        store,
+        layout.arrays,
+        layout.counts,
+        axis=layout.plan["axis of sections"],
+        sections=layout.plan["sections"],
+    )
     sizes = store.sizes()
+    plan = read_plan(store)
+    if plan is not None:
+        _check_plan(store.url, plan, layout)
+        _check_files(store, layout, sizes)
+        ledger.read()
+    elif not all(key.endswith((PARTIAL, LEASE)) for key in sizes):
+        raise RecordsError(_exists(store.url, "is no export of this package"))
     store.remove(key for key in sizes if key.endswith(PARTIAL))
-    _check_files(store, layout)
-    ledger.read()
-    for name, place in list(ledger.missing_files(sizes)):
-        ledger.take_back(name, place)
+    if not is_complete(store):
+        for key, content in layout.files.items():
+            if key not in sizes:
+                store.put(key, content, durable=True)
+    ledger.compare(sizes)
     return ledger
 
 
-def _check_plan(url: str, plan: dict[str, Any], layout: Layout) -> None:
+def _check_plan(url: str, plan: Mapping[str, Any], layout: Layout) -> None:
     found = list(islice(differences(plan, layout.plan), 4))
     if found:
         more = "; and more" if len(found) > 3 else ""
-        raise StoreError(_exists(url, f"is of another plan: {'; '.join(found[:3])}{more}"))
+        raise RecordsError(_exists(url, f"is of another plan: {'; '.join(found[:3])}{more}"))
 
 
-def _check_files(store: Place, layout: Layout) -> None:
-    """Refuse a store whose metadata is not what this export wrote."""
+def _check_files(store: Place, layout: Layout, sizes: Mapping[str, int]) -> None:
+    """Refuse a store whose metadata is not what this export wrote, as far as it did."""
+    complete = is_complete(store)
     for key in changed_files(store, layout.plan):
-        raise StoreError(
-            _exists(store.url, f"cannot be gone on with: {key} is not as it was written")
-        )
+        if complete or key in sizes:
+            raise RecordsError(
+                _exists(store.url, f"cannot be gone on with: {key} is not as it was written")
+            )
 
 
 def _exists(url: str, why: str) -> str:
     return f'{url} exists and {why}. Nothing was written; mode="w" (--mode w) replaces it'
-
-
-def _is_begun(store: Place) -> bool:
-    """Return whether a store without records is an export that was interrupted at its beginning."""
-    if any(key.startswith(f"{RECORDS}/") for key in store.sizes(RECORDS)):
-        return True
-    return STATE in (read_attributes(store) or {})
-
-
-def _swap(new: Place, place: Place) -> None:
-    old = place.beside(f".{os.path.basename(place.url)}.old")
-    old.clear()
-    new.replace(place, old)
-    old.clear()

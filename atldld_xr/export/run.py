@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 
 import dask
 from dask.system import CPU_COUNT
@@ -24,7 +25,7 @@ Event = Written | Known | Finished
 _ENTERED = 2.0
 
 
-def make(parts: Iterable[Part], job: Job) -> Iterator[Written | Finished]:
+def make(parts: Iterable[Part], job: Job) -> Generator[Written | Finished, None, None]:
     """Make parts on the cluster whose client is connected, or on threads."""
     todo = (part for part in parts if part.units or part.values)
     client = connected_client()
@@ -39,7 +40,7 @@ def make(parts: Iterable[Part], job: Job) -> Iterator[Written | Finished]:
 
 
 def carry_out(
-    events: Iterator[Event],
+    events: Generator[Event, None, None],
     layout: Layout,
     store: Place,
     ledger: Ledger,
@@ -66,20 +67,26 @@ def carry_out(
         How many chunks were written.
     """
     missing = sum(ledger.chunks.values()) - sum(ledger.written.values())
-    with progress_bar("exporting", missing, enabled=progress) as advance:
-        for event in _recorded(events, ledger, lease):
-            advance(isinstance(event, Written))
+    with (
+        progress_bar("exporting", missing, enabled=progress) as advance,
+        closing(events),
+        closing(_recorded(events, ledger, lease)) as recorded,
+    ):
+        for event in recorded:
+            advance(_chunks_of(event))
     values = {name: ledger.all_values(name) for name in layout.values}
+    lease.check()
     ledger.gather()
+    if missing:
+        store.settle()
     for key, content in layout.finished(values, ledger.failures).items():
-        if content is None:
-            store.remove([key])
-        else:
-            store.put(key, content, durable=True)
+        store.update(key, content)
     return missing
 
 
-def _recorded(events: Iterator[Event], ledger: Ledger, lease: Lease) -> Iterator[Event]:
+def _recorded(
+    events: Iterator[Event], ledger: Ledger, lease: Lease
+) -> Generator[Event, None, None]:
     """Enter events in the ledger as they come, and what was entered in the store now and then."""
     entered = time.monotonic()
     try:
@@ -88,8 +95,15 @@ def _recorded(events: Iterator[Event], ledger: Ledger, lease: Lease) -> Iterator
             if time.monotonic() - entered > _ENTERED:
                 lease.check()
                 ledger.flush()
+                ledger.gather_many()
                 entered = time.monotonic()
             yield event
     finally:
         lease.check()
         ledger.flush()
+
+
+def _chunks_of(event: Event) -> int:
+    if isinstance(event, Finished):
+        return len(event.written)
+    return int(isinstance(event, Written))

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from os import PathLike, fspath
 from typing import Any, Literal
 
 import numpy as np
 
 from atldld_xr.errors import StoreError
-from atldld_xr.export.encoding import checksum
+from atldld_xr.export.encoding import ArraySpec, checksum
 from atldld_xr.export.lease import is_alive, read_holder
 from atldld_xr.export.ledger import Ledger
 from atldld_xr.export.place import PARTIAL, Place
 from atldld_xr.export.records import (
+    PLAN,
     STATE,
+    RecordsError,
     changed_files,
     is_complete,
     read_attributes,
@@ -73,12 +77,14 @@ class Verification:
     problems: tuple[str, ...]
 
 
-def status(url: str, *, storage_options: Mapping[str, Any] | None = None) -> StoreStatus:
+def status(
+    url: str | PathLike[str], *, storage_options: Mapping[str, Any] | None = None
+) -> StoreStatus:
     """Tell how far the export to a store is.
 
     Parameters
     ----------
-    url : str
+    url : str or path
         A path or any fsspec URL.
     storage_options : mapping, optional
         For the file system.
@@ -88,21 +94,24 @@ def status(url: str, *, storage_options: Mapping[str, Any] | None = None) -> Sto
     StoreError
         If no export of this package is there, or its records are damaged.
     """
-    store, _, ledger = _opened(url, storage_options)
+    store, plan, ledger = _opened(url, storage_options)
     holder = read_holder(store)
     running = holder is not None and is_alive(holder)
-    state: Any = "running" if running else "complete" if is_complete(store) else "interrupted"
+    complete = is_complete(store) and all(done.all() for done in ledger.done.values())
     return StoreStatus(
         url=store.url,
-        state=state,
+        state="running" if running else "complete" if complete else "interrupted",
         written=ledger.written,
         chunks=ledger.chunks,
-        failures=_failures(store, ledger),
+        failures=_failures(store, plan, ledger),
     )
 
 
 def verify(
-    url: str, *, storage_options: Mapping[str, Any] | None = None, progress: bool = False
+    url: str | PathLike[str],
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+    progress: bool = False,
 ) -> Verification:
     """Read every file of a store, and compare it with the checksum recorded when it was written.
 
@@ -110,7 +119,7 @@ def verify(
 
     Parameters
     ----------
-    url : str
+    url : str or path
         A path or any fsspec URL.
     storage_options : mapping, optional
         For the file system.
@@ -124,14 +133,14 @@ def verify(
     """
     store, plan, ledger = _opened(url, storage_options)
     sizes = store.sizes()
-    problems = [f"{key} is not as it was written" for key in changed_files(store, plan)]
-    problems += _root_problems(store, plan)
+    changed = [*changed_files(store, plan)]
+    problems = [f"{key} is not as it was written" for key in changed]
+    problems += _root_problems(store, plan, ledger)
     if is_complete(store):
-        problems += _value_problems(store, ledger)
+        problems += _value_problems(store, ledger, changed)
     checks = list(_checks(ledger))
-    problems += [
-        f"{key} is in no ledger" for key in _strays(sizes, ledger, {key for key, _, _ in checks})
-    ]
+    known = {key for key, _, _ in checks}
+    problems += [f"{key} is in no ledger" for key in _strays(sizes, ledger, known)]
     chunks = nbytes = 0
     with (
         ThreadPoolExecutor(8) as pool,
@@ -140,7 +149,7 @@ def verify(
         rest = iter(checks)
         while batch := list(islice(rest, _AT_A_TIME)):
             for (_, size, _), problem in zip(
-                batch, pool.map(lambda check: _problem(store, *check), batch), strict=True
+                batch, pool.map(lambda check: _problem(store, sizes, *check), batch), strict=True
             ):
                 advance(1)
                 if problem:
@@ -152,13 +161,22 @@ def verify(
 
 
 def _opened(
-    url: str, storage_options: Mapping[str, Any] | None
+    url: str | PathLike[str], storage_options: Mapping[str, Any] | None
 ) -> tuple[Place, dict[str, Any], Ledger]:
-    store = Place(url, storage_options)
+    store = Place(fspath(url), storage_options)
     plan = read_plan(store)
     if plan is None:
         raise StoreError(f"{store.url} holds no export of this package")
-    ledger = Ledger(store, plan)
+    try:
+        specs = {
+            name: ArraySpec(name, json.dumps(metadata), plan["zarr format"])
+            for name, metadata in plan["arrays"].items()
+        }
+        axis, sections = plan["axis of sections"], plan["sections"]
+        ledger = Ledger(store, specs, plan["values"], axis=axis, sections=sections)
+    except Exception as error:  # Zarr raises all kinds where its metadata is none
+        why = " ".join(str(error).split())
+        raise RecordsError(f"{store.url}/{PLAN} is damaged: {why:.200}") from error
     ledger.read()
     return store, plan, ledger
 
@@ -171,35 +189,58 @@ def _checks(ledger: Ledger) -> Iterator[tuple[str, int | None, int]]:
             yield spec.key(place), size, int(ledger.checksums[name][place])
 
 
-def _problem(store: Place, key: str, size: int | None, told: int) -> str | None:
+def _problem(
+    store: Place, sizes: Mapping[str, int], key: str, size: int | None, told: int
+) -> str | None:
     if size is None:
         return f"{key} is not written yet"
-    content = store.get(key)
     if size == 0:
-        return None if content is None else f"{key} is there, where there was nothing to be written"
+        return f"{key} is there, where there was nothing to be written" if key in sizes else None
+    if key not in sizes:
+        return f"{key} is missing"
+    if sizes[key] != size:
+        return f"{key} has {sizes[key]} bytes of {size}"
+    content = store.get(key)
     if content is None:
         return f"{key} is missing"
-    if len(content) != size:
-        return f"{key} has {len(content)} bytes of {size}"
     return None if checksum(content) == told else f"{key} is damaged: its checksum is another"
 
 
-def _root_problems(store: Place, plan: Mapping[str, Any]) -> Iterator[str]:
+def _root_problems(store: Place, plan: Mapping[str, Any], ledger: Ledger) -> Iterator[str]:
     found = read_attributes(store)
     if found is None:
         yield "the attributes of the store are missing or damaged"
-    elif {k: v for k, v in found.items() if k != STATE} != plan["dataset"]:
+        return
+    # An OME-Zarr's own attribute tells of sections that could not be read.
+    told = {STATE, *(("atldld_xr",) if ledger.failures else ())}
+    known = ({k: v for k, v in some.items() if k not in told} for some in (found, plan["dataset"]))
+    if next(known) != next(known):
         yield "the attributes of the store are not as they were written"
 
 
-def _value_problems(store: Place, ledger: Ledger) -> Iterator[str]:
+def _value_problems(store: Place, ledger: Ledger, changed: Collection[str]) -> Iterator[str]:
+    for name in ledger.values:
+        if f"{name}/zarr.json" in changed:
+            continue
+        found = _read(store, name)
+        known = ledger.all_values(name)
+        if found is None:
+            yield f"{name} is damaged"
+            continue
+        expected = np.array(known, dtype=found.dtype).reshape(-1)
+        if not np.array_equal(found.reshape(-1), expected, equal_nan=found.dtype.kind == "f"):
+            yield f"{name} has other values than were written"
+
+
+def _read(store: Place, name: str) -> Any:
+    """Return a small array of a store, None if it cannot be read."""
     import zarr
 
-    for name in ledger.values:
+    try:
         array: Any = zarr.open_array(store.zarr_store(), path=name, mode="r")
-        known = np.array(ledger.all_values(name), dtype=array.dtype).reshape(array.shape)
-        if not np.array_equal(array[...], known, equal_nan=array.dtype.kind == "f"):
-            yield f"{name} has other values than were written"
+        return np.asarray(array[...])
+    except Exception:  # codecs have errors of their own for what they cannot decode
+        return None
 
 
 def _strays(sizes: Mapping[str, int], ledger: Ledger, known: set[str]) -> Iterator[str]:
@@ -211,18 +252,16 @@ def _strays(sizes: Mapping[str, int], ledger: Ledger, known: set[str]) -> Iterat
             yield key
 
 
-def _failures(store: Place, ledger: Ledger) -> tuple[Mapping[str, Any], ...]:
-    import zarr
-
+def _failures(
+    store: Place, plan: Mapping[str, Any], ledger: Ledger
+) -> tuple[Mapping[str, Any], ...]:
     if not ledger.failures:
         return ()
-    try:
-        array: Any = zarr.open_array(store.zarr_store(), path="section_image_id", mode="r")
-        ids: Any = array[...]
-    except (OSError, ValueError, KeyError):
-        ids = {}
-    out = []
-    for at, reason in sorted(ledger.failures.items()):
-        known = np.ndim(ids) == 1 and at < len(ids)
-        out.append({"section_image_id": int(ids[at]) if known else None, "reason": reason})
-    return tuple(out)
+    name = "section_image_id"
+    changed = any(key.startswith(f"{name}/") for key in changed_files(store, plan))
+    read = None if changed else _read(store, name)
+    ids = np.atleast_1d([] if read is None else read)
+    return tuple(
+        {"section_image_id": int(ids[at]) if at < len(ids) else None, "reason": reason}
+        for at, reason in sorted(ledger.failures.items())
+    )

@@ -14,6 +14,7 @@ import numpy as np
 
 from atldld_xr.errors import SectionImageError
 from atldld_xr.export.encoding import ArraySpec, checksum
+from atldld_xr.export.lease import Lease
 from atldld_xr.export.parts import Part, Place, Unit
 from atldld_xr.export.place import Place as Store
 from atldld_xr.fetch import fetch_tile
@@ -21,6 +22,9 @@ from atldld_xr.variables import errors_in
 
 TileKey = tuple[int, int, int]
 """Feed, row and column of a tile of a part."""
+
+# Seconds for which a look at the lease is good enough.
+_CHECKED = 1.0
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,14 @@ class Finished:
         What is known of it, by name of the array.
     failure : str
         Why its section could not be read; empty if it could.
+    written : tuple of Written
+        Its chunks that nothing was told of before.
     """
 
     at: int
     values: Mapping[str, Any]
     failure: str
+    written: tuple[Written, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,17 +80,21 @@ class Job:
         Its arrays, by name.
     again : bool
         Whether chunks may be there already, and other ones than are made now.
+    lease : Lease
+        Without which nothing is written: a thread, or a worker, may outlive the export it is for.
     """
 
     store: Store
     arrays: Mapping[str, ArraySpec]
     again: bool
+    lease: Lease
 
     def write(self, array: str, place: Place, block: Any) -> Written:
         """Encode a chunk and put it in the store."""
         spec = self.arrays[array]
         content = spec.encode(place, block)
         key = spec.key(place)
+        self.lease.check(every=_CHECKED)
         if content is None:
             if self.again:
                 self.store.remove([key])
@@ -97,8 +108,8 @@ def make_parts(
 ) -> Iterator[Written | Finished]:
     """Make parts and write them, and tell of each chunk and part as it is done, in order.
 
-    Of a section that may be left at the fill value all is told at once, so that nobody takes a
-    chunk of it for good without knowing that.
+    Of a section that may be left at the fill value all is told at once, when it is finished, so
+    that nobody takes a chunk of it for good without knowing that.
 
     What is in memory at a time: for each thread a chunk, and the tiles of the chunks in work; of
     the tiles that later chunks of the same part need too, those of about one row of chunks.
@@ -121,11 +132,10 @@ def make_parts(
         def next_done() -> Iterator[Written | Finished]:
             future, work, is_last = queue.popleft()
             written = future.result()
-            if written is not None:
+            if written is not None and work.part.is_whole:
                 work.written.append(written)
-            if is_last or not work.part.is_whole:
-                yield from work.written
-                work.written = []
+            elif written is not None:
+                yield written
             if is_last:
                 yield work.finished()
 
@@ -182,10 +192,9 @@ class _Work:
             keys = ((feed, *place) for feed, places in value.needs for place in places)
             values[value.name] = value.make([self._errors[k] for k in keys if k in self._errors])
         first = next(iter(sorted(self._errors)), None)
-        if first is None:
-            return Finished(self.part.at, values, "")
-        error = self._errors[first]
-        return Finished(self.part.at, values, f"{error.reason} ({error.address})")
+        error = None if first is None else self._errors[first]
+        failure = "" if error is None else f"{error.reason} ({error.address})"
+        return Finished(self.part.at, values, failure, tuple(self.written))
 
     def _unit_job(self, unit: Unit) -> Callable[[], Written]:
         places = self._needs.pop(id(unit))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,16 +69,15 @@ def export(
         {name: tuple(sizes[0] for sizes in array.chunks) for name, array in arrays.items()},
     )
     with begun(place, layout, mode) as (store, ledger, lease):
-        if retry_failed:
-            ledger.forget_failures()
-        job = Job(store, layout.arrays, again=ledger.is_old)
+        others = {name: array for name, array in arrays.items() if name not in parts.names}
+        ledger.take_back(parts.names, others, retry_failed=retry_failed)
+        job = Job(store, layout.arrays, again=ledger.is_old, lease=lease)
 
         def wanted(name: str, place: ChunkPlace) -> bool:
             return not ledger.is_done(name, place)
 
-        def events() -> Iterator[Event]:
+        def events() -> Generator[Event, None, None]:
             yield from make((parts.part(at, wanted) for at in range(parts.count)), job)
-            others = {name: array for name, array in arrays.items() if name not in parts.names}
             yield from make_with_dask(others, job, wanted)
 
         done = carry_out(events(), layout, store, ledger, lease, progress=progress)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import pairwise
@@ -48,14 +48,13 @@ def export_ome(
     store = Store(url, storage_options)
     layout = _lay_out(lazy, volume, version, compressor)
     with begun(store, layout, mode) as (target, ledger, lease):
-        if retry_failed:
-            ledger.forget_failures()
-        job = Job(target, layout.arrays, again=ledger.is_old)
+        ledger.take_back(layout.arrays, (), retry_failed=retry_failed)
+        job = Job(target, layout.arrays, again=ledger.is_old, lease=lease)
 
         def wanted(name: str, place: Place) -> bool:
             return not ledger.is_done(name, place)
 
-        def events() -> Iterator[Event]:
+        def events() -> Generator[Event, None, None]:
             yield from _sections(lazy, volume, job, wanted)
             for level in range(1, volume.levels):
                 yield from make(_halved_parts(volume, level, job, wanted), job)
