@@ -119,11 +119,11 @@ def steps(url, store, **options):
 
 
 def _export(end, job):
-    from atldld_xr.export import dasked, replace, write
+    from atldld_xr.export import dasked, replace, run
 
     url, store, scheduler, dies, exchanges, opening, writing = job
     # The runs are short; and for the same steps each time, nothing may depend on time.
-    write._ENTERED = 0.02 if dies is None else -1
+    run._ENTERED = 0.02 if dies is None else -1
     dasked._BATCH = 5
     if not exchanges:
         replace._exchange = lambda one, other: False
