@@ -26,6 +26,9 @@ RENEWED, STALE = 10, 60
 
 _MOST = 1 << 16
 
+_HELD: set[str] = set()
+"""Of this process; one that it could not give back is not among them."""
+
 
 class Lease:
     """The right to write to a store, for as long as its process gives signs of life.
@@ -44,12 +47,12 @@ class Lease:
     def __init__(self, store: Place, id: str | None = None) -> None:
         self._store = store
         self._folder, self._key = _home(store)
-        self._id = id or uuid.uuid4().hex
+        self.id = id or uuid.uuid4().hex
         self._ended = threading.Event()
         self._seen = -float("inf")
 
     def __reduce__(self) -> Any:
-        return Lease, (self._store, self._id)
+        return Lease, (self._store, self.id)
 
     def check(self, *, every: float = 0.0) -> None:
         """Raise a StoreError if the lease is another's by now.
@@ -63,7 +66,7 @@ class Lease:
             return
         looked = time.monotonic()
         holder = self._holder()
-        if holder is None or holder.get("id") != self._id:
+        if holder is None or holder.get("id") != self.id:
             raise StoreError(_taken(self._store.url, holder or {}))
         self._seen = looked
 
@@ -100,8 +103,8 @@ class Lease:
 
     def end(self) -> None:
         """Give the lease back."""
-        self._seen = -float("inf")
         self.check()
+        self._seen = -float("inf")
         self._folder.remove([self._key])
 
     def _holder(self) -> dict[str, Any] | None:
@@ -109,7 +112,7 @@ class Lease:
 
     def _content(self) -> bytes:
         about = {
-            "id": self._id,
+            "id": self.id,
             "store": self._store.url,
             "host": socket.gethostname(),
             "machine": _machine(),
@@ -130,16 +133,20 @@ def lease(store: Place) -> Iterator[Lease]:
         If another export has it.
     """
     mine = Lease(store)
-    mine.take()
     thread = threading.Thread(target=mine.renew, name="atldld-lease", daemon=True)
-    thread.start()
+    _HELD.add(mine.id)
     try:
-        yield mine
+        mine.take()
+        thread.start()
+        try:
+            yield mine
+        finally:
+            mine.stop()
+            thread.join()
+            with contextlib.suppress(AtldldError):  # lost; or out of reach: it grows stale
+                mine.end()
     finally:
-        mine.stop()
-        thread.join()
-        with contextlib.suppress(AtldldError):  # lost; or out of reach: it grows stale
-            mine.end()
+        _HELD.discard(mine.id)
 
 
 def read_holder(store: Place) -> dict[str, Any] | None:
@@ -148,19 +155,28 @@ def read_holder(store: Place) -> dict[str, Any] | None:
 
 
 def is_alive(holder: dict[str, Any]) -> bool:
-    """Return whether the holder may still be writing: on this machine its process tells."""
-    machine = _machine()
-    if machine and holder.get("machine") == machine:
-        process = holder.get("process")
-        if not isinstance(process, int) or process < 1:
-            return False
-        started = _started(process)
-        return _is_hidden(process) if started is None else started == holder.get("started")
+    """Return whether the holder may still be writing; on this machine its process tells too."""
+    if _is_gone(holder):
+        return False
     renewed = holder.get("renewed")
     try:
         return isinstance(renewed, int | float) and abs(time.time() - renewed) < STALE
     except OverflowError:
         return False
+
+
+def _is_gone(holder: dict[str, Any]) -> bool:
+    machine, process = _machine(), holder.get("process")
+    if not machine or holder.get("machine") != machine:
+        return False
+    if not isinstance(process, int) or process < 1:
+        return True
+    started = _started(process)
+    if started is None:
+        return not _is_hidden(process)
+    if started != holder.get("started"):
+        return True
+    return process == os.getpid() and holder.get("id") not in _HELD
 
 
 def _home(store: Place) -> tuple[Place, str]:
