@@ -82,7 +82,8 @@ class SharedOptions:
 
     def describe(self, error: BaseException) -> str:
         """Return an error's message as one line in which no option that may be secret is left."""
-        return " ".join(self._redact(str(error)).split())[:_LONGEST] or type(error).__name__
+        text = (isinstance(error, OSError) and error.strerror) or str(error)
+        return " ".join(self._redact(text).split())[:_LONGEST] or type(error).__name__
 
     def cause(self, error: BaseException) -> BaseException | None:
         """Return an error to raise another from; None if it, or what led to it, tells a secret."""

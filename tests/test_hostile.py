@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
-import resource
-import shutil
-import tracemalloc
-
-import google_crc32c
 import pytest
-from click.testing import CliRunner
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 import atldld_xr
-from atldld_xr.cli import cli
-from atldld_xr.errors import SectionImageError, StoreError
-from atldld_xr.export import status, verify
+from atldld_xr.errors import StoreError
 from atldld_xr.metadata import parse_dataset
-from atldld_xr.testing import AllenServer, Faults
-from kills import SMALL, entered, marks, opened, tree
+from atldld_xr.testing import AllenServer
+from kills import SMALL, entered, opened
 
 IMAGES = [image.id for image in parse_dataset(SMALL.record).images]
 RECORDS = "atldld_xr_export"
