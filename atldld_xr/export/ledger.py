@@ -8,7 +8,6 @@ not tell how it was done.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -18,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.export.encoding import ArraySpec, checksum
+from atldld_xr.export.encoding import ArraySpec
+from atldld_xr.export.pages import checked, damaged, with_checksum
 from atldld_xr.export.place import Place
-from atldld_xr.export.records import RECORDS, RecordsError, parse
+from atldld_xr.export.records import RECORDS, parse
 from atldld_xr.export.work import Finished, Known, Written
 
 LEDGER = f"{RECORDS}/ledger.jsonl"
@@ -136,11 +136,11 @@ class Ledger:
             if content is None:
                 continue
             address = f"{self._store.url}/{key}"
-            for line in _checked(content, address):
+            for line in checked(content, address):
                 try:
                     self._enter(parse(line))
                 except (ValueError, TypeError, LookupError, OverflowError):
-                    raise _damaged(address, f"it has {line!r:.80}") from None
+                    raise damaged(address, f"it has {line!r:.80}") from None
         self._pages = pages
         self._next = 1 + max(numbers.values(), default=0)
 
@@ -215,7 +215,7 @@ class Ledger:
         if not self._lines:
             return
         key = f"{_PAGES}/{self._next:06d}.jsonl"
-        self._store.put(key, _with_checksum(self._lines), durable=True)
+        self._store.put(key, with_checksum(self._lines), durable=True)
         self._lines = []
         self._pages.append(key)
         self._next += 1
@@ -228,7 +228,7 @@ class Ledger:
     def gather(self) -> None:
         """Put everything in one file, in the order of the store, and remove the pages."""
         self._lines = []
-        self._store.update(LEDGER, _with_checksum(self._all()))
+        self._store.update(LEDGER, with_checksum(self._all()))
         self._store.remove(self._pages)
         self._pages = []
 
@@ -250,7 +250,7 @@ class Ledger:
         values = [value for at in sorted(known) for value in known[at]]
         if len(values) != self._counts[name]:
             address = f"{self._store.url}/{RECORDS}"
-            raise _damaged(address, f"of {name} it has {len(values)} of {self._counts[name]}")
+            raise damaged(address, f"of {name} it has {len(values)} of {self._counts[name]}")
         return values
 
     def _add(self, *lines: dict[str, Any]) -> None:
@@ -350,28 +350,3 @@ def _line_of(chunk: Written) -> dict[str, Any]:
         "size": chunk.size,
         "crc32c": chunk.checksum,
     }
-
-
-def _with_checksum(lines: Any) -> bytes:
-    body = b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
-    return body + json.dumps({"crc32c of the above": checksum(body)}).encode() + b"\n"
-
-
-def _checked(content: bytes, address: str) -> list[bytes]:
-    """Return a file's entries, if it is as it was written."""
-    body, _, last = content.removesuffix(b"\n").rpartition(b"\n")
-    body += b"\n" if body else b""
-    try:
-        told = parse(last)["crc32c of the above"]
-    except (ValueError, KeyError, TypeError):
-        raise _damaged(address, "it is cut short") from None
-    if told != checksum(body):
-        raise _damaged(address, "its checksum does not fit what it says")
-    return body.splitlines()
-
-
-def _damaged(address: str, why: str) -> RecordsError:
-    return RecordsError(
-        f"the export's ledger {address} is damaged: {why}; nothing was written. "
-        'mode="w" (--mode w) starts anew'
-    )

@@ -1,0 +1,43 @@
+"""Files of a ledger: lines of JSON, and a checksum of all of them at the end. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from atldld_xr.export.encoding import checksum
+from atldld_xr.export.records import RecordsError, parse
+
+
+def with_checksum(lines: Iterable[Any]) -> bytes:
+    """Return entries as a file."""
+    body = b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
+    return body + json.dumps({"crc32c of the above": checksum(body)}).encode() + b"\n"
+
+
+def checked(content: bytes, address: str) -> list[bytes]:
+    """Return a file's entries, each a line of JSON.
+
+    Raises
+    ------
+    RecordsError
+        If it is not as it was written.
+    """
+    body, _, last = content.removesuffix(b"\n").rpartition(b"\n")
+    body += b"\n" if body else b""
+    try:
+        told = parse(last)["crc32c of the above"]
+    except (ValueError, KeyError, TypeError):
+        raise damaged(address, "it is cut short") from None
+    if told != checksum(body):
+        raise damaged(address, "its checksum does not fit what it says")
+    return body.splitlines()
+
+
+def damaged(address: str, why: str) -> RecordsError:
+    """Return the error for a file that cannot be believed."""
+    return RecordsError(
+        f"the export's ledger {address} is damaged: {why}; nothing was written. "
+        'mode="w" (--mode w) starts anew'
+    )
