@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from atldld_xr.cli import options, writing
-from atldld_xr.cli.failures import FAILED, PARTIAL
+from atldld_xr.cli.failures import PARTIAL
 from atldld_xr.cli.text import format_bytes, print_json
 from atldld_xr.formats import OPTIONS
 
@@ -72,6 +72,7 @@ def _export_many(
     progress: bool,
     as_json: bool,
 ) -> int:
+    from atldld_xr.errors import StoreError
     from atldld_xr.export.many import export_many
     from atldld_xr.progress import progress_bar
     from atldld_xr.sources.resolve import parse_dataset_name
@@ -85,13 +86,18 @@ def _export_many(
             advance(1)
             if outcome.report is None:
                 failed += 1
-                click.echo(f"{outcome.dataset} failed: {outcome.error}", err=as_json)
+                click.echo(f"{outcome.dataset} failed: {outcome.error}", err=True)
             else:
                 partial += bool(outcome.report.failures)
                 _tell(outcome.report, as_json)
     if not as_json:
         click.echo(f"{len(datasets) - failed:,} of {len(datasets):,} data sets are written")
-    return FAILED if failed else PARTIAL if partial else 0
+    if failed:
+        raise StoreError(
+            f"{failed:,} of {len(datasets):,} data sets could not be written; the same command "
+            "tries them again"
+        )
+    return PARTIAL if partial else 0
 
 
 def _tell(report: Any, as_json: bool) -> None:
@@ -141,7 +147,9 @@ def _cluster(scheduler: str | None, workers: int | None) -> Iterator[None]:
             yield
         return
     with (
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as local,
+        LocalCluster(
+            n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0"
+        ) as local,
         Client(local),
     ):
         yield

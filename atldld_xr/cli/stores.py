@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from atldld_xr.cli import options
-from atldld_xr.cli.failures import FAILED, PARTIAL
+from atldld_xr.cli.failures import PARTIAL
 from atldld_xr.cli.text import format_bytes, print_json, print_rows
 
 _MOST_PROBLEMS = 20
@@ -47,10 +47,7 @@ def status(
 @options.storage_options
 @options.progress
 @options.as_json
-@click.pass_context
 def verify(
-    ctx: click.Context,
-    /,
     store: str,
     storage_options: dict[str, Any] | None,
     progress: bool,
@@ -60,6 +57,7 @@ def verify(
 
     The service is not asked.
     """
+    from atldld_xr.errors import StoreError
     from atldld_xr.export import verify as check
 
     found = check(store, storage_options=storage_options, progress=progress)
@@ -74,4 +72,5 @@ def verify(
             click.echo(problem)
         if len(found.problems) > _MOST_PROBLEMS:
             click.echo(f"and {len(found.problems) - _MOST_PROBLEMS:,} more")
-    ctx.exit(FAILED if found.problems else 0)
+    if found.problems:
+        raise StoreError(f"{len(found.problems):,} files of {found.url} are not as they should be")

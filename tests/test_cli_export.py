@@ -1,0 +1,169 @@
+"""The commands about exports: what they write, say and refuse."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import xarray as xr
+import zarr
+from click.testing import CliRunner
+
+from atldld_xr.cli import cli
+from atldld_xr.testing import AllenServer, Faults, Phantom
+from commandline import COARSE, IMAGE, SMALL, facts, run, tree
+
+OTHER = Phantom(id=900000006, count=3, resolution=20.0)
+
+
+@pytest.fixture(scope="module")
+def shared():
+    with AllenServer(phantoms=[SMALL, OTHER]) as server:
+        yield server
+
+
+@pytest.fixture
+def server(shared):
+    shared.faults = Faults()
+    shared.clear_log()
+    return shared
+
+
+def export(server, *args, code=0):
+    return run("export", *args, "--source", server.url, *COARSE, code=code)
+
+
+def test_an_export_and_what_is_told_of_it(server, tmp_path):
+    store = tmp_path / "a.zarr"
+    said = export(server, SMALL.id, store).stdout
+    assert "9 chunks written" in said
+    assert "0 chunks written (9 more were there)" in export(server, SMALL.id, store).stdout
+    told = run("status", store).stdout
+    assert "complete" in told
+    assert "3 of 3 chunks" in told
+    assert facts("status", store)["state"] == "complete"
+    assert "9 chunks" in run("verify", store).stdout
+    assert facts("verify", store)["problems"] == []
+    refused = run("export", SMALL.id, store, "--source", server.url, code=1).stderr
+    assert "resolution: 100.0 in the store, 25.0 asked for" in refused
+
+
+def test_a_damaged_store_is_found(server, tmp_path):
+    store = tmp_path / "a.zarr"
+    export(server, SMALL.id, store)
+    chunk = store / "image" / "c" / "1" / "0" / "0" / "0"
+    content = bytearray(chunk.read_bytes())
+    content[100] ^= 1
+    chunk.write_bytes(content)
+    (store / "coverage" / "c" / "0" / "0" / "0").unlink()
+    told = CliRunner().invoke(cli, ["verify", str(store), "--json"])
+    assert told.exit_code == 1
+    assert told.stderr == f"atldld-xr: error: 2 files of {store} are not as they should be\n"
+    found = json.loads(told.stdout)
+    assert sorted(found["problems"]) == [
+        "coverage/c/0/0/0 is missing",
+        "image/c/1/0/0/0 is damaged: its checksum is another",
+    ]
+    assert found["chunks"] == 7
+
+
+def test_failed_sections_are_told_and_tried_again(server, tmp_path):
+    store = tmp_path / "a.zarr"
+    image = IMAGE.id
+    server.faults = Faults(never=frozenset([image]))
+    said = export(server, SMALL.id, store, "--on-error", "fill", code=4).stdout
+    assert f"section image {image} could not be read" in said
+    assert f"section image {image}" in run("status", store, code=4).stdout
+    assert run("verify", store).stdout
+    server.faults = Faults()
+    assert (
+        "0 chunks written" in export(server, SMALL.id, store, "--on-error", "fill", code=4).stdout
+    )
+    again = export(server, SMALL.id, store, "--on-error", "fill", "--retry-failed").stdout
+    assert "3 chunks written (6 more were there)" in again
+    assert run("status", store).stdout
+    assert xr.open_zarr(store).status.values.tolist() == [0, 0, 0]
+
+
+def test_several_data_sets(server, tmp_path):
+    said = export(server, SMALL.id, OTHER.id, tmp_path / "{id}.zarr").stdout
+    assert "2 of 2 data sets are written" in said
+    for phantom in (SMALL, OTHER):
+        assert xr.open_zarr(tmp_path / f"{phantom.id}.zarr").image.size
+    line = ["export", SMALL.id, 77, tmp_path / "{id}.zarr", "--source", server.url, *COARSE]
+    partly = CliRunner().invoke(cli, list(map(str, line)))
+    assert partly.exit_code == 1
+    assert "1 of 2 data sets are written" in partly.stdout
+    assert "77 failed: there is no" in partly.stderr
+
+
+def test_several_data_sets_need_a_place_each(server, tmp_path):
+    before = tree(tmp_path)
+    assert "{id}" in export(server, SMALL.id, OTHER.id, tmp_path / "a.zarr", code=2).stderr
+    export(server, SMALL.id, "what", tmp_path / "{id}.zarr", code=2)
+    assert tree(tmp_path) == before
+    assert not server.log
+
+
+def test_on_processes(server, tmp_path):
+    export(server, SMALL.id, tmp_path / "a" / "a.zarr", "--workers", 2)
+    export(server, SMALL.id, tmp_path / "b" / "a.zarr")
+    one, other = tree(tmp_path / "a"), tree(tmp_path / "b")
+    assert [*map(str, one.values())] == [*map(str, other.values())]
+
+
+@pytest.mark.parametrize(
+    ("format", "name"),
+    [("ome-zarr", "a.zarr"), ("nrrd", "a.nrrd"), ("nifti", "a.nii.gz"), ("tiff", "a.tif")],
+)
+def test_other_formats(server, tmp_path, format, name):
+    for package in {"nifti": ["nibabel"], "tiff": ["tifffile"]}.get(format, []):
+        pytest.importorskip(package)
+    export(server, SMALL.id, tmp_path / name, "--format", format)
+    assert (tmp_path / name).exists()
+    if format == "ome-zarr":
+        assert facts("verify", tmp_path / name)["problems"] == []
+        assert facts("status", tmp_path / name)["state"] == "complete"
+    else:
+        assert len(json.loads((tmp_path / f"{name}.json").read_text())) > 1
+
+
+def test_ome_zarr_of_the_older_version(server, tmp_path):
+    options = ("--format", "ome-zarr", "--ome-version", "0.4", "--compressor", "lz4")
+    export(server, SMALL.id, tmp_path / "a.zarr", *options)
+    assert zarr.open_group(tmp_path / "a.zarr", mode="r").metadata.zarr_format == 2
+    assert facts("verify", tmp_path / "a.zarr")["problems"] == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--format", "nrrd", "--inner-chunks", "y=10"),
+        ("--format", "zarr", "--header", "allen"),
+        ("--format", "tiff", "--storage-option", "key=x"),
+        ("--compressor", "gzip:1"),
+        ("--compressor", "zstd:x"),
+        ("--inner-chunks", "y"),
+        ("--inner-chunks", "y=0"),
+        ("--workers", "0"),
+        ("--workers", "2", "--scheduler", "tcp://127.0.0.1:1"),
+    ],
+)
+def test_what_cannot_work_is_refused(server, tmp_path, options):
+    export(server, SMALL.id, tmp_path / "a.nrrd", *options, code=2)
+    assert not (tmp_path / "a.nrrd").exists()
+
+
+def test_shards_and_compressors(server, tmp_path):
+    options = ("--inner-chunks", "y=40,x=57", "--compressor", "zstd:3", "--chunks", "y=80,x=114")
+    export(server, SMALL.id, tmp_path / "a.zarr", *options)
+    image = zarr.open_array(tmp_path / "a.zarr" / "image", mode="r")
+    assert (image.shards, image.chunks) == ((1, 80, 114, 3), (1, 40, 57, 3))
+    assert facts("verify", tmp_path / "a.zarr")["problems"] == []
+
+
+@pytest.mark.parametrize("command", ["status", "verify"])
+def test_what_is_no_export(tmp_path, command):
+    for name in ("nothing", "papers"):
+        (tmp_path / "papers").mkdir(exist_ok=True)
+        assert "no export" in run(command, tmp_path / name, code=1).stderr
