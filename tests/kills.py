@@ -119,12 +119,12 @@ def steps(url, store, **options):
 
 
 def _export(end, job):
-    from atldld_xr.export import dasked, replace, run
+    from atldld_xr.export import cluster, dasked, replace, run
 
     url, store, scheduler, dies, exchanges, opening, writing = job
     # The runs are short; and for the same steps each time, nothing may depend on time.
     run._ENTERED = 0.02 if dies is None else -1
-    dasked._BATCH = 5
+    dasked._BATCH, cluster._UNITS = 5, 1
     if not exchanges:
         replace._exchange = lambda one, other: False
     settings = {"cache.enabled": False, "http.connections": 2, "http.backoff": 0.01}

@@ -98,34 +98,35 @@ def test_an_undisturbed_run_leaves_only_its_store(undisturbed):
 
 
 def test_twenty_kills_at_random_moments_on_threads(server, tmp_path, undisturbed):
-    known = undisturbed()
+    known = undisturbed(**FEW)
     draw = random.Random()
     found = []
     for n in range(20):
         store = tmp_path / str(n) / "a.zarr"
-        child = Child(server.url, store).begun()
+        child = Child(server.url, store, opening=FEW).begun()
         time.sleep(known[3] * (n + draw.random()) / 20)
         child.kill()
-        found.append(resumed(server, store, known))
+        found.append(resumed(server, store, known, opening=FEW))
     assert any(0 < n < len(known[2]) for n in found)
 
 
 def test_twenty_kills_at_random_moments_on_processes(server, cluster, tmp_path, undisturbed):
-    known = undisturbed()
+    known = undisturbed(**FEW)
     address = cluster.scheduler.address
     draw = random.Random()
     found = []
     begun = time.monotonic()
-    assert export(server.url, tmp_path / "a" / "a.zarr", scheduler=address) == len(known[2])
+    first = tmp_path / "a" / "a.zarr"
+    assert export(server.url, first, scheduler=address, opening=FEW) == len(known[2])
     took = time.monotonic() - begun
     for n in range(20):
         store = tmp_path / str(n) / "a.zarr"
-        child = Child(server.url, store, scheduler=address).begun()
+        child = Child(server.url, store, scheduler=address, opening=FEW).begun()
         time.sleep(took * (n + draw.random()) / 20)
         child.kill()
         while any(cluster.run(at_work).values()):  # nobody told them
             time.sleep(0.01)
-        found.append(resumed(server, store, known, scheduler=address))
+        found.append(resumed(server, store, known, scheduler=address, opening=FEW))
     assert any(0 < n < len(known[2]) for n in found)
 
 

@@ -146,11 +146,17 @@ def _check_plan(url: str, plan: Mapping[str, Any], layout: Layout) -> None:
 def _check_files(store: Place, layout: Layout, sizes: Mapping[str, int]) -> None:
     """Refuse a store whose metadata is not what this export wrote, as far as it did."""
     complete = is_complete(store)
-    for key in changed_files(store, layout.plan):
-        if complete or key in sizes:
-            raise RecordsError(
-                _exists(store.url, f"cannot be gone on with: {key} is not as it was written")
-            )
+    changed = (
+        key
+        for key in changed_files(store, layout.plan)
+        if complete or store.get(key, 1) is not None
+    )
+    # A link to a folder counts as a file: what is written there would be elsewhere.
+    folders = {key.rpartition("/")[0] for key in layout.files} | {f"{n}/c" for n in layout.arrays}
+    for key in (*sorted(folders & sizes.keys()), *changed):
+        raise RecordsError(
+            _exists(store.url, f"cannot be gone on with: {key} is not as it was written")
+        )
 
 
 def _exists(url: str, why: str) -> str:
