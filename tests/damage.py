@@ -14,7 +14,7 @@ from kills import Child, entered, opened, steps
 
 FEW = {"resolution": 100}
 RECORDS = "atldld_xr_export"
-PLAN, PAGE = f"{RECORDS}/zarr.json", f"{RECORDS}/pages/000001.jsonl"
+PLAN, PAGE = f"{RECORDS}/plan.json", f"{RECORDS}/pages/000001.jsonl"
 LEDGER = f"{RECORDS}/ledger.jsonl"
 LARGE = b'{"failure": "' + b"x" * 50_000_000 + b'"}'
 DEEP = b"[" * 100_000

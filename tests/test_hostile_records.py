@@ -113,7 +113,7 @@ NOT_PLANS = {
 def test_plans_that_are_none(made, tmp_path, name):
     store = made.copy(tmp_path)
     plan = json.loads((store / PLAN).read_bytes())
-    plan["attributes"] |= NOT_PLANS[name]
+    plan |= NOT_PLANS[name]
     (store / PLAN).write_text(json.dumps(plan))
     before = tree(store)
     said = refused(lambda: made.ds.atldld.to_zarr(store))
@@ -146,7 +146,7 @@ def test_plans_that_are_none(made, tmp_path, name):
 def test_arrays_that_cannot_be(made, tmp_path, change):
     store = made.copy(tmp_path)
     plan = json.loads((store / PLAN).read_bytes())
-    plan["attributes"]["arrays"]["image"] |= change
+    plan["arrays"]["image"] |= change
     (store / PLAN).write_text(json.dumps(plan))
     assert "another plan: arrays.image" in refused(lambda: made.ds.atldld.to_zarr(store))
     tracemalloc.start()

@@ -6,8 +6,10 @@ cost more to get than to fill: see ``distributed.nanny.pre-spawn-environ`` in Da
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -23,12 +25,18 @@ _UNITS, _FIRST_UNITS = 64, 4
 _MOST_DEATHS = 20
 """Workers that may die with one section before it is taken for the cause."""
 
+# Seconds between two looks at who is there, and for which tasks are waited for that are to stop.
+_LOOKED, _WAITED = 1.0, 60.0
+
 
 def connected_client() -> Any:
     """Return the client of the cluster that Dask computes on; None if it computes here.
 
-    Its workers know the storage options that this process knows.
+    Its workers know the storage options that this process knows. A task computes on its own thread:
+    waiting for others, it would keep a worker from them.
     """
+    if _is_task():
+        return None
     from dask.base import get_scheduler
 
     client = getattr(get_scheduler(), "__self__", None)
@@ -40,11 +48,23 @@ def connected_client() -> Any:
     return client
 
 
+def _is_task() -> bool:
+    if "distributed" not in sys.modules:
+        return False
+    from distributed import get_worker
+
+    try:
+        get_worker()
+    except ValueError:
+        return False
+    return True
+
+
 def make_on_cluster(client: Any, parts: Iterable[Part], job: Job) -> Iterator[Written | Finished]:
     """Make parts on a cluster, and tell of each chunk and part as it is done.
 
-    The scheduler holds one task for each worker's thread, whatever there is to do; each has its
-    share of ``config["http.connections"]``, which so holds across the cluster.
+    The scheduler holds at most one task for each worker's thread, whatever there is to do; each has
+    its share of ``config["http.connections"]``, which so holds across the cluster.
 
     Parameters
     ----------
@@ -60,7 +80,7 @@ def make_on_cluster(client: Any, parts: Iterable[Part], job: Job) -> Iterator[Wr
     StoreError
         If workers die of the same section again and again.
     """
-    from distributed import as_completed
+    from distributed import wait
     from distributed.scheduler import KilledWorker
 
     connections = setting("http.connections", as_int)
@@ -68,33 +88,44 @@ def make_on_cluster(client: Any, parts: Iterable[Part], job: Job) -> Iterator[Wr
     groups = _groups(_spread(parts, threads), threads)
     retries: deque[_Group] = deque()
     running: dict[Any, _Group] = {}
-    done = as_completed()
     try:
         while True:
+            # Workers come and go: who is there is asked each time.
             room = max(min(_threads_of(client), connections), 1)
-            while len(running) < room:
+            share = max(connections // room, 1)
+            while sum(group.connections for group in running.values()) + share <= connections:
                 group = retries.popleft() if retries else next(groups, None)
                 if group is None:
                     break
-                share = max(connections // room, 1)
+                group.connections = share
                 target = replace(job, again=job.again or group.deaths > 0)
                 task = _Task(group.parts, target, share)
-                future = client.submit(_make_group, task, pure=False, retries=0)
-                running[future] = group
-                done.add(future)
+                running[client.submit(_make_group, task, pure=False, retries=0)] = group
             if not running:
                 return
-            future = next(done)
-            group = running.pop(future)
-            if future.status == "finished":
-                yield from future.result()
-            elif isinstance(error := future.exception(), KilledWorker) or future.cancelled():
+            with suppress(TimeoutError):
+                wait(list(running), timeout=_LOOKED, return_when="FIRST_COMPLETED")
+            for future in [future for future in running if future.done()]:
+                group = running.pop(future)
+                if future.status == "finished":
+                    yield from future.result()
+                    continue
+                error = None if future.cancelled() else future.exception()
+                if error is not None and not isinstance(error, KilledWorker):
+                    raise error
                 group.deaths += 1
                 if group.deaths > _MOST_DEATHS:
                     raise StoreError(_deadly(group)) from error
                 retries.append(group)
-            else:
-                raise error
+    except KeyboardInterrupt:
+        job.lease.leave_behind()
+        raise
+    except BaseException:
+        # Cancelled tasks that run would go on writing: they are told, and waited for.
+        job.lease.leave_behind()
+        with suppress(TimeoutError):
+            wait(list(running), timeout=_WAITED)
+        raise
     finally:
         client.cancel(list(running))
 
@@ -103,6 +134,7 @@ def make_on_cluster(client: Any, parts: Iterable[Part], job: Job) -> Iterator[Wr
 class _Group:
     parts: tuple[Part, ...]
     deaths: int = 0
+    connections: int = 0
 
 
 @dataclass(frozen=True)

@@ -38,10 +38,10 @@ def make_with_dask(
         Whether a chunk, by name of the array and place, is to be made.
     """
     connected_client()  # its workers are told the storage options
-    with own_threads():
+    with own_threads() as threads:
         chunks = _chunks(arrays, job, wanted)
         while batch := list(islice(chunks, _BATCH)):
-            yield from _compute(batch)
+            yield from _compute(batch, threads)
 
 
 def _chunks(
@@ -54,13 +54,13 @@ def _chunks(
                 yield Delayed((written.name, *place), written.dask, layer=written.name)
 
 
-def _compute(batch: Sequence[Delayed]) -> Iterator[Written | Known]:
+def _compute(batch: Sequence[Delayed], threads: Mapping[str, Any]) -> Iterator[Written | Known]:
     if len(batch) > 1 and _tasks(batch) > _MOST_TASKS:
         half = len(batch) // 2
-        yield from _compute(batch[:half])
-        yield from _compute(batch[half:])
+        yield from _compute(batch[:half], threads)
+        yield from _compute(batch[half:], threads)
         return
-    for done in dask.compute(*batch):
+    for done in dask.compute(*batch, **threads):
         yield done.item()
 
 

@@ -69,6 +69,12 @@ class ArraySpec:
         block : ndarray
             Its content; at the array's end it may be smaller than a chunk.
         """
+        array = self.zarray
+        block = np.asarray(block, dtype=array.dtype)  # Dask's may be other than they say
+        room = zip(place, self.chunks, array.shape, strict=True)
+        expected = tuple(min(size, length - at * size) for at, size, length in room)
+        if block.shape != expected:
+            raise ValueError(f"{self.path}: a block of {block.shape} where {expected} is to be")
         compress = self._compress
         if compress is None:
             return self._by_zarr(place, block)
@@ -123,6 +129,8 @@ def _is_all(block: NDArray[Any], fill: Any) -> bool:
     bits = block.view(f"u{block.dtype.itemsize}")
     value = np.full(1, fill, dtype=block.dtype).view(bits.dtype)[0]
     # Mostly seen at the first one.
+    if fill != fill:
+        return bool(np.isnan(block).all())
     return bool(bits[(0,) * bits.ndim] == value and (bits == value).all())
 
 

@@ -36,6 +36,9 @@ def lay_out(dataset: xr.Dataset, compressor: Any, inner_chunks: Mapping[str, int
     import zarr
 
     _check_compressor(compressor)
+    for name, variable in dataset.variables.items():
+        if variable.chunks is not None and not variable.size:
+            raise InvalidArgumentError(f"{name} is empty, of shape {variable.shape}: select more")
     small, large, values = _parted(dataset)
     memory: dict[str, Any] = {}
     try:

@@ -97,6 +97,12 @@ class Lease:
                 self.check()
                 self._folder.put(self._key, self._content())
 
+    def leave_behind(self) -> None:
+        """Go on with another id: what works on behalf of the one so far is to stop."""
+        self._id = uuid.uuid4().hex
+        with contextlib.suppress(AtldldError):
+            self._folder.put(self._key, self._content())
+
     def stop(self) -> None:
         """End the signs of life."""
         self._ended.set()

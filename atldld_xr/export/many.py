@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -129,18 +130,15 @@ def _on_cluster(
 
 
 def _export(order: _Order) -> Outcome:
-    import dask
-
     from atldld_xr.dataset import open_dataset
-    from atldld_xr.settings import config
+    from atldld_xr.export.run import limited
     from atldld_xr.sources.resolve import parse_dataset_name
 
-    shared = {} if order.connections is None else {"http.connections": order.connections}
+    # On a worker, a task is one thread's work.
+    is_shared = order.connections is not None
     try:
         name = str(parse_dataset_name(order.dataset))
-        # On a worker, a task is one thread's work.
-        threads = {} if order.connections is None else {"scheduler": "threads", "num_workers": 1}
-        with config.set(shared), dask.config.set(threads):
+        with limited(1, order.connections or 1) if is_shared else nullcontext():
             dataset = open_dataset(order.dataset, **order.opening)
             url = order.url.replace(PLACEHOLDER, name)
             report = writer(order.format)(dataset, url, **order.writing)

@@ -220,7 +220,7 @@ class Place:
         with self.storing("read"):
             top = f"{self._path}/{below}".rstrip("/")
             self._fs.invalidate_cache()
-            found = self._fs.find(top, detail=True)
+            found = self._fs.find(top, detail=True) or {}  # Azure's gives a list of none
             start = len(self._path) + 1
             return {str(path)[start:]: int(info["size"]) for path, info in found.items()}
 

@@ -28,8 +28,9 @@ MOST = 1 << 24
 FORMAT = 1
 """Of the records: another version of this package may have another."""
 
-# Where Zarr has the attributes of the root, and the metadata of an array, by its format.
-_ROOTS = {3: "zarr.json", 2: ".zattrs"}
+ROOTS = {3: "zarr.json", 2: ".zattrs"}
+"""Where Zarr has the attributes of the root, by its format."""
+
 _METADATA = {3: "zarr.json", 2: ".zarray"}
 
 
@@ -66,7 +67,7 @@ class Layout:
     @property
     def root(self) -> str:
         """The file whose attributes say the state."""
-        return _ROOTS[self.plan["zarr format"]]
+        return ROOTS[self.plan["zarr format"]]
 
     def finished(
         self, values: Mapping[str, Sequence[Any]], failures: Mapping[int, str]
@@ -147,7 +148,7 @@ def lay(
     group.create_group(RECORDS)
     files = _bytes(memory)
     names = {name: f"{name}/{_METADATA[zarr_format]}" for name in arrays}
-    at_the_end = (_ROOTS[zarr_format], *(f"{name}/c" for name in values), *names.values())
+    at_the_end = (ROOTS[zarr_format], *(f"{name}/c" for name in values), *names.values())
     fixed = {key: checksum(b) for key, b in sorted(files.items()) if not key.startswith(at_the_end)}
     plan = {
         "format": FORMAT,
@@ -209,7 +210,7 @@ def read_plan(store: Place) -> dict[str, Any] | None:
 
 def read_attributes(store: Place) -> dict[str, Any] | None:
     """Return the attributes of a store's root, None if they cannot be read."""
-    for zarr_format, key in _ROOTS.items():
+    for zarr_format, key in ROOTS.items():
         content = store.get(key, MOST)
         if content is None:
             continue
@@ -250,7 +251,7 @@ def _is_plan(plan: dict[str, Any]) -> bool:
         sections = plan["sections"] or []
         return (
             isinstance(plan["dataset"], dict)
-            and plan["zarr format"] in _ROOTS
+            and plan["zarr format"] in ROOTS
             and plan["axis of sections"] in (0, 1)
             and all(type(at) is int and at >= 0 for at in sections)
             and all(isinstance(metadata, dict) for metadata in arrays.values())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from contextvars import ContextVar
 
 import dask
 from dask.system import CPU_COUNT
 
+from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.cluster import connected_client, make_on_cluster
 from atldld_xr.export.lease import Lease
 from atldld_xr.export.ledger import Ledger
@@ -24,6 +26,8 @@ Event = Written | Known | Finished
 # Seconds between entries in the ledger: what a kill costs at most, besides sections in work.
 _ENTERED = 2.0
 
+_limits: ContextVar[tuple[int, int] | None] = ContextVar("limits", default=None)
+
 
 def make(parts: Iterable[Part], job: Job) -> Generator[Written | Finished, None, None]:
     """Make parts on the cluster whose client is connected, or on threads."""
@@ -32,11 +36,28 @@ def make(parts: Iterable[Part], job: Job) -> Generator[Written | Finished, None,
     if client is not None:
         yield from make_on_cluster(client, todo, job)
         return
-    makers = dask.config.get("num_workers", None) or CPU_COUNT
-    connections = setting("http.connections", as_int)
-    if dask.config.get("scheduler", None) in ("sync", "synchronous", "single-threaded"):
-        makers = connections = 1
+    makers, connections = _limits.get() or _own_limits()
     yield from make_parts(todo, job, makers=makers, connections=connections)
+
+
+@contextmanager
+def limited(makers: int, connections: int) -> Iterator[None]:
+    """Have exports of this thread use no more threads and connections."""
+    token = _limits.set((makers, connections))
+    try:
+        yield
+    finally:
+        _limits.reset(token)
+
+
+def _own_limits() -> tuple[int, int]:
+    """Return how many threads make chunks, as Dask's settings say, and how many fetch tiles."""
+    makers = dask.config.get("num_workers", None)
+    if makers is not None and (not isinstance(makers, int) or makers < 1):
+        raise InvalidArgumentError(f"Dask's num_workers is {makers!r}; it is a number from 1")
+    if dask.config.get("scheduler", None) in ("sync", "synchronous", "single-threaded"):
+        return 1, 1
+    return makers or CPU_COUNT, setting("http.connections", as_int)
 
 
 def carry_out(

@@ -166,6 +166,8 @@ class Trace:
                 step = self.array.chunks[axis][before[axis]]
                 if there is None or here[0] != there[0] or here[axis] != there[axis] + step:
                     return False
+                if here[3 - axis] != there[3 - axis]:
+                    return False
         return True
 
     def _corner(self, place: Place) -> Any:
@@ -238,7 +240,12 @@ def _slice_of(indices: range) -> slice:
 def _as_slice(index: Any) -> slice | None:
     if isinstance(index, slice):
         return index
-    if isinstance(index, np.ndarray) and index.ndim == 1 and len(index):
+    if (
+        isinstance(index, np.ndarray)
+        and index.ndim == 1
+        and index.dtype.kind in "iu"
+        and len(index)
+    ):
         first = int(index[0])
         if np.array_equal(index, np.arange(first, first + len(index))):
             return slice(first, first + len(index))

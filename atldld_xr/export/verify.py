@@ -19,6 +19,7 @@ from atldld_xr.export.ledger import Ledger
 from atldld_xr.export.place import PARTIAL, Place
 from atldld_xr.export.records import (
     PLAN,
+    ROOTS,
     STATE,
     RecordsError,
     changed_files,
@@ -207,15 +208,15 @@ def _problem(
 
 
 def _root_problems(store: Place, plan: Mapping[str, Any], ledger: Ledger) -> Iterator[str]:
-    found = read_attributes(store)
+    found, root = read_attributes(store), ROOTS[plan["zarr format"]]
     if found is None:
-        yield "the attributes of the store are missing or damaged"
+        yield f"{root} is missing or damaged"
         return
     # An OME-Zarr's own attribute tells of sections that could not be read.
     told = {STATE, *(("atldld_xr",) if ledger.failures else ())}
     known = ({k: v for k, v in some.items() if k not in told} for some in (found, plan["dataset"]))
     if next(known) != next(known):
-        yield "the attributes of the store are not as they were written"
+        yield f"{root} has other attributes than were written"
 
 
 def _value_problems(store: Place, ledger: Ledger, changed: Collection[str]) -> Iterator[str]:

@@ -23,6 +23,9 @@ from atldld_xr.variables import errors_in
 TileKey = tuple[int, int, int]
 """Feed, row and column of a tile of a part."""
 
+# Tiles that are held at most beyond those of the chunks that are being made; 0.8 MB each.
+_TILES = 128
+
 # Seconds for which a look at the lease is good enough.
 _CHECKED = 1.0
 
@@ -111,8 +114,9 @@ def make_parts(
     Of a section that may be left at the fill value all is told at once, when it is finished, so
     that nobody takes a chunk of it for good without knowing that.
 
-    What is in memory at a time: for each thread a chunk, and the tiles of the chunks in work; of
-    the tiles that later chunks of the same part need too, those of about one row of chunks.
+    What is in memory at a time: for each maker a chunk, with the tiles that it needs, and up to
+    128 tiles more, fetched ahead or kept for other chunks; if the tiles that a row of chunks
+    shares with the next are more, as in sections 30 000 pixels wide, those.
 
     Parameters
     ----------
@@ -139,11 +143,15 @@ def make_parts(
             if is_last:
                 yield work.finished()
 
+        def held(work: _Work) -> int:
+            works = {id(some): some for _, some, _ in queue} | {id(work): work}
+            return sum(some.held for some in works.values())
+
         for part in parts:
             work = _Work(part, job, fetch)
             steps = work.steps()
             for n, step in enumerate(steps, 1):
-                while len(queue) >= room:
+                while len(queue) >= room or (len(queue) >= makers and held(work) >= _TILES):
                     yield from next_done()
                 queue.append((make.submit(step()), work, n == len(steps)))
         while queue:
@@ -184,6 +192,11 @@ class _Work:
         steps: list[Any] = [unit_step(unit) for unit in self.part.units]
         steps += [extra_step(key) for key in self._extra]
         return steps or [lambda: lambda: None]
+
+    @property
+    def held(self) -> int:
+        """How many tiles are here, or on their way."""
+        return len(self._tiles)
 
     def finished(self) -> Finished:
         """Return what is known when all is done."""
@@ -249,7 +262,7 @@ def _threads(count: int, name: str) -> Iterator[ThreadPoolExecutor]:
     try:
         yield pool
     except KeyboardInterrupt:
-        wait = False  # for a try at a dead service it could be a minute
+        wait = False  # the program's end waits for them, if nobody ends it otherwise
         raise
     finally:
         pool.shutdown(wait=wait, cancel_futures=True)

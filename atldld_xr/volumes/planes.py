@@ -157,7 +157,7 @@ def place_sections(
 
 def _nearest(coordinate: float, step: float, count: int) -> int | None:
     """Return the plane whose centre, ``(k + 0.5) * step``, is nearest; None for outside."""
-    plane = math.floor(coordinate / step)
+    plane = math.floor(coordinate / step) if coordinate >= 0 else -1  # not of rounding
     return plane if 0 <= plane < count else None
 
 

@@ -41,11 +41,12 @@ def read_sections(
             wanted[name] = dataset[name].variable
     size = int(np.prod(pixels.variable.shape[1:])) * pixels.variable.dtype.itemsize
     batch = max(_BATCH_BYTES // size, 1)
-    with own_threads():
+    with own_threads() as threads:
         for start in range(0, len(sections), batch):
             some = sections[start : start + batch]
             # One by one, as a list of indices would be read from the first to the last.
-            parts = dask.compute(*(wanted.isel({dim: section.index}) for section in some))
+            lazy = (wanted.isel({dim: section.index}) for section in some)
+            parts = dask.compute(*lazy, **threads)
             for section, part in zip(some, parts, strict=True):
                 part.load()  # what is lazy without Dask
                 yield section, pixels.plane(part["pixels"].values), _reason(part)
