@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import dask
 import pytest
 import xarray as xr
 
 import atldld_xr
-from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.errors import InvalidArgumentError, SectionImageError
 from atldld_xr.export.many import export_many
 from atldld_xr.testing import AllenServer, Faults, Phantom
 from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource
@@ -47,7 +49,8 @@ def test_the_scheduler_holds_a_task_a_thread(cluster, tmp_path):
     ds = open_noise(source=NoiseSource(sections=12))
     assert ds.image.data.npartitions > 12 * 16
     ds.atldld.to_zarr(tmp_path / "a" / "a.zarr")
-    assert 0 < cluster.run_on_scheduler(most_tasks) <= 4
+    # Those in work, and those just done that it has not forgotten.
+    assert 0 < cluster.run_on_scheduler(most_tasks) <= 8
     with dask.config.set(scheduler="threads"):
         ds.atldld.to_zarr(tmp_path / "b" / "a.zarr")
     assert contents(tmp_path / "a" / "a.zarr") == contents(tmp_path / "b" / "a.zarr")
@@ -107,3 +110,46 @@ def test_failures_on_a_cluster(cluster, tmp_path):
     with pytest.raises(atldld_xr.errors.SectionImageError, match="made to fail"):
         ds.atldld.to_zarr(tmp_path / "a.zarr")
     assert atldld_xr.export.status(str(tmp_path / "a.zarr")).state == "interrupted"
+
+
+def _export_there(path):
+    import atldld_xr  # a task, on a worker
+
+    ds = atldld_xr.open_dataset("phantom", resolution=200)[["image"]]
+    return ds.assign(half=ds.image // 2).atldld.to_zarr(path).blocks
+
+
+def test_an_export_within_a_task(cluster, tmp_path):
+    path = str(tmp_path / "a.zarr")
+    assert cluster.submit(_export_there, path).result(timeout=60) > 0
+    assert atldld_xr.export.status(path).state == "complete"
+
+
+class Lasting(NoiseSource):
+    """Noise of which one section fails at once, and the others take their time."""
+
+    def read(self, image, tile, view):
+        if image.id == FIRST_IMAGE_ID:
+            raise atldld_xr.errors.SectionImageError(
+                image.id, "memory://tile", "it is made to fail"
+            )
+        time.sleep(0.05)
+        return super().read(image, tile, view)
+
+
+def test_nothing_is_written_once_an_export_has_failed(cluster, tmp_path):
+    path = tmp_path / "a.zarr"
+    ds = open_noise(source=Lasting(), resolution=20)[["image"]]
+    with pytest.raises(atldld_xr.errors.SectionImageError):
+        ds.atldld.to_zarr(path)
+    before = contents(path)
+    time.sleep(2)
+    assert contents(path) == before
+
+
+def test_connections_when_there_are_more_workers_than_those(cluster, tmp_path):
+    with AllenServer(phantoms=[FINE], faults=Faults(rate=1, kinds=("slow",))) as server:
+        ds = atldld_xr.open_dataset(FINE.id, source=server.url, resolution=100)[["image"]]
+        with atldld_xr.config.set({"http.connections": 1}):
+            ds.atldld.to_zarr(tmp_path / "a.zarr")
+        assert server.most_at_once == 1

@@ -235,3 +235,61 @@ def test_xarrays_own_way_to_a_store(tmp_path):
     back = xr.open_zarr(tmp_path / "a.zarr", consolidated=False).compute()
     np.testing.assert_array_equal(back.image, ds.image)
     assert back.status.values.tolist() == [0, 1, 0]
+
+
+def test_several_exports_at_once_beside_other_work(tmp_path):
+    import threading
+
+    import dask.array as da
+
+    ds = open_noise()[["image"]]
+    ds = ds.assign(half=ds.image // 2)  # by Dask
+    told = []
+
+    def export(n):
+        told.append(ds.atldld.to_zarr(tmp_path / f"{n}.zarr").blocks)
+
+    def other():
+        told.append(float(da.ones((4000, 4000), chunks=200).sum().compute()))
+
+    works = [threading.Thread(target=export, args=(n,)) for n in range(3)]
+    works += [threading.Thread(target=other) for _ in range(3)]
+    for work in works:
+        work.start()
+    for work in works:
+        work.join()
+    assert sorted(told)[3:] == [16e6] * 3
+    assert len({str(contents(tmp_path / f"{n}.zarr")) for n in range(3)}) == 1
+
+
+def test_blocks_of_another_dtype_than_they_say(tmp_path):
+    ds = open_noise()
+    third = xr.apply_ufunc(
+        lambda x: x.astype("f8") / 3, ds.image, dask="parallelized", output_dtypes=[np.float32]
+    )
+    third.to_dataset(name="third").atldld.to_zarr(tmp_path / "a.zarr")
+    back = xr.open_zarr(tmp_path / "a.zarr").third
+    assert back.dtype == np.float32
+    np.testing.assert_array_equal(back, (ds.image.values / 3).astype(np.float32))
+
+
+def test_blocks_of_another_shape_than_they_say(tmp_path):
+    import dask.array as da
+
+    wrong = da.map_blocks(lambda b: b[:, :-1], da.ones((2, 8, 8), chunks=(1, 4, 8)), dtype=float)
+    wrong = da.Array(wrong.dask, wrong.name, ((1, 1), (4, 4), (8,)), dtype=float)
+    with pytest.raises(ValueError, match="is to be"):
+        xr.Dataset({"a": (("z", "y", "x"), wrong)}).atldld.to_zarr(tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize("axis", ["coronal", "y"])
+def test_nothing_to_write(tmp_path, axis):
+    with pytest.raises(InvalidArgumentError, match="empty"):
+        open_noise().isel({axis: slice(0)}).atldld.to_zarr(tmp_path / "a.zarr")
+    assert not (tmp_path / "a.zarr").exists()
+
+
+@pytest.mark.parametrize("workers", [0, -1, "2"])
+def test_threads_that_cannot_be(tmp_path, workers):
+    with dask.config.set(num_workers=workers), pytest.raises(InvalidArgumentError, match="num_w"):
+        open_noise()[["image"]].atldld.to_zarr(tmp_path / "a.zarr")

@@ -39,7 +39,9 @@ with dask.config.set(num_workers=2):
     one = peak() - before
     export(3, out / "2.zarr", on_error="fill")
     three = peak() - before
-print(one, three)
+    export(2, out / "3.zarr", chunks={{"y": 2000, "x": 2280}})
+    large = peak() - before
+print(one, three, large)
 """
 
 SECTION_MB = 8000 * 11400 * 3 / 1e6
@@ -51,8 +53,10 @@ def test_memory_is_bounded_by_chunks_in_work(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
     )
-    one, three = map(float, done.stdout.split())
-    # The bound of `make_parts`: at most 2 * (2 + 8) chunks in work (each at most a few new tiles),
-    # and the tiles of a row of chunks; here about 20 * 0.8 + 3 * 24 * 0.8 MB, and what is encoded.
-    assert one < 130 < SECTION_MB / 2
-    assert three < 130, "and not by sections, or by what is told of them"
+    one, three, large = map(float, done.stdout.split())
+    # The bound of `make_parts`: two chunks in work with their tiles, and 128 tiles of 0.8 MB more;
+    # what is made of a chunk on its way is three times the chunk.
+    ahead, chunk, big = 128 * 0.8, 0.8, 2000 * 2280 * 3 / 1e6
+    assert one < ahead + 2 * (3 * chunk + 9 * 0.8) + 20 < SECTION_MB / 1.5
+    assert three < ahead + 2 * (3 * chunk + 9 * 0.8) + 20, "and not by sections, or what is told"
+    assert large < ahead + 2 * (3 * big + 36 * 0.8) + 20
