@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 import atldld_xr
-from atldld_xr.errors import InvalidArgumentError, SectionImageError
+from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.many import export_many
 from atldld_xr.testing import AllenServer, Faults, Phantom
 from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource
