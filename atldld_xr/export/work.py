@@ -140,7 +140,7 @@ def make_parts(
                 work.written.append(written)
             elif written is not None:
                 yield written
-            if is_last:
+            if is_last and work.part.feeds:  # else nothing was read that could be told of
                 yield work.finished()
 
         def held(work: _Work) -> int:
