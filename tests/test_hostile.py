@@ -6,8 +6,10 @@ import shutil
 
 import pytest
 import xarray as xr
+from click.testing import CliRunner
 
 import atldld_xr
+from atldld_xr.cli import cli
 from atldld_xr.export import status, verify
 from atldld_xr.testing import AllenServer
 from damage import (
@@ -86,6 +88,9 @@ def test_a_flipped_bit_is_found_and_made_anew(made, tmp_path):
     path.write_bytes(content)
     (problem,) = verify(store).problems
     assert "checksum" in problem
+    told = CliRunner().invoke(cli, ["verify", str(store)])
+    assert told.exit_code == 1
+    assert "run again, makes chunks anew" in told.stdout
     path.unlink()
     assert made.ds.atldld.to_zarr(store).blocks > 0
     assert tree(store) == tree(made.whole)

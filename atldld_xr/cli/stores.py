@@ -73,4 +73,7 @@ def verify(
         if len(found.problems) > _MOST_PROBLEMS:
             click.echo(f"and {len(found.problems) - _MOST_PROBLEMS:,} more")
     if found.problems:
-        raise StoreError(f"{len(found.problems):,} files of {found.url} are not as they should be")
+        raise StoreError(
+            f"{len(found.problems):,} files of {found.url} are not as they should be; the same "
+            "export, run again, makes chunks anew whose files are removed"
+        )
