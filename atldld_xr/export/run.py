@@ -98,8 +98,6 @@ def carry_out(
     values = {name: ledger.all_values(name) for name in layout.values}
     lease.check()
     ledger.gather()
-    if missing:
-        store.settle()
     for key, content in layout.finished(values, ledger.failures).items():
         store.update(key, content)
     return missing
