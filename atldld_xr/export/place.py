@@ -175,7 +175,7 @@ class Place:
         """Put a file durably, or for None remove it, where it is not so already."""
         if content is None:
             self.remove([key])
-        elif self.sizes(key).get(key) != len(content) or self.get(key) != content:
+        elif self.get(key) != content:
             self.put(key, content, durable=True)
 
     def create(self, key: str, content: bytes) -> bool:
@@ -220,7 +220,9 @@ class Place:
         with self.storing("read"):
             top = f"{self._path}/{below}".rstrip("/")
             self._fs.invalidate_cache()
-            found = self._fs.find(top, detail=True) or {}  # Azure's gives a list of none
+            found = self._fs.find(top, detail=True)
+            if isinstance(found, list):  # Azure's, of none or one
+                found = {path: self._fs.info(path) for path in found}
             start = len(self._path) + 1
             return {str(path)[start:]: int(info["size"]) for path, info in found.items()}
 
