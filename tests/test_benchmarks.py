@@ -77,7 +77,11 @@ def test_requests_and_bytes(cases):
     # Each tile once, whoever needs it: of 7 x 4, less two corners beyond the reference space.
     (ours,) = contestants(cases, "fine", "this project")[:1]
     assert ours["images"] == 26
-    assert [f["images"] for f in cases["cluster"]["contestants"].values()] == [26, 26]
+    # One section on two workers is cut in two bands: both may ask for the tiles along their border,
+    # of at most two rows, where the other has not had them yet.
+    threads, cluster = (f["images"] for f in cases["cluster"]["contestants"].values())
+    assert threads == 26
+    assert 26 <= cluster <= 26 + 2 * 7
 
 
 def test_a_window_takes_a_part(cases):
