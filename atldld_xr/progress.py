@@ -1,14 +1,10 @@
-"""Progress bars, and counting what a scheduler has finished."""
+"""Progress bars."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
-
-from dask.callbacks import Callback
-from dask.core import flatten
 
 
 @contextmanager
@@ -35,24 +31,3 @@ def progress_bar(what: str, total: int, *, enabled: bool) -> Iterator[Callable[[
     with Progress(*columns, console=Console(file=sys.stderr)) as bar:
         task = bar.add_task(what, total=total)
         yield lambda steps: bar.advance(task, steps)
-
-
-@contextmanager
-def counting(
-    collections: Sequence[Any], advance: Callable[[int], None]
-) -> Iterator[Callable[[], int]]:
-    """Call `advance` as Dask's local schedulers finish the collections' keys.
-
-    Gives a function that returns how many were seen; a cluster's are not, so the caller adds them.
-    """
-    keys = {key for collection in collections for key in flatten(collection.__dask_keys__())}
-    seen = 0
-
-    def finished(key: Any, *_: Any) -> None:
-        nonlocal seen
-        if key in keys:
-            seen += 1
-            advance(1)
-
-    with Callback(posttask=finished):
-        yield lambda: seen

@@ -63,6 +63,46 @@ def bucket():
         server.stop()
 
 
+@pytest.fixture(scope="module")
+def shared():
+    """Serve the small data set of `kills`; tests of other ones have fixtures of their own."""
+    from atldld_xr.testing import AllenServer
+    from kills import SMALL
+
+    with AllenServer(phantoms=[SMALL]) as server:
+        yield server
+
+
+@pytest.fixture
+def server(shared):
+    """Give the module's service, without faults and with nothing asked of it yet."""
+    from atldld_xr.testing import Faults
+
+    shared.faults = Faults()
+    shared.clear_log()
+    return shared
+
+
+@pytest.fixture
+def no_cache():
+    """Have every image asked for."""
+    with atldld_xr.config.set({"cache.enabled": False}):
+        yield
+
+
+@pytest.fixture
+def whole(server, tmp_path):
+    """Return what an undisturbed run writes."""
+    from kills import export, tree
+
+    def written(**opening):
+        store = tmp_path / "undisturbed" / "a.zarr"
+        assert export(server.url, store, opening=opening) > 0
+        return tree(store.parent)
+
+    return written
+
+
 def pytest_configure(config):
     """Let Hypothesis draw the same examples in every run of CI: its failures are the change's."""
     import os

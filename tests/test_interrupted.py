@@ -18,42 +18,14 @@ import atldld_xr
 from atldld_xr.errors import SectionImageError
 from atldld_xr.export import status, verify
 from atldld_xr.metadata import parse_dataset
-from atldld_xr.testing import AllenServer, Faults
+from atldld_xr.testing import Faults
 from kills import SLOW, SMALL, Child, entered, export, forget_requests, marks, requests, steps, tree
 
 IMAGES = [image.id for image in parse_dataset(SMALL.record).images]
 FEW = {"resolution": 100}
 
 
-@pytest.fixture(scope="module")
-def shared():
-    with AllenServer(phantoms=[SMALL]) as server:
-        yield server
-
-
-@pytest.fixture
-def server(shared):
-    shared.faults = Faults()
-    shared.clear_log()
-    return shared
-
-
-@pytest.fixture(autouse=True)
-def _no_cache():
-    with atldld_xr.config.set({"cache.enabled": False}):
-        yield
-
-
-@pytest.fixture
-def whole(server, tmp_path):
-    """Return what an undisturbed run writes."""
-
-    def written(**opening):
-        store = tmp_path / "undisturbed" / "a.zarr"
-        assert export(server.url, store, opening=opening) > 0
-        return tree(store.parent)
-
-    return written
+pytestmark = pytest.mark.usefixtures("no_cache")
 
 
 @pytest.fixture

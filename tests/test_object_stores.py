@@ -140,6 +140,13 @@ def test_what_is_no_store_is_left_alone(store: ObjectStore) -> None:
     assert files(store, "papers") == {"thesis.tex": b"all of it"}
 
 
+def unusable(store: ObjectStore, way: str) -> tuple[str, dict[str, Any]]:
+    """Return an address and options that lead nowhere."""
+    if way == "missing":
+        return store.missing, store.options
+    return store.url, getattr(store, way)
+
+
 @with_a_server
 @pytest.mark.usefixtures("no_waits")
 @pytest.mark.parametrize("way", ["refused", "gone", "missing"])
@@ -147,11 +154,7 @@ def test_what_cannot_be_written_is_told_in_a_line_without_secrets(
     store: ObjectStore, way: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    url, options = store.url, store.options
-    if way == "missing":
-        url = store.missing
-    else:
-        options = getattr(store, way)
+    url, options = unusable(store, way)
     with pytest.raises(StoreError) as caught:
         open_noise().atldld.to_zarr(f"{url}/a.zarr", storage_options=options)
     assert f"{url}/a.zarr" in str(caught.value)
@@ -166,11 +169,7 @@ def test_a_mirror_that_cannot_be_read_or_written(
     store: ObjectStore, way: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    url, options = store.url, store.options
-    if way == "missing":
-        url = store.missing
-    else:
-        options = getattr(store, way)
+    url, options = unusable(store, way)
     with pytest.raises((StoreError, DatasetNotFoundError)) as read:
         open_noise(source=MirrorSource(f"{url}/mirror", options))
     with pytest.raises(StoreError) as written:

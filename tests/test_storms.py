@@ -12,40 +12,11 @@ import pytest
 
 import atldld_xr
 from atldld_xr.errors import StoreError
-from atldld_xr.testing import AllenServer, Faults
+from atldld_xr.testing import Faults
 from atldld_xr.testing.faults import KINDS
-from kills import SLOW, SMALL, export, opened, tree
+from kills import SLOW, export, opened, tree
 
-
-@pytest.fixture(scope="module")
-def shared():
-    with AllenServer(phantoms=[SMALL]) as server:
-        yield server
-
-
-@pytest.fixture
-def server(shared):
-    shared.faults = Faults()
-    shared.clear_log()
-    return shared
-
-
-@pytest.fixture(autouse=True)
-def _no_cache():
-    with atldld_xr.config.set({"cache.enabled": False}):
-        yield
-
-
-@pytest.fixture
-def whole(server, tmp_path):
-    """Return what an undisturbed run writes."""
-
-    def written(**opening):
-        store = tmp_path / "undisturbed" / "a.zarr"
-        assert export(server.url, store, opening=opening) > 0
-        return tree(store.parent)
-
-    return written
+pytestmark = pytest.mark.usefixtures("no_cache")
 
 
 @contextmanager

@@ -16,29 +16,13 @@ from atldld_xr.errors import StoreError
 from atldld_xr.export import status
 from atldld_xr.export.lease import STALE, Lease, lease
 from atldld_xr.export.place import Place
-from atldld_xr.testing import AllenServer, Faults
-from kills import SLOW, SMALL, Child, export, opened, tree
+from atldld_xr.testing import Faults
+from kills import SLOW, Child, export, opened, tree
 
 FEW = {"resolution": 100}
 
 
-@pytest.fixture(scope="module")
-def shared():
-    with AllenServer(phantoms=[SMALL]) as server:
-        yield server
-
-
-@pytest.fixture
-def server(shared):
-    shared.faults = Faults()
-    shared.clear_log()
-    return shared
-
-
-@pytest.fixture(autouse=True)
-def _no_cache():
-    with atldld_xr.config.set({"cache.enabled": False}):
-        yield
+pytestmark = pytest.mark.usefixtures("no_cache")
 
 
 def lease_of(store):

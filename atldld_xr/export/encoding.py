@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,7 +143,8 @@ def _in_memory(metadata: str, zarr_format: int) -> tuple[dict[str, Any], Any]:
     buffer = default_buffer_prototype().buffer.from_bytes(metadata.encode())
     files: dict[str, Any] = {name: buffer}
     store = zarr.storage.MemoryStore(files)
-    return files, zarr.open_array(store, mode="r+", zarr_format=zarr_format)  # type: ignore[arg-type]
+    known: Literal[2, 3] = 2 if zarr_format == 2 else 3
+    return files, zarr.open_array(store, mode="r+", zarr_format=known)
 
 
 @lru_cache(maxsize=1)

@@ -52,6 +52,7 @@ def lay_out(dataset: xr.Dataset, compressor: Any, inner_chunks: Mapping[str, int
         coordinates = sorted(str(name) for name in dataset.coords if name not in dataset.indexes)
         if coordinates:
             group.attrs["coordinates"] = " ".join(coordinates)
+    # What xarray and Zarr raise, between them, for what a store cannot hold.
     except (TypeError, ValueError, NotImplementedError, OverflowError) as error:
         raise InvalidArgumentError(f"this Dataset cannot be written to Zarr: {error}") from error
     contents = {name: str(variable.data.name) for name, variable in large.items()}
@@ -117,7 +118,7 @@ def _create(
         compressors=codecs,
         dimension_names=[str(dim) for dim in variable.dims],
         attributes={
-            k: encode_zarr_attr_value(v)  # type: ignore[no-untyped-call]  # xarray's
+            k: encode_zarr_attr_value(v)  # type: ignore[no-untyped-call]  # xarray types it not
             for k, v in variable.attrs.items()
         },
         **options,

@@ -330,12 +330,8 @@ class Ledger:
     def _all(self) -> Iterator[dict[str, Any]]:
         for name in sorted(self.done):
             for place in self._written(name):
-                yield {
-                    "array": name,
-                    "chunk": list(place),
-                    "size": int(self.sizes[name][place]),
-                    "crc32c": int(self.checksums[name][place]),
-                }
+                size, check = int(self.sizes[name][place]), int(self.checksums[name][place])
+                yield _line_of(Written(name, place, size, check))
         for name, known in sorted(self.values.items()):
             for at in sorted(known):
                 yield {"values": name, "at": at, "are": known[at]}
