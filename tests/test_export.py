@@ -293,3 +293,24 @@ def test_nothing_to_write(tmp_path, axis):
 def test_threads_that_cannot_be(tmp_path, workers):
     with dask.config.set(num_workers=workers), pytest.raises(InvalidArgumentError, match="num_w"):
         open_noise()[["image"]].atldld.to_zarr(tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize("change", ["as it is", "sliced", "computed"])
+def test_what_is_read_from_a_store_without_renaming_does_not_replace_it(change):
+    url = f"memory://of-itself/{change.replace(' ', '-')}.zarr"
+    ds = open_noise()[["image", "coverage"]]
+    ds.atldld.to_zarr(url)
+    back = xr.open_zarr(url)
+    back = {
+        "as it is": back,
+        "sliced": back.isel(y=slice(9, 60)),
+        "computed": back.assign(image=back.image // 2),
+    }[change]
+    for _ in range(2):
+        with pytest.raises(StoreError, match="may be read from it"):
+            back.atldld.to_zarr(url, mode="w")
+    with pytest.raises(StoreError, match="may be read from it"):
+        back.assign(image=back.image.assign_attrs(fill_value=255)).atldld.to_ome_zarr(url, mode="w")
+    xr.testing.assert_equal(xr.open_zarr(url).compute(), ds.compute())
+    ds.isel(y=slice(80)).atldld.to_zarr(url, mode="w")  # a plan's own does
+    assert xr.open_zarr(url).sizes["y"] == 80

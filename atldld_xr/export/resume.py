@@ -25,7 +25,9 @@ Mode = Literal["w-", "w"]
 
 
 @contextmanager
-def begun(place: Place, layout: Layout, mode: Mode) -> Iterator[tuple[Place, Ledger, Lease]]:
+def begun(
+    place: Place, layout: Layout, mode: Mode, *, may_read: bool
+) -> Iterator[tuple[Place, Ledger, Lease]]:
     """Give the store to write to, with what is done of it, for as long as the export runs.
 
     A store that is to be replaced on a local disk is made beside the old one, which it replaces
@@ -40,6 +42,8 @@ def begun(place: Place, layout: Layout, mode: Mode) -> Iterator[tuple[Place, Led
         What it is to be.
     mode : {"w-", "w"}
         Whether a finished or another store may be replaced.
+    may_read : bool
+        Whether what is written may be read from the store that is replaced.
 
     Raises
     ------
@@ -56,6 +60,11 @@ def begun(place: Place, layout: Layout, mode: Mode) -> Iterator[tuple[Place, Led
         mend(place)
         replaced = _is_replaced(place, layout, mode)
         swaps = place.is_movable and (replaced or (mode == "w" and _is_there(aside(place))))
+        if replaced and may_read and not swaps:
+            raise StoreError(
+                f"{place.url} was not replaced: this Dataset may be read from it, and there is no "
+                "renaming there, so the old store would go first. Write it to another place"
+            )
         store = aside(place) if swaps else place
         anew = store.get(MARK) is None if swaps else replaced
         ledger = _opened(store, layout, mode, anew=anew)

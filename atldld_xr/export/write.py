@@ -68,7 +68,9 @@ def export(
         {name: lazy.variables[name].data for name in names},
         {name: tuple(sizes[0] for sizes in array.chunks) for name, array in arrays.items()},
     )
-    with begun(place, layout, mode) as (store, ledger, lease):
+    # What comes of a plan alone is read from no store.
+    may_read = not parts.names >= set(names)
+    with begun(place, layout, mode, may_read=may_read) as (store, ledger, lease):
         others = {name: array for name, array in arrays.items() if name not in parts.names}
         ledger.take_back(parts.names, others, retry_failed=retry_failed)
         job = Job(store, layout.arrays, again=ledger.is_old, lease=lease)

@@ -47,7 +47,8 @@ def export_ome(
     lazy = lazy_dataset(dataset)
     store = Store(url, storage_options)
     layout = _lay_out(lazy, volume, version, compressor)
-    with begun(store, layout, mode) as (target, ledger, lease):
+    may_read = _parts(lazy, volume) is None
+    with begun(store, layout, mode, may_read=may_read) as (target, ledger, lease):
         ledger.take_back(layout.arrays, (), retry_failed=retry_failed)
         job = Job(target, layout.arrays, again=ledger.is_old, lease=lease)
 
@@ -113,15 +114,21 @@ def _tell_failures(group: Any, failures: Mapping[int, str]) -> None:
     group.attrs[KEY] = own
 
 
-def _sections(dataset: xr.Dataset, volume: Volume, job: Job, wanted: Any) -> Iterator[Event]:
-    """Make and write level 0."""
-    path = volume.path(0)
+def _parts(dataset: xr.Dataset, volume: Volume) -> Parts | None:
+    """Return the parts of level 0, None if the image is not a plain part of a plan."""
     image = dataset[volume.variable].variable
     dims = (volume.planes.dim, "y", "x", *(("channel",) if "channel" in image.dims else ()))
     channels, _, rows, columns = volume.chunks(0)
-    chunks = (1, rows, columns, channels)[: len(dims)]
+    path, chunks = volume.path(0), (1, rows, columns, channels)[: len(dims)]
     parts = Parts({path: image.data}, {path: chunks}) if image.dims == dims else None
-    if parts is None or not parts.names:
+    return parts if parts is not None and parts.names else None
+
+
+def _sections(dataset: xr.Dataset, volume: Volume, job: Job, wanted: Any) -> Iterator[Event]:
+    """Make and write level 0."""
+    path = volume.path(0)
+    parts = _parts(dataset, volume)
+    if parts is None:
         array = level_zero(dataset, volume)
         places = set(volume.blocks(0))
         yield from make_with_dask({path: array}, job, lambda n, p: p in places and wanted(n, p))
