@@ -7,14 +7,14 @@ from typing import Literal
 from atldld_xr.errors import SectionImageError
 from atldld_xr.plan import LoadPlan, SectionPlan
 from atldld_xr.sources.base import Source, View
-from atldld_xr.variables import Place
+from atldld_xr.variables import TilePlace
 from atldld_xr.warp import Pixels, reduce_tile
 
 OnError = Literal["raise", "fill"]
 
 
 def fetch_tile(
-    source: Source, section: SectionPlan, place: Place, view: View, on_error: OnError
+    source: Source, section: SectionPlan, place: TilePlace, view: View, on_error: OnError
 ) -> Pixels | SectionImageError:
     """Return a tile at the section's level, or under "fill" the error in its place.
 
@@ -47,7 +47,7 @@ def fetch_tile(
 
 
 def fetch_key(
-    source: Source, section: SectionPlan, place: Place, plan: LoadPlan
+    source: Source, section: SectionPlan, place: TilePlace, plan: LoadPlan
 ) -> tuple[object, ...]:
     """Return what identifies a fetched tile: equal keys give equal pixels."""
     try:

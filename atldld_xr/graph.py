@@ -24,7 +24,7 @@ from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.fetch import fetch_tile
 from atldld_xr.plan import Block, LoadPlan, SectionPlan
 from atldld_xr.sources.base import Source
-from atldld_xr.variables import BlockVariable, Place, SectionVariable, errors_in
+from atldld_xr.variables import BlockVariable, SectionVariable, TilePlace, errors_in
 
 Key = tuple[Any, ...]
 
@@ -199,7 +199,7 @@ class SectionLayer(PlanLayer):
 
 
 def _make_block(
-    make: Any, section: SectionPlan, block: Block, places: tuple[Place, ...], *tiles: Any
+    make: Any, section: SectionPlan, block: Block, places: tuple[TilePlace, ...], *tiles: Any
 ) -> NDArray[Any]:
     made: NDArray[Any] = make(section, block, dict(zip(places, tiles, strict=True)))
     return made[np.newaxis]

@@ -17,7 +17,7 @@ from atldld_xr.errors import SectionImageError
 from atldld_xr.plan import Block, LoadPlan, SectionPlan
 from atldld_xr.warp import Tiles, coverage, displacement, render
 
-Place = tuple[int, int]
+TilePlace = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class BlockVariable:
         """Sections, rows, columns and what follows."""
         return len(self.plan.sections), *self.plan.shape, *(size for _, size in self.last)
 
-    def places(self, section: SectionPlan, block: Block) -> list[Place]:
+    def places(self, section: SectionPlan, block: Block) -> list[TilePlace]:
         """Return the tiles that a block needs, as places on the section's tile grid."""
         return section.tiles(block) if self.reads else []
 
@@ -83,7 +83,7 @@ class SectionVariable:
         """The number of sections."""
         return (len(self.plans[0].sections),)
 
-    def places(self, plan: LoadPlan, index: int) -> list[Place]:
+    def places(self, plan: LoadPlan, index: int) -> list[TilePlace]:
         """Return the tiles of one plan that any block of a section needs."""
         return plan.sections[index].tiles(plan.whole)
 

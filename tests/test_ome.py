@@ -25,7 +25,7 @@ from atldld_xr.export.ome import (
     group_attributes,
     halve,
     level_zero,
-    plan_volume,
+    plan_pyramid,
     write_ome,
 )
 from atldld_xr.export.ome.arrays import halve_block
@@ -150,7 +150,7 @@ REFUSED = {
 def test_what_the_format_cannot_say_is_refused(change, options, says):
     ds = change(open_noise())
     with pytest.raises(InvalidArgumentError, match=says):
-        plan_volume(ds, **options)
+        plan_pyramid(ds, **options)
 
 
 @pytest.mark.parametrize("version", ["0.3", 0.5, None])
@@ -174,7 +174,7 @@ def test_attributes_that_json_cannot_hold_are_named():
     ds = open_noise()
     for bad in (float("nan"), object(), {1j}):
         with pytest.raises(InvalidArgumentError, match="mine"):
-            group_attributes(ds.assign_attrs(mine=bad), plan_volume(ds))
+            group_attributes(ds.assign_attrs(mine=bad), plan_pyramid(ds))
 
 
 # Level 0
@@ -185,33 +185,33 @@ def test_attributes_that_json_cannot_hold_are_named():
 def test_level_zero_is_the_sections_in_their_planes(chunks, expression):
     ds = open_noise(chunks=chunks, expression=expression)
     variable = "expression" if expression else "image"
-    volume = plan_volume(ds, variable=variable)
-    array = level_zero(ds, volume)
-    assert array.shape == volume.shape(0)
-    assert array.chunksize == volume.chunks(0)
+    pyramid = plan_pyramid(ds, variable=variable)
+    array = level_zero(ds, pyramid)
+    assert array.shape == pyramid.shape(0)
+    assert array.chunksize == pyramid.chunks(0)
     got = array.compute()
-    want = np.full(volume.shape(0), 0 if expression else 255, dtype=np.uint8)
+    want = np.full(pyramid.shape(0), 0 if expression else 255, dtype=np.uint8)
     for section, position in enumerate(ds.coronal.values):
         pixels = ds[variable][section].values.reshape(*got.shape[2:], -1)
-        plane = int(np.argmin(np.abs(volume.planes.axis.centres - position)))
+        plane = int(np.argmin(np.abs(pyramid.planes.axis.centres - position)))
         want[:, plane] = np.moveaxis(pixels, -1, 0)
     np.testing.assert_array_equal(got, want)
 
 
 def test_merged_and_transposed_variables_come_out_alike():
     ds = open_noise()
-    want = level_zero(ds, plan_volume(ds)).compute()
+    want = level_zero(ds, plan_pyramid(ds)).compute()
     other = ds.transpose("channel", "x", "coronal", "y", ...).chunk(coronal=2, channel=1, x=50)
-    volume = plan_volume(other)
-    assert volume.chunks(0) == (3, 1, *volume.block)
-    assert volume.block[1] == 50
-    np.testing.assert_array_equal(level_zero(other, volume).compute(), want)
+    pyramid = plan_pyramid(other)
+    assert pyramid.chunks(0) == (3, 1, *pyramid.block)
+    assert pyramid.block[1] == 50
+    np.testing.assert_array_equal(level_zero(other, pyramid).compute(), want)
 
 
 def test_blocks_are_no_larger_than_viewers_take():
     ds = open_noise(resolution=2, chunks={"y": -1, "x": 2048})
     assert ds.sizes["y"] == 4000
-    assert plan_volume(ds).block == (500, 2048)
+    assert plan_pyramid(ds).block == (500, 2048)
 
 
 @dataclass(frozen=True)
@@ -223,20 +223,20 @@ class Unreadable(NoiseSource):
 @pytest.mark.parametrize("chunks", ["auto", None])
 def test_nothing_is_read_but_the_sections(chunks):
     ds = open_noise(source=Unreadable(), chunks=chunks)
-    volume = plan_volume(ds)
-    create(zarr.storage.MemoryStore(), volume, group_attributes(ds, volume))
-    array = level_zero(ds, volume)
-    empty = sorted(set(range(volume.planes.axis.size)) - set(volume.planes.places))
+    pyramid = plan_pyramid(ds)
+    create(zarr.storage.MemoryStore(), pyramid, group_attributes(ds, pyramid))
+    array = level_zero(ds, pyramid)
+    empty = sorted(set(range(pyramid.planes.axis.size)) - set(pyramid.planes.places))
     assert len(empty) > 50
     for plane in (empty[0], empty[-1]):
         assert (array[:, plane].compute() == 255).all()
     with pytest.raises(AssertionError, match="a tile was read"):
-        array[:, volume.planes.places[1]].compute()
+        array[:, pyramid.planes.places[1]].compute()
 
 
 def test_a_block_takes_its_own_tasks_and_no_more():
     ds = open_noise(chunks=70)
-    array = level_zero(ds, plan_volume(ds))
+    array = level_zero(ds, plan_pyramid(ds))
     whole = ds.image.data[0:1, :70, :70]
     (culled,) = dask.optimize(array.blocks[0, 0, 0, 0])
     (alone,) = dask.optimize(whole)
@@ -245,11 +245,11 @@ def test_a_block_takes_its_own_tasks_and_no_more():
 
 def test_workers_make_the_same(cluster):
     ds = open_noise(chunks=100)
-    volume = plan_volume(ds)
-    planes = list(volume.planes.places[:2])
+    pyramid = plan_pyramid(ds)
+    planes = list(pyramid.planes.places[:2])
     with dask.config.set(scheduler="sync"):
-        want = level_zero(ds, volume)[:, planes].compute()
-    got = level_zero(ds, volume)[:, planes]
+        want = level_zero(ds, pyramid)[:, planes].compute()
+    got = level_zero(ds, pyramid)[:, planes]
     np.testing.assert_array_equal(cluster.gather(cluster.compute(got)), want)
     np.testing.assert_array_equal(halve(got, (3, 1, 64, 64)).compute(), halve_block(want))
 
@@ -338,10 +338,10 @@ def test_every_level_is_the_halved_store_of_the_one_before():
 def test_only_blocks_of_sections_are_written():
     ds, store = open_noise(chunks=100), zarr.storage.MemoryStore()
     group = write_ome(ds, store)
-    volume = plan_volume(ds)
+    pyramid = plan_pyramid(ds)
     written = {tuple(map(int, key.split("/")[2:])) for key in store._store_dict if "0/c/" in key}
-    assert written <= set(volume.blocks(0))
-    for block in volume.blocks(0):
+    assert written <= set(pyramid.blocks(0))
+    for block in pyramid.blocks(0):
         if block not in written:
             assert (group["0"].get_block_selection(block) == 255).all()
 
@@ -399,32 +399,32 @@ def test_sections_keep_their_exact_place_and_their_tilt(version):
 
 def test_channels_and_the_plane_shown_first():
     ds = open_noise(expression="intensity")
-    volume = plan_volume(ds)
-    shown = group_attributes(ds, volume)["ome"]["omero"]
+    pyramid = plan_pyramid(ds)
+    shown = group_attributes(ds, pyramid)["ome"]["omero"]
     assert [c["color"] for c in shown["channels"]] == ["FF0000", "00FF00", "0000FF"]
     assert shown["channels"][0]["window"] == {"min": 0, "max": 255, "start": 0, "end": 255}
-    assert shown["rdefs"]["defaultZ"] == volume.planes.places[1]
-    grey = group_attributes(ds, plan_volume(ds, variable="expression"))["ome"]["omero"]
+    assert shown["rdefs"]["defaultZ"] == pyramid.planes.places[1]
+    grey = group_attributes(ds, plan_pyramid(ds, variable="expression"))["ome"]["omero"]
     assert [c["label"] for c in grey["channels"]] == ["grey"]
     wide = ds.assign(image=ds.image.astype(np.uint16, keep_attrs=True))
-    shown = group_attributes(wide, plan_volume(wide))["ome"]["omero"]
+    shown = group_attributes(wide, plan_pyramid(wide))["ome"]["omero"]
     assert shown["channels"][0]["window"]["end"] == 65535
 
 
 def test_a_layout_is_files_that_hold_no_pixels():
     ds = open_noise(source=Unreadable())
-    volume = plan_volume(ds, levels=2)
+    pyramid = plan_pyramid(ds, levels=2)
     for version, names in {
         "0.5": {"zarr.json", "0/zarr.json", "1/zarr.json"},
         "0.4": {".zgroup", ".zattrs", *(f"{n}/{f}" for n in "01" for f in (".zarray", ".zattrs"))},
     }.items():
         store = zarr.storage.MemoryStore()
-        create(store, volume, group_attributes(ds, volume, version=version), version=version)
+        create(store, pyramid, group_attributes(ds, pyramid, version=version), version=version)
         assert set(store._store_dict) == names
         group = zarr.open_group(store, mode="r")
         for level in range(2):
             array = group[str(level)]
-            assert (array.shape, array.chunks) == (volume.shape(level), volume.chunks(level))
+            assert (array.shape, array.chunks) == (pyramid.shape(level), pyramid.chunks(level))
             assert array.fill_value == 255
             assert array.dtype == np.uint8
         if version == "0.5":
@@ -435,10 +435,10 @@ def test_a_layout_is_files_that_hold_no_pixels():
 
 def test_an_image_may_lie_below_the_root_and_have_any_codec():
     ds, store = open_noise(), zarr.storage.MemoryStore()
-    volume = plan_volume(ds)
-    attributes = group_attributes(ds, volume)
-    create(store, volume, attributes, compressor=GzipCodec(), path="a/image")
+    pyramid = plan_pyramid(ds)
+    attributes = group_attributes(ds, pyramid)
+    create(store, pyramid, attributes, compressor=GzipCodec(), path="a/image")
     array = zarr.open_array(store, path="a/image/0", mode="r")
     assert [type(codec) for codec in array.compressors] == [GzipCodec]
-    create(store, volume, attributes, compressor=None, path="b")
+    create(store, pyramid, attributes, compressor=None, path="b")
     assert zarr.open_array(store, path="b/0", mode="r").compressors == ()

@@ -12,7 +12,7 @@ from dask.delayed import Delayed
 from dask.highlevelgraph import HighLevelGraph
 
 from atldld_xr.export.cluster import connected_client
-from atldld_xr.export.parts import Place
+from atldld_xr.export.parts import ChunkPlace
 from atldld_xr.export.work import Job, Known, Written
 from atldld_xr.threads import own_threads
 
@@ -24,7 +24,7 @@ _MOST_TASKS = 20_000
 
 
 def make_with_dask(
-    arrays: Mapping[str, Any], job: Job, wanted: Callable[[str, Place], bool]
+    arrays: Mapping[str, Any], job: Job, wanted: Callable[[str, ChunkPlace], bool]
 ) -> Iterator[Written | Known]:
     """Compute arrays on whatever scheduler is in use, and write them.
 
@@ -45,7 +45,7 @@ def make_with_dask(
 
 
 def _chunks(
-    arrays: Mapping[str, Any], job: Job, wanted: Callable[[str, Place], bool]
+    arrays: Mapping[str, Any], job: Job, wanted: Callable[[str, ChunkPlace], bool]
 ) -> Iterator[Delayed]:
     for name, array in arrays.items():
         written = _known(array, name) if name not in job.arrays else _written(array, name, job)
@@ -95,11 +95,11 @@ def _told(array: Any, tell: Callable[..., Any], name: str, job: Job | None) -> A
     )
 
 
-def _write(block: Any, called: str, job: Job, block_id: Place) -> Any:
+def _write(block: Any, called: str, job: Job, block_id: ChunkPlace) -> Any:
     return _one(job.write(called, block_id, block), block.ndim)
 
 
-def _know(block: Any, called: str, job: None, block_id: Place) -> Any:
+def _know(block: Any, called: str, job: None, block_id: ChunkPlace) -> Any:
     at = block_id[0] if block_id else 0
     return _one(Known(called, at, np.atleast_1d(block).tolist()), np.ndim(block))
 

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from atldld_xr.errors import SectionImageError
 from atldld_xr.plan import Block, SectionPlan
 from atldld_xr.sources.base import Source, View
-from atldld_xr.variables import Place as TilePlace
+from atldld_xr.variables import TilePlace
 from atldld_xr.warp import Tiles
 
-Place = tuple[int, ...]
+ChunkPlace = tuple[int, ...]
 """Of a chunk among the chunks of its array."""
 
 
@@ -57,7 +57,7 @@ class Unit:
     """
 
     array: str
-    place: Place
+    place: ChunkPlace
     make: Callable[[Any, Block, Tiles], NDArray[Any]]
     section: SectionPlan | None
     block: Block

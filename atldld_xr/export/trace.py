@@ -14,7 +14,7 @@ import numpy as np
 from dask._task_spec import Alias, TaskRef
 from dask.array.chunk import getitem
 
-from atldld_xr.export.parts import Feed, Part, Place, Unit, Value
+from atldld_xr.export.parts import ChunkPlace, Feed, Part, Unit, Value
 from atldld_xr.graph import BlockLayer, FetchLayer, SectionLayer
 from atldld_xr.plan import Block, LoadPlan, SectionPlan
 from atldld_xr.sources.base import Source
@@ -45,7 +45,7 @@ class Parts:
         """How many there are."""
         return max((trace.array.shape[0] for trace in self.traces.values()), default=0)
 
-    def part(self, at: int, wanted: Callable[[str, Place], bool]) -> Part:
+    def part(self, at: int, wanted: Callable[[str, ChunkPlace], bool]) -> Part:
         """Return what is wanted of a section: chunks and values, by name of the array and place."""
         feeds: dict[Any, int] = {}
         known: list[Feed] = []
@@ -105,7 +105,7 @@ class Trace:
             return True
         return all(self._joins(place) for place in np.ndindex(*self.array.numblocks))
 
-    def places(self, at: int) -> Iterator[Place]:
+    def places(self, at: int) -> Iterator[ChunkPlace]:
         """Yield the places of a section's chunks in the store."""
         if at < self.array.shape[0]:
             counts = (
@@ -114,7 +114,9 @@ class Trace:
             for place in np.ndindex(*counts):
                 yield (at, *place)
 
-    def units(self, name: str, places: Sequence[Place], feed: Callable[..., int]) -> Iterator[Unit]:
+    def units(
+        self, name: str, places: Sequence[ChunkPlace], feed: Callable[..., int]
+    ) -> Iterator[Unit]:
         """Yield chunks of one section as things to be made and written."""
         found = self._follow((places[0][0], *(0,) * (self.array.ndim - 1)))
         assert found is not None
@@ -154,7 +156,7 @@ class Trace:
         )
         return Value(name, layer.variable.make, needs)
 
-    def _joins(self, place: Place) -> bool:
+    def _joins(self, place: ChunkPlace) -> bool:
         """Return whether a chunk goes on where the ones above and to its left end."""
         here = self._corner(place)
         if here is None or any(place[3:]):
@@ -170,7 +172,7 @@ class Trace:
                     return False
         return True
 
-    def _corner(self, place: Place) -> Any:
+    def _corner(self, place: ChunkPlace) -> Any:
         """Return what section a chunk is of, and its first row and column in the plan."""
         found = self._follow(place)
         if found is None:
@@ -182,7 +184,7 @@ class Trace:
         last = tuple((r.start, r.step, len(r)) for r in ranges[3:])
         return (layer.name, key[1], last), block.y0 + ranges[1].start, block.x0 + ranges[2].start
 
-    def _follow(self, place: Place) -> tuple[Any, tuple[Any, ...], list[range]] | None:
+    def _follow(self, place: ChunkPlace) -> tuple[Any, tuple[Any, ...], list[range]] | None:
         """Return a chunk's layer of the plan, its key there, and what of that chunk it is."""
         key: Any = (self.array.name, *place)
         cuts: list[tuple[Any, ...]] = []

@@ -15,8 +15,8 @@ import numpy as np
 from atldld_xr.errors import SectionImageError
 from atldld_xr.export.encoding import ArraySpec, checksum
 from atldld_xr.export.lease import Lease
-from atldld_xr.export.parts import Part, Place, Unit
-from atldld_xr.export.place import Place as Store
+from atldld_xr.export.parts import ChunkPlace, Part, Unit
+from atldld_xr.export.place import Place
 from atldld_xr.fetch import fetch_tile
 from atldld_xr.variables import errors_in
 
@@ -35,7 +35,7 @@ class Written:
     """A chunk that is in the store; one of the fill value alone has no file, and size 0."""
 
     array: str
-    place: Place
+    place: ChunkPlace
     size: int
     checksum: int
 
@@ -87,12 +87,12 @@ class Job:
         Without which nothing is written: a thread, or a worker, may outlive the export it is for.
     """
 
-    store: Store
+    store: Place
     arrays: Mapping[str, ArraySpec]
     again: bool
     lease: Lease
 
-    def write(self, array: str, place: Place, block: Any) -> Written:
+    def write(self, array: str, place: ChunkPlace, block: Any) -> Written:
         """Encode a chunk and put it in the store."""
         spec = self.arrays[array]
         content = spec.encode(place, block)

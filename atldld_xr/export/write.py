@@ -13,7 +13,7 @@ from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.dasked import make_with_dask
 from atldld_xr.export.layout import lay_out
 from atldld_xr.export.ledger import Ledger
-from atldld_xr.export.parts import Place as ChunkPlace
+from atldld_xr.export.parts import ChunkPlace
 from atldld_xr.export.place import Place
 from atldld_xr.export.resume import Mode, begun
 from atldld_xr.export.run import Event, carry_out, make

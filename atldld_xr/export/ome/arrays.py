@@ -22,38 +22,38 @@ from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 from numpy.typing import NDArray
 
-from atldld_xr.export.ome.volume import Shape, Volume
+from atldld_xr.export.ome.pyramid import Pyramid, Shape
 from atldld_xr.graph import Key, PlanLayer
 
 
-def level_zero(dataset: xr.Dataset, volume: Volume) -> da.Array:
+def level_zero(dataset: xr.Dataset, pyramid: Pyramid) -> da.Array:
     """Return the sections in their planes.
 
     Parameters
     ----------
     dataset : xarray.Dataset
-        That `volume` was planned for.
-    volume : Volume
-        As `plan_volume` returns it.
+        That `pyramid` was planned for.
+    pyramid : Pyramid
+        As `plan_pyramid` returns it.
 
     Returns
     -------
     dask.array.Array, shape (c, z, y, x)
-        In chunks of ``volume.chunks(0)``.
+        In chunks of ``pyramid.chunks(0)``.
     """
-    planes = volume.planes
-    image = dataset[volume.variable]
+    planes = pyramid.planes
+    image = dataset[pyramid.variable]
     image = image.drop_vars(list(image.coords))
     if "channel" not in image.dims:
         image = image.expand_dims(channel=1)
     image = image.transpose("channel", planes.dim, "y", "x")
-    sizes = dict(zip(image.dims, volume.chunks(0), strict=True))
+    sizes = dict(zip(image.dims, pyramid.chunks(0), strict=True))
     source = image.chunk(sizes).data
-    name = f"atldld-planes-{tokenize(source.name, volume)}"
-    layer = PlanesLayer(name, volume, source.name, source.chunks[2:])
+    name = f"atldld-planes-{tokenize(source.name, pyramid)}"
+    layer = PlanesLayer(name, pyramid, source.name, source.chunks[2:])
     graph = HighLevelGraph.from_collections(name, layer, dependencies=[source])
     chunks = (source.chunks[0], (1,) * planes.axis.size, *source.chunks[2:])
-    return da.Array(graph, name, chunks, meta=np.empty((0,) * 4, dtype=volume.dtype))
+    return da.Array(graph, name, chunks, meta=np.empty((0,) * 4, dtype=pyramid.dtype))
 
 
 def halve(finer: da.Array, chunks: Shape) -> da.Array:
@@ -102,16 +102,16 @@ class PlanesLayer(PlanLayer):
     """A task for every block: a section's where there is one, else fill."""
 
     def __init__(
-        self, name: str, volume: Volume, source: str, chunks: tuple[tuple[int, ...], ...]
+        self, name: str, pyramid: Pyramid, source: str, chunks: tuple[tuple[int, ...], ...]
     ) -> None:
         super().__init__(name)
-        self.volume, self.source, self.chunks = volume, source, chunks
-        self.sections = volume.planes.sections
+        self.pyramid, self.source, self.chunks = pyramid, source, chunks
+        self.sections = pyramid.planes.sections
 
     def places(self) -> Iterator[Key]:
         """Yield (0, plane, block row, block column)."""
         rows, columns = map(len, self.chunks)
-        return product(range(1), range(self.volume.planes.axis.size), range(rows), range(columns))
+        return product(range(1), range(self.pyramid.planes.axis.size), range(rows), range(columns))
 
     def task(self, key: Key) -> Task:
         """Return the task of a block."""
@@ -119,9 +119,9 @@ class PlanesLayer(PlanLayer):
         section = self.sections.get(plane)
         if section is not None:
             return Task(key, _same, TaskRef((self.source, 0, section, row, column)))
-        volume = self.volume
-        shape = (volume.channels, 1, self.chunks[0][row], self.chunks[1][column])
-        return Task(key, np.full, shape, volume.fill_value, dtype=volume.dtype)
+        pyramid = self.pyramid
+        shape = (pyramid.channels, 1, self.chunks[0][row], self.chunks[1][column])
+        return Task(key, np.full, shape, pyramid.fill_value, dtype=pyramid.dtype)
 
 
 def _same(block: Any) -> Any:

@@ -16,9 +16,9 @@ from atldld_xr.export.dasked import make_with_dask
 from atldld_xr.export.ome.arrays import halve_block, level_zero
 from atldld_xr.export.ome.layout import create
 from atldld_xr.export.ome.metadata import KEY, Version, group_attributes
-from atldld_xr.export.ome.volume import Volume, plan_volume
-from atldld_xr.export.parts import Part, Place, Unit
-from atldld_xr.export.place import Place as Store
+from atldld_xr.export.ome.pyramid import Pyramid, plan_pyramid
+from atldld_xr.export.parts import ChunkPlace, Part, Unit
+from atldld_xr.export.place import Place
 from atldld_xr.export.records import Layout, lay
 from atldld_xr.export.resume import Mode, begun
 from atldld_xr.export.run import Event, carry_out, make
@@ -43,22 +43,22 @@ def export_ome(
     progress: bool = False,
 ) -> ExportReport:
     """Write a Dataset as OME-Zarr; see ``Dataset.atldld.to_ome_zarr``."""
-    volume = plan_volume(dataset, variable=variable, step=step, levels=levels)
+    pyramid = plan_pyramid(dataset, variable=variable, step=step, levels=levels)
     lazy = lazy_dataset(dataset)
-    store = Store(url, storage_options)
-    layout = _lay_out(lazy, volume, version, compressor)
-    may_read = _parts(lazy, volume) is None
+    store = Place(url, storage_options)
+    layout = _lay_out(lazy, pyramid, version, compressor)
+    may_read = _parts(lazy, pyramid) is None
     with begun(store, layout, mode, may_read=may_read) as (target, ledger, lease):
         ledger.take_back(layout.arrays, (), retry_failed=retry_failed)
         job = Job(target, layout.arrays, again=ledger.is_old, lease=lease)
 
-        def wanted(name: str, place: Place) -> bool:
+        def wanted(name: str, place: ChunkPlace) -> bool:
             return not ledger.is_done(name, place)
 
         def events() -> Generator[Event, None, None]:
-            yield from _sections(lazy, volume, job, wanted)
-            for level in range(1, volume.levels):
-                yield from make(_halved_parts(volume, level, job, wanted), job)
+            yield from _sections(lazy, pyramid, job, wanted)
+            for level in range(1, pyramid.levels):
+                yield from make(_halved_parts(pyramid, level, job, wanted), job)
 
         done = carry_out(events(), layout, target, ledger, lease, progress=progress)
     return ExportReport(
@@ -66,30 +66,30 @@ def export_ome(
         blocks=done,
         skipped=sum(ledger.chunks.values()) - done,
         nbytes=sum(
-            int(np.prod(volume.shape(level))) * volume.dtype.itemsize
-            for level in range(volume.levels)
+            int(np.prod(pyramid.shape(level))) * pyramid.dtype.itemsize
+            for level in range(pyramid.levels)
         ),
         failures=tuple(
-            {"section_image_id": _image_id(lazy, volume, plane), "reason": reason}
+            {"section_image_id": _image_id(lazy, pyramid, plane), "reason": reason}
             for plane, reason in sorted(ledger.failures.items())
         ),
     )
 
 
-def _lay_out(dataset: xr.Dataset, volume: Volume, version: Version, compressor: Any) -> Layout:
+def _lay_out(dataset: xr.Dataset, pyramid: Pyramid, version: Version, compressor: Any) -> Layout:
     import zarr
 
     memory: dict[str, Any] = {}
-    attributes = group_attributes(dataset, volume, version=version)
+    attributes = group_attributes(dataset, pyramid, version=version)
     create(
         zarr.storage.MemoryStore(memory),
-        volume,
+        pyramid,
         attributes,
         version=version,
         compressor=compressor,
     )
-    paths = [volume.path(level) for level in range(volume.levels)]
-    contents = {paths[0]: str(dataset[volume.variable].data.name)}
+    paths = [pyramid.path(level) for level in range(pyramid.levels)]
+    contents = {paths[0]: str(dataset[pyramid.variable].data.name)}
     contents |= {path: f"means of {before}" for before, path in pairwise(paths)}
     return lay(
         memory,
@@ -98,7 +98,7 @@ def _lay_out(dataset: xr.Dataset, volume: Volume, version: Version, compressor: 
         {},
         zarr_format=3 if version == "0.5" else 2,
         axis=1,
-        sections=volume.planes.places,
+        sections=pyramid.planes.places,
         tell=_tell_failures,
     )
 
@@ -114,28 +114,28 @@ def _tell_failures(group: Any, failures: Mapping[int, str]) -> None:
     group.attrs[KEY] = own
 
 
-def _parts(dataset: xr.Dataset, volume: Volume) -> Parts | None:
+def _parts(dataset: xr.Dataset, pyramid: Pyramid) -> Parts | None:
     """Return the parts of level 0, None if the image is not a plain part of a plan."""
-    image = dataset[volume.variable].variable
-    dims = (volume.planes.dim, "y", "x", *(("channel",) if "channel" in image.dims else ()))
-    channels, _, rows, columns = volume.chunks(0)
-    path, chunks = volume.path(0), (1, rows, columns, channels)[: len(dims)]
+    image = dataset[pyramid.variable].variable
+    dims = (pyramid.planes.dim, "y", "x", *(("channel",) if "channel" in image.dims else ()))
+    channels, _, rows, columns = pyramid.chunks(0)
+    path, chunks = pyramid.path(0), (1, rows, columns, channels)[: len(dims)]
     parts = Parts({path: image.data}, {path: chunks}) if image.dims == dims else None
     return parts if parts is not None and parts.names else None
 
 
-def _sections(dataset: xr.Dataset, volume: Volume, job: Job, wanted: Any) -> Iterator[Event]:
+def _sections(dataset: xr.Dataset, pyramid: Pyramid, job: Job, wanted: Any) -> Iterator[Event]:
     """Make and write level 0."""
-    path = volume.path(0)
-    parts = _parts(dataset, volume)
+    path = pyramid.path(0)
+    parts = _parts(dataset, pyramid)
     if parts is None:
-        array = level_zero(dataset, volume)
-        places = set(volume.blocks(0))
+        array = level_zero(dataset, pyramid)
+        places = set(pyramid.blocks(0))
         yield from make_with_dask({path: array}, job, lambda n, p: p in places and wanted(n, p))
         return
-    planes = volume.planes.places
+    planes = pyramid.planes.places
 
-    def here(at: int, place: Place) -> Place:
+    def here(at: int, place: ChunkPlace) -> ChunkPlace:
         return 0, planes[at], place[1], place[2]
 
     def part(at: int) -> Part:
@@ -153,13 +153,13 @@ def _channels_first(block: NDArray[Any]) -> NDArray[Any]:
     return np.moveaxis(block, 3, 0) if block.ndim == 4 else block[np.newaxis]
 
 
-def _halved_parts(volume: Volume, level: int, job: Job, wanted: Any) -> Iterator[Part]:
+def _halved_parts(pyramid: Pyramid, level: int, job: Job, wanted: Any) -> Iterator[Part]:
     """Yield what is to be made of a level from the stored one before it, plane by plane."""
-    path, chunks = volume.path(level), volume.chunks(level)
-    _, _, rows, columns = volume.shape(level)
-    source = _Level(job.store, volume.path(level - 1))
+    path, chunks = pyramid.path(level), pyramid.chunks(level)
+    _, _, rows, columns = pyramid.shape(level)
+    source = _Level(job.store, pyramid.path(level - 1))
     units: dict[int, list[Unit]] = {}
-    for place in volume.blocks(level):
+    for place in pyramid.blocks(level):
         if not wanted(path, place):
             continue
         _, plane, row, column = place
@@ -175,7 +175,7 @@ def _halved_parts(volume: Volume, level: int, job: Job, wanted: Any) -> Iterator
 class _Level:
     """A level in the store, to be read where it is wanted."""
 
-    store: Store
+    store: Place
     path: str
 
     def read(self, plane: int, block: Block) -> NDArray[Any]:
@@ -185,7 +185,7 @@ class _Level:
 
 
 @lru_cache(maxsize=8)
-def _open_array(store: Store, path: str) -> Any:
+def _open_array(store: Place, path: str) -> Any:
     import zarr
 
     return zarr.open_array(store.zarr_store(), path=path, mode="r")
@@ -201,8 +201,8 @@ def _as_is(block: NDArray[Any]) -> NDArray[Any]:
     return out
 
 
-def _image_id(dataset: xr.Dataset, volume: Volume, plane: int) -> int | None:
+def _image_id(dataset: xr.Dataset, pyramid: Pyramid, plane: int) -> int | None:
     if "section_image_id" not in dataset.coords:
         return None
     ids = np.atleast_1d(dataset["section_image_id"].values)
-    return int(ids[volume.planes.sections[plane]])
+    return int(ids[pyramid.planes.sections[plane]])

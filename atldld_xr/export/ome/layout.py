@@ -7,14 +7,14 @@ from typing import Any, Literal
 
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.ome.metadata import Version, check_version
-from atldld_xr.export.ome.volume import AXES, Volume
+from atldld_xr.export.ome.pyramid import AXES, Pyramid
 
 Compressor = Any | Literal["auto"] | None
 
 
 def create(
     store: Any,
-    volume: Volume,
+    pyramid: Pyramid,
     attributes: Mapping[str, Any],
     *,
     version: Version = "0.5",
@@ -27,8 +27,8 @@ def create(
     ----------
     store : zarr store or path
         Where. A ``zarr.storage.MemoryStore`` gives the files' bytes.
-    volume : Volume
-        As `plan_volume` returns it.
+    pyramid : Pyramid
+        As `plan_pyramid` returns it.
     attributes : mapping
         As `group_attributes` returns them, of the same version.
     version : {"0.5", "0.4"}
@@ -56,7 +56,7 @@ def create(
     group = zarr.create_group(
         store, path=path, zarr_format=zarr_format, attributes=dict(attributes)
     )
-    for level in range(volume.levels):
+    for level in range(pyramid.levels):
         options: dict[str, Any] = (
             {
                 "dimension_names": AXES,
@@ -70,11 +70,11 @@ def create(
             }
         )
         group.create_array(
-            volume.path(level),
-            shape=volume.shape(level),
-            chunks=volume.chunks(level),
-            dtype=volume.dtype,
-            fill_value=volume.fill_value,
+            pyramid.path(level),
+            shape=pyramid.shape(level),
+            chunks=pyramid.chunks(level),
+            dtype=pyramid.dtype,
+            fill_value=pyramid.fill_value,
             compressors=codec,
             **options,
         )

@@ -16,7 +16,7 @@ import xarray as xr
 from atldld_xr import __version__
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.ome.axis import UNIT, round_off
-from atldld_xr.export.ome.volume import AXES, Volume
+from atldld_xr.export.ome.pyramid import AXES, Pyramid
 
 Version = Literal["0.4", "0.5"]
 VERSIONS: tuple[Version, ...] = ("0.5", "0.4")
@@ -53,16 +53,16 @@ def check_version(version: str) -> Version:
 
 
 def group_attributes(
-    dataset: xr.Dataset, volume: Volume, *, version: Version = "0.5"
+    dataset: xr.Dataset, pyramid: Pyramid, *, version: Version = "0.5"
 ) -> dict[str, Any]:
     """Return the attributes of the group that holds an image.
 
     Parameters
     ----------
     dataset : xarray.Dataset
-        That `volume` was planned for: its attributes are kept, and what it says of each section.
-    volume : Volume
-        As `plan_volume` returns it.
+        That `pyramid` was planned for: its attributes are kept, and what it says of each section.
+    pyramid : Pyramid
+        As `plan_pyramid` returns it.
     version : {"0.5", "0.4"}
         Of OME-NGFF.
 
@@ -77,27 +77,27 @@ def group_attributes(
         For another version, or an attribute that JSON cannot hold.
     """
     version = check_version(version)
-    pyramid, own = multiscale(dataset, volume), {KEY: own_attributes(dataset, volume)}
+    levels, own = multiscale(dataset, pyramid), {KEY: own_attributes(dataset, pyramid)}
     if version == "0.4":
-        return {"multiscales": [pyramid | {"version": version}], "omero": omero(volume)} | own
-    ome = {"version": version, "multiscales": [pyramid], "omero": omero(volume)}
+        return {"multiscales": [levels | {"version": version}], "omero": omero(pyramid)} | own
+    ome = {"version": version, "multiscales": [levels], "omero": omero(pyramid)}
     return {"ome": ome} | own
 
 
-def multiscale(dataset: xr.Dataset, volume: Volume) -> dict[str, Any]:
+def multiscale(dataset: xr.Dataset, pyramid: Pyramid) -> dict[str, Any]:
     """Return the pyramid: its axes, and where the pixels of each level are."""
     kinds = {"c": {"type": "channel"}}
     return {
-        "name": str(dataset.attrs.get("title", volume.variable)),
+        "name": str(dataset.attrs.get("title", pyramid.variable)),
         "axes": [
             {"name": axis, **kinds.get(axis, {"type": "space", "unit": UNIT})} for axis in AXES
         ],
         "datasets": [
             {
-                "path": volume.path(level),
-                "coordinateTransformations": _transformations(volume, level),
+                "path": pyramid.path(level),
+                "coordinateTransformations": _transformations(pyramid, level),
             }
-            for level in range(volume.levels)
+            for level in range(pyramid.levels)
         ],
         "type": "mean",
         "metadata": {
@@ -107,19 +107,19 @@ def multiscale(dataset: xr.Dataset, volume: Volume) -> dict[str, Any]:
     }
 
 
-def _transformations(volume: Volume, level: int) -> list[dict[str, Any]]:
-    axes = (volume.planes.axis, volume.y.level(level), volume.x.level(level))
+def _transformations(pyramid: Pyramid, level: int) -> list[dict[str, Any]]:
+    axes = (pyramid.planes.axis, pyramid.y.level(level), pyramid.x.level(level))
     return [
         {"type": "scale", "scale": [1.0, *(round_off(axis.step) for axis in axes)]},
         {"type": "translation", "translation": [0.0, *(round_off(axis.first) for axis in axes)]},
     ]
 
 
-def omero(volume: Volume) -> dict[str, Any]:
+def omero(pyramid: Pyramid) -> dict[str, Any]:
     """Return how the channels are shown, and that a plane with a section is shown first."""
-    largest = int(np.iinfo(volume.dtype).max)
+    largest = int(np.iinfo(pyramid.dtype).max)
     window = {"min": 0, "max": largest, "start": 0, "end": largest}
-    places = sorted(volume.planes.places)
+    places = sorted(pyramid.planes.places)
     return {
         "channels": [
             {
@@ -131,19 +131,19 @@ def omero(volume: Volume) -> dict[str, Any]:
                 "inverted": False,
                 "window": dict(window),
             }
-            for label, colour in _COLOURS[volume.channels]
+            for label, colour in _COLOURS[pyramid.channels]
         ],
         "rdefs": {
-            "model": "color" if volume.channels > 1 else "greyscale",
+            "model": "color" if pyramid.channels > 1 else "greyscale",
             "defaultT": 0,
             "defaultZ": places[len(places) // 2],
         },
     }
 
 
-def own_attributes(dataset: xr.Dataset, volume: Volume) -> dict[str, Any]:
+def own_attributes(dataset: xr.Dataset, pyramid: Pyramid) -> dict[str, Any]:
     """Return what is ours to say: the sections, and the attributes of the Dataset."""
-    planes = volume.planes
+    planes = pyramid.planes
     centres = planes.axis.centres
     along = {
         str(name): plain(str(name), coordinate.values)
@@ -151,7 +151,7 @@ def own_attributes(dataset: xr.Dataset, volume: Volume) -> dict[str, Any]:
         if coordinate.dims == (planes.dim,) and name != planes.dim
     }
     return {
-        "variable": volume.variable,
+        "variable": pyramid.variable,
         "plane_of_section": planes.dim,
         "comment": _COMMENT,
         "planes": {"step": planes.step, "first": planes.first, "count": planes.axis.size},

@@ -9,7 +9,7 @@ import xarray as xr
 from atldld_xr.export.ome.arrays import double, halve, level_zero
 from atldld_xr.export.ome.layout import Compressor, create
 from atldld_xr.export.ome.metadata import Version, group_attributes
-from atldld_xr.export.ome.volume import plan_volume
+from atldld_xr.export.ome.pyramid import plan_pyramid
 
 
 def write_ome(
@@ -22,7 +22,7 @@ def write_ome(
     levels: int | None = None,
     compressor: Compressor = "auto",
 ) -> Any:
-    """Write a Dataset as OME-Zarr; see `plan_volume`, `group_attributes` and `create`.
+    """Write a Dataset as OME-Zarr; see `plan_pyramid`, `group_attributes` and `create`.
 
     Returns
     -------
@@ -31,17 +31,17 @@ def write_ome(
     """
     import dask.array as da
 
-    volume = plan_volume(dataset, variable=variable, step=step, levels=levels)
-    attributes = group_attributes(dataset, volume, version=version)
-    group = create(store, volume, attributes, version=version, compressor=compressor)
-    for level in range(volume.levels):
+    pyramid = plan_pyramid(dataset, variable=variable, step=step, levels=levels)
+    attributes = group_attributes(dataset, pyramid, version=version)
+    group = create(store, pyramid, attributes, version=version, compressor=compressor)
+    for level in range(pyramid.levels):
         if level == 0:
-            array = level_zero(dataset, volume)
+            array = level_zero(dataset, pyramid)
         else:
-            chunks = volume.chunks(level)
-            finer = da.from_array(group[volume.path(level - 1)], chunks=double(chunks))
+            chunks = pyramid.chunks(level)
+            finer = da.from_array(group[pyramid.path(level - 1)], chunks=double(chunks))
             array = halve(finer, chunks)
-        target = group[volume.path(level)]
-        for plane in sorted(volume.planes.places):
+        target = group[pyramid.path(level)]
+        for plane in sorted(pyramid.planes.places):
             target[:, plane] = array[:, plane].compute()
     return group

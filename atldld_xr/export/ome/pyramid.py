@@ -33,7 +33,7 @@ _LARGEST_BLOCK = 2048
 
 
 @dataclass(frozen=True)
-class Volume:
+class Pyramid:
     """What is to be written.
 
     Attributes
@@ -90,13 +90,13 @@ class Volume:
             yield 0, plane, row, column
 
 
-def plan_volume(
+def plan_pyramid(
     dataset: xr.Dataset,
     *,
     variable: str = "image",
     step: float | None = None,
     levels: int | None = None,
-) -> Volume:
+) -> Pyramid:
     """Plan the OME-Zarr image of a data set.
 
     Parameters
@@ -112,7 +112,7 @@ def plan_volume(
 
     Returns
     -------
-    Volume
+    Pyramid
         With blocks of y and x as the variable's chunks are.
 
     Raises
@@ -130,7 +130,7 @@ def plan_volume(
     array = dataset[variable].drop_vars(list(dataset[variable].coords))
     planes = find_planes(dataset, step=step)
     y, x = find_axis(dataset, "y"), find_axis(dataset, "x")
-    return Volume(
+    return Pyramid(
         variable=variable,
         planes=planes,
         y=y,
