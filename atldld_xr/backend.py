@@ -19,7 +19,7 @@ from atldld_xr.memory import TILES
 from atldld_xr.plan import Block, LoadPlan
 from atldld_xr.settings import as_int, setting
 from atldld_xr.sources.base import Source
-from atldld_xr.variables import BlockVariable, Place, SectionVariable, errors_in
+from atldld_xr.variables import BlockVariable, SectionVariable, TilePlace, errors_in
 
 _PREFIX = "allen:"
 
@@ -92,10 +92,10 @@ class PlanArray(BackendArray):
             out[n] = variable.make(errors_in(tiles))
         return out
 
-    def _tiles(self, plan: LoadPlan, index: int, places: list[Place]) -> list[Any]:
+    def _tiles(self, plan: LoadPlan, index: int, places: list[TilePlace]) -> list[Any]:
         section = plan.sections[index]
 
-        def one(place: Place) -> Any:
+        def one(place: TilePlace) -> Any:
             key = fetch_key(self._source, section, place, plan)
             return TILES.get(
                 key,

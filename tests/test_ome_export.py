@@ -54,7 +54,7 @@ def test_the_same_as_by_the_plain_writer(tmp_path, version, change):
 
 def test_it_goes_on_where_it_ended(tmp_path, monkeypatch):
     ds = open_noise()
-    ds.atldld.to_ome_zarr(tmp_path / "whole" / "a.zarr")
+    blocks = ds.atldld.to_ome_zarr(tmp_path / "whole" / "a.zarr").blocks
     whole = contents(tmp_path / "whole")
     put, left = Place.put, 0
 
@@ -76,7 +76,7 @@ def test_it_goes_on_where_it_ended(tmp_path, monkeypatch):
             continue
         break
     assert contents(tmp_path / "parts") == whole
-    assert 0 < written[-1] <= 7
+    assert 0 < written[-1] < blocks / 2  # of fill alone there may be any number
 
 
 def test_sections_that_cannot_be_read(tmp_path):
