@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from os import PathLike, fspath
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 import xarray as xr
@@ -73,7 +73,7 @@ class AtldldAccessor:
 
         return export(
             self._dataset,
-            fspath(url),
+            url,
             mode=mode,
             storage_options=storage_options,
             compressor=compressor,
@@ -137,7 +137,7 @@ class AtldldAccessor:
 
         return export_ome(
             self._dataset,
-            fspath(url),
+            url,
             version=ome_version,
             variable=variable,
             step=step,

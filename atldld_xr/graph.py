@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -64,11 +65,11 @@ def dask_array(
     layers: dict[str, Layer] = {f: FetchLayer(f, plan, source) for f, plan in fetches.items()}
     chunks: tuple[tuple[int, ...], ...]
     if isinstance(variable, BlockVariable):
-        layers[name] = BlockLayer(name, variable, next(iter(fetches), ""))
+        layers[name] = BlockLayer(name, variable, source_token, next(iter(fetches), ""))
         last = ((size,) for _, size in variable.last)
         chunks = ((1,) * variable.shape[0], *variable.plan.chunks, *last)
     else:
-        layers[name] = SectionLayer(name, variable, fetches)
+        layers[name] = SectionLayer(name, variable, source_token, fetches)
         chunks = ((1,) * variable.shape[0],)
     dependencies: dict[str, set[str]] = {fetch: set() for fetch in fetches}
     graph = HighLevelGraph(layers, {**dependencies, name: set(fetches)})
@@ -150,12 +151,29 @@ class FetchLayer(PlanLayer):
         return Task(key, fetch_tile, self.source, section, tuple(place), plan.view, plan.on_error)
 
 
-class BlockLayer(PlanLayer):
+class VariableLayer(PlanLayer):
+    """The tasks that make a variable."""
+
+    def __init__(
+        self, name: str, variable: BlockVariable | SectionVariable, source_token: str
+    ) -> None:
+        super().__init__(name)
+        self.variable, self._source_token = variable, source_token
+
+    @cached_property
+    def content(self) -> str:
+        """Name what is made, in whatever blocks, and whatever is done about errors."""
+        return str(tokenize(self.variable.content, self._source_token))
+
+
+class BlockLayer(VariableLayer):
     """A task for every section and block of a variable."""
 
-    def __init__(self, name: str, variable: BlockVariable, fetch: str) -> None:
-        super().__init__(name)
-        self.variable, self.fetch = variable, fetch
+    variable: BlockVariable
+
+    def __init__(self, name: str, variable: BlockVariable, source_token: str, fetch: str) -> None:
+        super().__init__(name, variable, source_token)
+        self.fetch = fetch
 
     def places(self) -> Iterator[Key]:
         """Yield (section, block row, block column, 0, ...)."""
@@ -174,14 +192,20 @@ class BlockLayer(PlanLayer):
         return Task(key, _make_block, self.variable.make, section, block, places, *tiles)
 
 
-class SectionLayer(PlanLayer):
+class SectionLayer(VariableLayer):
     """A task for every section of a variable."""
 
+    variable: SectionVariable
+
     def __init__(
-        self, name: str, variable: SectionVariable, fetches: Mapping[str, LoadPlan]
+        self,
+        name: str,
+        variable: SectionVariable,
+        source_token: str,
+        fetches: Mapping[str, LoadPlan],
     ) -> None:
-        super().__init__(name)
-        self.variable, self.fetches = variable, fetches
+        super().__init__(name, variable, source_token)
+        self.fetches = fetches
 
     def places(self) -> Iterator[Key]:
         """Yield (section,)."""

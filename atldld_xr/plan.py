@@ -332,6 +332,11 @@ class LoadPlan:
         reads = [(s.image, s.tier, s.reduction, s.tile_side) for s in self.sections]
         return _digest((reads, self.view, self.on_error))
 
+    @cached_property
+    def content(self) -> str:
+        """A digest of what pixels are, in whatever blocks, and whatever is done about errors."""
+        return _digest((self.sections, self.shape, self.view, self.fill_value))
+
     def __dask_tokenize__(self) -> str:
         """Name the plan by a digest: Dask's own way through dataclasses takes a second for 1000."""
         return self._digest

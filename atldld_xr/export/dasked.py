@@ -28,6 +28,8 @@ def make_with_dask(
 ) -> Iterator[Written | Known]:
     """Compute arrays on whatever scheduler is in use, and write them.
 
+    Values come first: nothing is written of a section before it is known whether it could be read.
+
     Parameters
     ----------
     arrays : mapping of dask.array.Array
@@ -35,7 +37,8 @@ def make_with_dask(
     job : Job
         Where they go.
     wanted : callable
-        Whether a chunk, by name of the array and place, is to be made.
+        Whether a chunk, by name of the array and place, is to be made; of values, those from an
+        index on.
     """
     connected_client()  # its workers are told the storage options
     with own_threads() as threads:
@@ -47,11 +50,14 @@ def make_with_dask(
 def _chunks(
     arrays: Mapping[str, Any], job: Job, wanted: Callable[[str, ChunkPlace], bool]
 ) -> Iterator[Delayed]:
-    for name, array in arrays.items():
-        written = _known(array, name) if name not in job.arrays else _written(array, name, job)
+    for name in sorted(arrays, key=lambda name: name in job.arrays):
+        array, is_written = arrays[name], name in job.arrays
+        told = _written(array, name, job) if is_written else _known(array, name)
+        starts = [np.cumsum((0, *sizes)).tolist() for sizes in array.chunks]
         for place in np.ndindex(*array.numblocks):
-            if wanted(name, place):
-                yield Delayed((written.name, *place), written.dask, layer=written.name)
+            first = tuple(at[k] for at, k in zip(starts, place, strict=True))
+            if wanted(name, place if is_written else first):
+                yield Delayed((told.name, *place), told.dask, layer=told.name)
 
 
 def _compute(batch: Sequence[Delayed], threads: Mapping[str, Any]) -> Iterator[Written | Known]:
@@ -72,26 +78,27 @@ def _tasks(batch: Sequence[Delayed]) -> int:
 
 def _written(array: Any, name: str, job: Job) -> Any:
     """Return an array whose chunks, when computed, are written, and say so."""
-    return _told(array, _write, name, job)
+    return _told(array, _write, name, job=job)
 
 
 def _known(array: Any, name: str) -> Any:
     """Return an array whose chunks, when computed, are what is known."""
-    return _told(array, _know, name, None)
+    return _told(array, _know, name)
 
 
-def _told(array: Any, tell: Callable[..., Any], name: str, job: Job | None) -> Any:
+def _told(array: Any, tell: Callable[..., Any], name: str, **job: Job) -> Any:
     import dask.array as da
 
+    url = [one.store.url for one in job.values()]
     return da.map_blocks(
         tell,
         array,
         called=name,
-        job=job,
+        **job,
         dtype=object,
         chunks=tuple((1,) * len(sizes) for sizes in array.chunks),
         meta=np.empty((0,) * array.ndim, dtype=object),
-        name=f"atldld-export-{dask.base.tokenize(array.name, name, job and job.store.url)}",
+        name=f"atldld-export-{dask.base.tokenize(array.name, name, url)}",
     )
 
 
@@ -99,9 +106,10 @@ def _write(block: Any, called: str, job: Job, block_id: ChunkPlace) -> Any:
     return _one(job.write(called, block_id, block), block.ndim)
 
 
-def _know(block: Any, called: str, job: None, block_id: ChunkPlace) -> Any:
-    at = block_id[0] if block_id else 0
-    return _one(Known(called, at, np.atleast_1d(block).tolist()), np.ndim(block))
+def _know(block: Any, called: str, block_info: Any) -> Any:
+    along = block_info[0]["array-location"]
+    first = int(along[0][0]) if along else 0
+    return _one(Known(called, first, np.atleast_1d(block).tolist()), np.ndim(block))
 
 
 def _one(value: Any, ndim: int) -> Any:

@@ -8,12 +8,15 @@ the library that Zarr makes them with; for any other, Zarr makes them in memory.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from atldld_xr.errors import InvalidArgumentError
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,24 @@ class ArraySpec:
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is derived."""
         return {"path": self.path, "metadata": self.metadata, "zarr_format": self.zarr_format}
+
+
+def check_codecs(arrays: Iterable[ArraySpec]) -> None:
+    """Try the codecs of arrays: what they cannot do, as levels out of range, shows at first use.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If they fail.
+    """
+    for spec in arrays:
+        shape = tuple(map(min, spec.chunks, spec.shape))
+        try:
+            spec.encode((0,) * len(shape), np.resize([0, 1], shape))
+        except Exception as error:  # codecs raise all kinds
+            raise InvalidArgumentError(
+                f"{spec.path} cannot be compressed as asked for: {error}"
+            ) from error
 
 
 def _is_all(block: NDArray[Any], fill: Any) -> bool:

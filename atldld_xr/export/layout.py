@@ -8,14 +8,24 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from atldld_xr.arguments import is_whole
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.export.records import STATE, Layout, lay
+from atldld_xr.export.encoding import check_codecs
+from atldld_xr.export.records import RECORDS, ROOTS, STATE, Layout, is_key, lay
 
 PENDING = 255
 """What a section's status is until the export has come to it."""
 
+# What a store has of its own beside its variables.
+_TAKEN = {RECORDS, *ROOTS.values()}
 
-def lay_out(dataset: xr.Dataset, compressor: Any, inner_chunks: Mapping[str, int] | None) -> Layout:
+
+def lay_out(
+    dataset: xr.Dataset,
+    compressor: Any,
+    inner_chunks: Mapping[str, int] | None,
+    contents: Mapping[str, str],
+) -> Layout:
     """Return the layout of a Dataset's store; nothing of it is computed.
 
     Parameters
@@ -27,6 +37,8 @@ def lay_out(dataset: xr.Dataset, compressor: Any, inner_chunks: Mapping[str, int
     inner_chunks : mapping, optional
         By dimension, the size of the pieces within a file that readers can take one by one: the
         files are then Zarr's shards.
+    contents : mapping of str
+        What arrays are made of, as names that no other content has. Default: Dask's names.
 
     Raises
     ------
@@ -36,6 +48,7 @@ def lay_out(dataset: xr.Dataset, compressor: Any, inner_chunks: Mapping[str, int
     import zarr
 
     _check_compressor(compressor)
+    _check_inner_chunks(inner_chunks, dataset)
     for name, variable in dataset.variables.items():
         if variable.chunks is not None and not variable.size:
             raise InvalidArgumentError(f"{name} is empty, of shape {variable.shape}: select more")
@@ -55,9 +68,11 @@ def lay_out(dataset: xr.Dataset, compressor: Any, inner_chunks: Mapping[str, int
     # What xarray and Zarr raise, between them, for what a store cannot hold.
     except (TypeError, ValueError, NotImplementedError, OverflowError) as error:
         raise InvalidArgumentError(f"this Dataset cannot be written to Zarr: {error}") from error
-    contents = {name: str(variable.data.name) for name, variable in large.items()}
-    contents |= {name: str(dataset.variables[name].data.name) for name in values}
-    return lay(memory, list(large), contents, values)
+    made_of = {name: str(dataset.variables[name].data.name) for name in (*large, *values)}
+    layout = lay(memory, list(large), made_of | dict(contents), values)
+    if compressor not in (None, "auto"):
+        check_codecs(layout.arrays.values())
+    return layout
 
 
 def _parted(
@@ -123,6 +138,32 @@ def _create(
         },
         **options,
     )
+
+
+def check_names(dataset: xr.Dataset) -> None:
+    """Refuse variables whose names are no folders of their own in a store."""
+    for name in dataset.variables:
+        if not is_key(name) or "/" in str(name) or name in _TAKEN:
+            raise InvalidArgumentError(
+                f"{name!r} cannot be a variable's name in a store: rename it (Dataset.rename)"
+            )
+
+
+def _check_inner_chunks(inner_chunks: Any, dataset: xr.Dataset) -> None:
+    if inner_chunks is None:
+        return
+    if not isinstance(inner_chunks, Mapping):
+        raise InvalidArgumentError(
+            f"inner_chunks are sizes by dimension, as {{'y': 256, 'x': 256}}, not {inner_chunks!r}"
+        )
+    for dim, size in inner_chunks.items():
+        if dim not in dataset.dims:
+            names = ", ".join(map(str, dataset.dims))
+            raise InvalidArgumentError(f"inner_chunks: there is no dimension {dim!r} in {names}")
+        if not is_whole(size) or size < 1:
+            raise InvalidArgumentError(
+                f"inner_chunks: {dim} must be a whole number from 1, not {size!r}"
+            )
 
 
 def _check_compressor(compressor: Any) -> None:

@@ -14,11 +14,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.encoding import ArraySpec
-from atldld_xr.export.pages import checked, damaged, with_checksum
+from atldld_xr.export.pages import are, checked, damaged, with_checksum
 from atldld_xr.export.place import Place
 from atldld_xr.export.records import RECORDS, parse
 from atldld_xr.export.work import Finished, Known, Written
@@ -32,6 +31,9 @@ _MOST_CHUNKS = 1 << 24
 """What is kept of each is some bytes of memory, also for what only says that it has so many."""
 
 _MOST_BYTES = 1 << 30
+
+REASON = "reason"
+"""The array of values that says why sections could not be read."""
 
 
 class Ledger:
@@ -89,8 +91,7 @@ class Ledger:
             [*(d.shape[axis] for d in self.done.values() if d.ndim > axis), *self._counts.values()],
             default=0,
         )
-        self.failures: dict[int, str] = {}
-        """Why sections could not be read, by their place."""
+        self._failures: dict[int, str] = {}
         self.lost: list[tuple[str, tuple[int, ...]]] = []
         """Chunks that are entered, by name of the array, and not in the store as written."""
         self._lines: list[dict[str, Any]] = []
@@ -118,6 +119,13 @@ class Ledger:
     def chunks(self) -> dict[str, int]:
         """How many chunks there are to be, by array."""
         return {name: int(needed.sum()) for name, needed in self.needed.items()}
+
+    @property
+    def failures(self) -> dict[int, str]:
+        """Why sections could not be read, by their place."""
+        known = self.values.get(REASON, {}).items()
+        told = {at + n: reason for at, some in known for n, reason in enumerate(some) if reason}
+        return told | self._failures
 
     def read(self) -> None:
         """Take in what the store's ledger has.
@@ -197,13 +205,14 @@ class Ledger:
         retry_failed : bool
             Whether sections are made again that could not be read.
         """
-        again = set(self.failures) if retry_failed else set()
+        failures = self.failures
+        again = set(failures) if retry_failed else set()
         for name, place in self.lost:
             self.forget_chunk(name, place)
             # What is told of a section is about all of it.
-            if name in parts and (self.values or place[self._axis] in self.failures):
+            if name in parts and (self.values or place[self._axis] in failures):
                 again.add(place[self._axis])
-        if again & set(self.failures):
+        if again & set(failures):
             for name in others:  # any of it may be made of a section's fill
                 self.forget_array(name)
         for at in sorted(again):
@@ -277,7 +286,7 @@ class Ledger:
                     elif self._section(at) < self.done[name].shape[self._axis]:
                         here = self._at(at)
                         self.done[name][here] = ~self.needed[name][here]
-                self.failures.pop(at, None)
+                self._failures.pop(at, None)
             case {"anew": name} if name in self.values:
                 self.values[name].clear()
             case {"anew": name}:
@@ -287,11 +296,11 @@ class Ledger:
             case {"section": at, "values": dict(values)}:
                 for name, value in values.items():
                     self.values[name][self._section(at)] = self._fitting(name, [value])
-                self.failures.pop(self._section(at), None)
+                self._failures.pop(self._section(at), None)
                 if "failure" in line:
                     if not isinstance(line["failure"], str):
                         raise TypeError(line)
-                    self.failures[at] = line["failure"]
+                    self._failures[at] = line["failure"]
             case _:
                 raise ValueError(line)
 
@@ -310,18 +319,8 @@ class Ledger:
 
     def _fitting(self, name: str, values: list[Any]) -> list[Any]:
         """Return some of an array's values, if they can be that."""
-        dtype = self._dtypes[name]
-        if len(values) > self._counts[name]:
+        if len(values) > self._counts[name] or not are(values, self._dtypes[name]):
             raise ValueError(values)
-        if dtype == "str":
-            fit = all(isinstance(value, str) for value in values)
-        else:
-            made: NDArray[Any] = np.array(values, dtype=dtype)
-            kinds = {"b": bool, "f": float | int}
-            kind = kinds.get(made.dtype.kind, int)
-            fit = made.ndim == 1 and all(isinstance(value, kind) for value in values)
-        if not fit:
-            raise TypeError(values)
         return values
 
     def _written(self, name: str) -> Iterator[tuple[int, ...]]:
@@ -335,8 +334,8 @@ class Ledger:
         for name, known in sorted(self.values.items()):
             for at in sorted(known):
                 yield {"values": name, "at": at, "are": known[at]}
-        for at in sorted(self.failures):
-            yield {"section": at, "values": {}, "failure": self.failures[at]}
+        for at, failure in sorted(self._failures.items()):
+            yield {"section": at, "values": {}, "failure": failure}
 
 
 def _line_of(chunk: Written) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from atldld_xr.export.encoding import checksum
 from atldld_xr.export.records import RecordsError, parse
 
@@ -33,6 +35,22 @@ def checked(content: bytes, address: str) -> list[bytes]:
     if told != checksum(body):
         raise damaged(address, "its checksum does not fit what it says")
     return body.splitlines()
+
+
+def are(values: list[Any], dtype: str) -> bool:
+    """Return whether what JSON has can be values of a dtype, by name; "str" for text.
+
+    Raises
+    ------
+    ValueError, OverflowError
+        If they cannot be converted.
+    """
+    if dtype == "str":
+        return all(isinstance(value, str) for value in values)
+    made = np.array(values, dtype=dtype)
+    kinds = {"b": bool, "f": float | int}
+    kind = kinds.get(made.dtype.kind, int)
+    return made.ndim == 1 and all(isinstance(value, kind) for value in values)
 
 
 def damaged(address: str, why: str) -> RecordsError:

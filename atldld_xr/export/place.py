@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
 import shutil
 import stat
@@ -24,8 +25,9 @@ _EXTRAS = {
     "http": "http", "https": "http",
 }  # fmt: skip
 
-# Files that show that a folder is a store, with the order in which they are removed among others.
-_REMOVED = {"atldld_xr_export/plan.json": -1, "zarr.json": 1, ".zgroup": 1}
+# Files that show that a folder is a store.
+_PLAN = "atldld_xr_export/plan.json"
+_ROOTS = ("zarr.json", ".zgroup", ".zarray")
 
 
 class Place:
@@ -35,7 +37,7 @@ class Place:
 
     Parameters
     ----------
-    url : str
+    url : str or path
         A path or any fsspec URL.
     storage_options : mapping, optional
         For the file system.
@@ -43,26 +45,26 @@ class Place:
     Raises
     ------
     InvalidArgumentError
-        If the address is malformed, holds a password, or its protocol is unknown.
+        If the address is malformed, names no place within a file system, holds a password or a
+        query, or its protocol is unknown.
     MissingExtraError
         If the protocol needs a package that is not installed.
     """
 
-    def __init__(self, url: str, storage_options: Options | SharedOptions | None = None) -> None:
-        if not isinstance(url, str) or not url.strip() or "\0" in url or url.startswith("://"):
+    def __init__(
+        self, url: str | os.PathLike[str], storage_options: Options | SharedOptions | None = None
+    ) -> None:
+        url = os.fspath(url) if isinstance(url, os.PathLike) else url
+        if not isinstance(url, str) or not url.strip() or "\0" in url:
             raise InvalidArgumentError(f"{url!r} is no path or URL of a store")
-        url = url.removeprefix("file://")
+        url = url.removeprefix("file://").removeprefix("local://")
         protocol, colon, rest = url.partition("://")
         self.is_local = not colon
+        if not self.is_local:
+            _check_url(protocol, rest)
         # Zarr, fsspec and pathlib each take "~" and "." differently.
         self.url = os.path.abspath(os.path.expanduser(url)) if self.is_local else url.rstrip("/")
         self.is_web = protocol in ("http", "https") and not self.is_local
-        user, at, _ = rest.split("/")[0].rpartition("@")
-        if not self.is_local and at and (":" in user or protocol in ("s3", "gs", "gcs", "https")):
-            raise InvalidArgumentError(
-                f"a {protocol}:// address holds a user name or password; "
-                "give them as storage_options"
-            )
         self.shared = share(storage_options)
         if self.is_local and self.shared:
             raise InvalidArgumentError(f"{self.url} is a local path: it takes no storage_options")
@@ -252,7 +254,7 @@ class Place:
                 shutil.rmtree(self.url, ignore_errors=True)
                 return
             keys = (key for key in self.sizes() if key != keep)
-            self.remove(sorted(keys, key=lambda key: _REMOVED.get(key, 0)))
+            self.remove(sorted(keys, key=lambda key: (key != _PLAN, key in _ROOTS)))
             self._fs.invalidate_cache()
 
     def settle(self) -> None:
@@ -269,15 +271,42 @@ class Place:
                 return "nothing"
             if not self._fs.isdir(self._path):
                 return "file"
-            if any(self._fs.exists(f"{self._path}/{name}") for name in _REMOVED):
+            if self._fs.exists(f"{self._path}/{_PLAN}") or any(map(self._is_zarr, _ROOTS)):
                 return "zarr"
             return "nothing" if self._is_hardly_begun() else "other"
+
+    def _is_zarr(self, key: str) -> bool:
+        """Return whether a file is what Zarr has at a store's root: others use its name too."""
+        try:
+            return "zarr_format" in json.loads(self.get(key, 1 << 24) or b"null")
+        except (ValueError, TypeError, RecursionError):
+            return False
 
     def _is_hardly_begun(self) -> bool:
         """Return whether all there is was made before the first file of an export."""
         names = {str(p).rstrip("/").rpartition("/")[2] for p in self._fs.ls(self._path, False)}
         return names <= {"atldld_xr_export"} and all(
             key.endswith((PARTIAL, "/lease.json")) for key in self.sizes("atldld_xr_export")
+        )
+
+
+def _check_url(protocol: str, rest: str) -> None:
+    """Refuse addresses that name no place, or hold what does not belong there."""
+    user, at, _ = rest.split("/")[0].rpartition("@")
+    if at and (":" in user or protocol in ("s3", "gs", "gcs", "https")):
+        raise InvalidArgumentError(
+            f"a {protocol}:// address holds a user name or password; give them as storage_options"
+        )
+    if not protocol or not rest.strip("/"):
+        raise InvalidArgumentError(f"{protocol}:// names no place for a store: say what follows")
+    if "::" in protocol:
+        raise InvalidArgumentError(
+            f"{protocol}:// is a chain of addresses: a store is in one file system"
+        )
+    if "?" in rest:  # and may be a signature: it is not repeated
+        raise InvalidArgumentError(
+            f"a {protocol}:// address has a query, which cannot be that of each file of a store; "
+            "give signatures and the like as storage_options"
         )
 
 

@@ -6,7 +6,7 @@ import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 
@@ -21,6 +21,9 @@ RECORDS = "atldld_xr_export"
 """The group in the store that holds its plan and the ledger."""
 
 PLAN = f"{RECORDS}/plan.json"
+
+OME_KEY = "atldld_xr"
+"""Attribute of an OME-Zarr: what is ours to say, as of each section."""
 
 MOST = 1 << 24
 """Bytes of JSON that a store's metadata can sensibly have."""
@@ -236,7 +239,7 @@ def changed_files(store: Place, plan: Mapping[str, Any]) -> Iterator[str]:
             found = parse(store.get(key, MOST) or b"null")
         except ValueError:
             found = None
-        if found != metadata:
+        if not same(found, metadata):
             yield key
     for key, told in plan["crc32c of files"].items():
         content = store.get(key)
@@ -259,14 +262,15 @@ def _is_plan(plan: dict[str, Any]) -> bool:
                 isinstance(dtype, str) and type(count) is int for dtype, count in values.values()
             )
             and all(type(told) is int for told in files.values())
-            and all(map(_is_key, [*arrays, *values, *files]))
+            and all(map(is_key, [*arrays, *values, *files]))
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return False
 
 
-def _is_key(key: str) -> bool:
-    return "\0" not in key and not {"", ".", ".."} & {*key.split("/")}
+def is_key(key: object) -> TypeGuard[str]:
+    """Return whether something names a file or folder in a store."""
+    return isinstance(key, str) and "\0" not in key and not {"", ".", ".."} & {*key.split("/")}
 
 
 def _damaged(store: Place) -> RecordsError:
@@ -274,6 +278,25 @@ def _damaged(store: Place) -> RecordsError:
         f"{store.url}/{PLAN} is damaged: it is no plan of an export. "
         'mode="w" (--mode w) starts anew'
     )
+
+
+def same(there: Any, here: Any) -> bool:
+    """Return whether two things are the same JSON; a NaN, which Python compares to none, is."""
+    return there == here or json.dumps(there, sort_keys=True) == json.dumps(here, sort_keys=True)
+
+
+def extends(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
+    """Return whether a plan is another one that also tells something of each section.
+
+    So is that of a Dataset whose failing sections are filled, of one whose export ended at such a
+    section.
+    """
+    more = here["values"].keys() - there["values"].keys()
+    told = {
+        part: {key: v for key, v in here[part].items() if key.partition("/")[0] not in more}
+        for part in ("values", "made of", "crc32c of files")
+    }
+    return bool(more) and same(there, {**here, **told})
 
 
 def differences(there: Any, here: Any, name: str = "") -> Iterator[str]:
@@ -285,7 +308,7 @@ def differences(there: Any, here: Any, name: str = "") -> Iterator[str]:
                 yield f"{below} is only in the {'new one' if key in here else 'store'}"
             else:
                 yield from differences(there[key], here[key], below)
-    elif there != here:
+    elif not same(there, here):
         yield f"{name}: {_short(there)} in the store, {_short(here)} asked for"
 
 

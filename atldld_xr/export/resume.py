@@ -12,12 +12,15 @@ from atldld_xr.export.lease import LEASE, Lease, lease
 from atldld_xr.export.ledger import Ledger
 from atldld_xr.export.place import PARTIAL, Place
 from atldld_xr.export.records import (
+    PLAN,
     Layout,
     RecordsError,
     changed_files,
     differences,
+    extends,
     is_complete,
     read_plan,
+    same,
 )
 from atldld_xr.export.replace import MARK, aside, mend, swap
 
@@ -97,14 +100,21 @@ def _is_replaced(place: Place, layout: Layout, mode: Mode) -> bool:
         return False
     if mode == "w":
         try:
-            return is_complete(place) or read_plan(place) != layout.plan
+            return is_complete(place) or not _is_begun(place, read_plan(place), layout)
         except RecordsError:
             return True
     plan = read_plan(place)
     if plan is None:
         raise StoreError(_exists(place.url, "is no export of this package"))
-    _check_plan(place.url, plan, layout)
+    _check_plan(place, plan, layout)
     return False
+
+
+def _is_begun(store: Place, plan: Mapping[str, Any] | None, layout: Layout) -> bool:
+    """Return whether a store is what is to be made, or can become it."""
+    if plan is None or same(plan, layout.plan):
+        return plan is not None
+    return extends(plan, layout.plan) and not is_complete(store)
 
 
 def _opened(store: Place, layout: Layout, mode: Mode, *, anew: bool) -> Ledger:
@@ -131,7 +141,8 @@ def _gone_on(store: Place, layout: Layout) -> Ledger:
     sizes = store.sizes()
     plan = read_plan(store)
     if plan is not None:
-        _check_plan(store.url, plan, layout)
+        _check_plan(store, plan, layout)
+        store.update(PLAN, layout.files[PLAN])
         _check_files(store, layout, sizes)
         ledger.read()
     elif not all(key.endswith((PARTIAL, LEASE)) for key in sizes):
@@ -145,11 +156,21 @@ def _gone_on(store: Place, layout: Layout) -> Ledger:
     return ledger
 
 
-def _check_plan(url: str, plan: Mapping[str, Any], layout: Layout) -> None:
-    found = list(islice(differences(plan, layout.plan), 4))
-    if found:
-        more = "; and more" if len(found) > 3 else ""
-        raise RecordsError(_exists(url, f"is of another plan: {'; '.join(found[:3])}{more}"))
+def _check_plan(store: Place, plan: Mapping[str, Any], layout: Layout) -> None:
+    if _is_begun(store, plan, layout):
+        return
+    # Digests are told of only where nothing says it better.
+    digests = "made of", "crc32c of files"
+    there, here = ({k: v for k, v in p.items() if k not in digests} for p in (plan, layout.plan))
+    found = list(islice(differences(there, here), 4))
+    if not found:
+        parts = [plan[part].items() ^ layout.plan[part].items() for part in digests]
+        names = sorted({key.partition("/")[0] for part in parts for key, _ in part})
+        found = [
+            f"{', '.join(names)}: of the same shape, but from other sections, pixels or values"
+        ]
+    more = "; and more" if len(found) > 3 else ""
+    raise RecordsError(_exists(store.url, f"is of another plan: {'; '.join(found[:3])}{more}"))
 
 
 def _check_files(store: Place, layout: Layout, sizes: Mapping[str, int]) -> None:

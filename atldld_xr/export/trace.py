@@ -8,6 +8,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,16 @@ class Parts:
     def names(self) -> set[str]:
         """The arrays that parts are of; the others are for Dask to make."""
         return set(self.traces)
+
+    @property
+    def contents(self) -> dict[str, str]:
+        """Of each array, a name that no other content has."""
+        return {name: trace.content for name, trace in self.traces.items()}
+
+    @property
+    def takes_fill(self) -> bool:
+        """Whether sections that cannot be read may be left at the fill value."""
+        return all(trace.takes_fill for trace in self.traces.values())
 
     @property
     def count(self) -> int:
@@ -94,6 +105,11 @@ class Trace:
         """Whether it has a value a section, and not blocks."""
         return isinstance(next(iter(self._made.values())), SectionLayer)
 
+    @property
+    def takes_fill(self) -> bool:
+        """Whether what cannot be read may be left at the fill value."""
+        return all(layer.plan.on_error == "fill" for layer in self._fetches.values())
+
     @cached_property
     def is_plain(self) -> bool:
         """Whether it is a part of what a plan makes, with a section to each chunk."""
@@ -104,6 +120,13 @@ class Trace:
         if self.array.name in self._made:
             return True
         return all(self._joins(place) for place in np.ndindex(*self.array.numblocks))
+
+    @cached_property
+    def content(self) -> str:
+        """Name what is in it, whoever sliced it how, and in whatever chunks."""
+        zeros = (0,) * (self.array.ndim - 1)
+        sections = [self._corner((at, *zeros)) for at in range(self.array.shape[0])]
+        return sha256(repr((self.array.shape, sections)).encode()).hexdigest()
 
     def places(self, at: int) -> Iterator[ChunkPlace]:
         """Yield the places of a section's chunks in the store."""
@@ -179,10 +202,10 @@ class Trace:
             return None
         layer, key, ranges = found
         if isinstance(layer, SectionLayer):
-            return ((layer.name, key[1]),)
+            return ((layer.content, key[1]),)
         block = layer.variable.plan.block(*key[2:4])
         last = tuple((r.start, r.step, len(r)) for r in ranges[3:])
-        return (layer.name, key[1], last), block.y0 + ranges[1].start, block.x0 + ranges[2].start
+        return (layer.content, key[1], last), block.y0 + ranges[1].start, block.x0 + ranges[2].start
 
     def _follow(self, place: ChunkPlace) -> tuple[Any, tuple[Any, ...], list[range]] | None:
         """Return a chunk's layer of the plan, its key there, and what of that chunk it is."""

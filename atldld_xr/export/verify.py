@@ -7,17 +7,19 @@ from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from os import PathLike, fspath
+from os import PathLike
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from atldld_xr.errors import StoreError
 from atldld_xr.export.encoding import ArraySpec, checksum
 from atldld_xr.export.lease import is_alive, read_holder
-from atldld_xr.export.ledger import Ledger
+from atldld_xr.export.ledger import REASON, Ledger
 from atldld_xr.export.place import PARTIAL, Place
 from atldld_xr.export.records import (
+    OME_KEY,
     PLAN,
     ROOTS,
     STATE,
@@ -26,6 +28,7 @@ from atldld_xr.export.records import (
     is_complete,
     read_attributes,
     read_plan,
+    same,
 )
 from atldld_xr.progress import progress_bar
 
@@ -164,7 +167,7 @@ def verify(
 def _opened(
     url: str | PathLike[str], storage_options: Mapping[str, Any] | None
 ) -> tuple[Place, dict[str, Any], Ledger]:
-    store = Place(fspath(url), storage_options)
+    store = Place(url, storage_options)
     plan = read_plan(store)
     if plan is None:
         raise StoreError(f"{store.url} holds no export of this package")
@@ -213,9 +216,9 @@ def _root_problems(store: Place, plan: Mapping[str, Any], ledger: Ledger) -> Ite
         yield f"{root} is missing or damaged"
         return
     # An OME-Zarr's own attribute tells of sections that could not be read.
-    told = {STATE, *(("atldld_xr",) if ledger.failures else ())}
+    told = {STATE, *((OME_KEY,) if ledger.failures else ())}
     known = ({k: v for k, v in some.items() if k not in told} for some in (found, plan["dataset"]))
-    if next(known) != next(known):
+    if not same(next(known), next(known)):
         yield f"{root} has other attributes than were written"
 
 
@@ -256,13 +259,28 @@ def _strays(sizes: Mapping[str, int], ledger: Ledger, known: set[str]) -> Iterat
 def _failures(
     store: Place, plan: Mapping[str, Any], ledger: Ledger
 ) -> tuple[Mapping[str, Any], ...]:
-    if not ledger.failures:
-        return ()
-    name = "section_image_id"
+    failures = ledger.failures
+    if f"{REASON}/zarr.json" in plan["crc32c of files"] and REASON not in ledger.values:
+        told = _unchanged(store, plan, REASON)  # it was known before the export
+        failures |= {at: str(reason) for at, reason in enumerate(told) if reason}
+    ids = _section_ids(store, plan) if failures else {}
+    return tuple(
+        {"section_image_id": ids.get(at), "reason": reason}
+        for at, reason in sorted(failures.items())
+    )
+
+
+def _section_ids(store: Place, plan: Mapping[str, Any]) -> dict[int, int]:
+    """Return the sections' ids by their place along the axis of sections."""
+    try:  # an OME-Zarr has them by plane
+        sections = plan["dataset"][OME_KEY]["sections"]
+        return {int(s["plane"]): int(s["section_image_id"]) for s in sections}
+    except (LookupError, TypeError, ValueError):
+        return dict(enumerate(map(int, _unchanged(store, plan, "section_image_id"))))
+
+
+def _unchanged(store: Place, plan: Mapping[str, Any], name: str) -> NDArray[Any]:
+    """Return a small array that was written beforehand; an empty one if it is not as it was."""
     changed = any(key.startswith(f"{name}/") for key in changed_files(store, plan))
     read = None if changed else _read(store, name)
-    ids = np.atleast_1d([] if read is None else read)
-    return tuple(
-        {"section_image_id": int(ids[at]) if at < len(ids) else None, "reason": reason}
-        for at, reason in sorted(ledger.failures.items())
-    )
+    return np.atleast_1d([] if read is None else read)

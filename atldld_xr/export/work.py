@@ -42,7 +42,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Known:
-    """Values of an array of which all is small: those of one of its chunks."""
+    """Values of an array of which all is small, from an index on."""
 
     array: str
     at: int

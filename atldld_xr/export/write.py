@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ import xarray as xr
 
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.dasked import make_with_dask
-from atldld_xr.export.layout import lay_out
-from atldld_xr.export.ledger import Ledger
+from atldld_xr.export.layout import check_names, lay_out
+from atldld_xr.export.ledger import REASON
 from atldld_xr.export.parts import ChunkPlace
 from atldld_xr.export.place import Place
 from atldld_xr.export.resume import Mode, begun
@@ -48,7 +49,7 @@ class ExportReport:
 
 def export(
     dataset: xr.Dataset,
-    url: str,
+    url: str | PathLike[str],
     *,
     mode: Mode = "w-",
     storage_options: Mapping[str, Any] | None = None,
@@ -59,20 +60,21 @@ def export(
 ) -> ExportReport:
     """Write a Dataset to a Zarr v3 store; see ``Dataset.atldld.to_zarr``."""
     lazy = lazy_dataset(dataset)
+    check_names(lazy)
     regular = _regular(lazy)
     place = Place(url, storage_options)
-    layout = lay_out(regular, compressor, inner_chunks)
-    names = [*layout.arrays, *layout.values]
-    arrays = {name: regular.variables[name].data for name in names}
+    arrays = {str(name): v.data for name, v in regular.variables.items() if v.chunks is not None}
     parts = Parts(
-        {name: lazy.variables[name].data for name in names},
-        {name: tuple(sizes[0] for sizes in array.chunks) for name, array in arrays.items()},
+        {name: lazy.variables[name].data for name in arrays},
+        {name: tuple(map(max, array.chunks)) for name, array in arrays.items()},
     )
+    layout = lay_out(regular, compressor, inner_chunks, parts.contents)
     # What comes of a plan alone is read from no store.
-    may_read = not parts.names >= set(names)
+    may_read = not parts.names >= set(arrays)
     with begun(place, layout, mode, may_read=may_read) as (store, ledger, lease):
         others = {name: array for name, array in arrays.items() if name not in parts.names}
-        ledger.take_back(parts.names, others, retry_failed=retry_failed)
+        retry = retry_failed or not parts.takes_fill
+        ledger.take_back(parts.names, others, retry_failed=retry)
         job = Job(store, layout.arrays, again=ledger.is_old, lease=lease)
 
         def wanted(name: str, place: ChunkPlace) -> bool:
@@ -88,7 +90,7 @@ def export(
         blocks=done,
         skipped=sum(ledger.chunks.values()) - done,
         nbytes=sum(arrays[name].nbytes for name in layout.arrays),
-        failures=_failures(dataset, ledger),
+        failures=_failures(dataset, ledger.failures),
     )
 
 
@@ -121,14 +123,13 @@ def _is_regular(sizes: tuple[int, ...]) -> bool:
     return all(s == sizes[0] for s in sizes[:-1]) and sizes[-1] <= sizes[0]
 
 
-def _failures(dataset: xr.Dataset, ledger: Ledger) -> tuple[Mapping[str, Any], ...]:
-    reasons = dict(ledger.failures)
-    if not reasons and "reason" in ledger.values:
-        reasons = {at: r for at, r in enumerate(ledger.all_values("reason")) if r}
-    if not reasons or "section_image_id" not in dataset.coords:
+def _failures(dataset: xr.Dataset, known: Mapping[int, str]) -> tuple[Mapping[str, Any], ...]:
+    told = dataset.variables.get(REASON)
+    if not known and told is not None and told.chunks is None:  # it was there beforehand
+        known = {at: str(r) for at, r in enumerate(np.atleast_1d(told.values)) if r}
+    if not known or "section_image_id" not in dataset.coords:
         return ()
     ids = np.atleast_1d(dataset["section_image_id"].values)
     return tuple(
-        {"section_image_id": int(ids[at]), "reason": reason}
-        for at, reason in sorted(reasons.items())
+        {"section_image_id": int(ids[at]), "reason": reason} for at, reason in sorted(known.items())
     )

@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import pairwise
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -13,24 +14,26 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from atldld_xr.export.dasked import make_with_dask
+from atldld_xr.export.encoding import check_codecs
+from atldld_xr.export.ledger import REASON
 from atldld_xr.export.ome.arrays import halve_block, level_zero
 from atldld_xr.export.ome.layout import create
-from atldld_xr.export.ome.metadata import KEY, Version, group_attributes
+from atldld_xr.export.ome.metadata import Version, group_attributes
 from atldld_xr.export.ome.pyramid import Pyramid, plan_pyramid
 from atldld_xr.export.parts import ChunkPlace, Part, Unit
 from atldld_xr.export.place import Place
-from atldld_xr.export.records import Layout, lay
+from atldld_xr.export.records import OME_KEY, Layout, lay
 from atldld_xr.export.resume import Mode, begun
 from atldld_xr.export.run import Event, carry_out, make
 from atldld_xr.export.trace import Parts
-from atldld_xr.export.work import Job
+from atldld_xr.export.work import Finished, Job, Known
 from atldld_xr.export.write import ExportReport, lazy_dataset
 from atldld_xr.plan import Block
 
 
 def export_ome(
     dataset: xr.Dataset,
-    url: str,
+    url: str | PathLike[str],
     *,
     version: Version = "0.5",
     variable: str = "image",
@@ -46,17 +49,22 @@ def export_ome(
     pyramid = plan_pyramid(dataset, variable=variable, step=step, levels=levels)
     lazy = lazy_dataset(dataset)
     store = Place(url, storage_options)
-    layout = _lay_out(lazy, pyramid, version, compressor)
-    may_read = _parts(lazy, pyramid) is None
-    with begun(store, layout, mode, may_read=may_read) as (target, ledger, lease):
-        ledger.take_back(layout.arrays, (), retry_failed=retry_failed)
+    parts = _parts(lazy, pyramid)
+    layout = _lay_out(lazy, pyramid, parts, version, compressor)
+    with begun(store, layout, mode, may_read=parts is None) as (target, ledger, lease):
+        retry = retry_failed or not (parts is None or parts.takes_fill)
+        ledger.take_back(layout.arrays, (), retry_failed=retry)
         job = Job(target, layout.arrays, again=ledger.is_old, lease=lease)
 
         def wanted(name: str, place: ChunkPlace) -> bool:
             return not ledger.is_done(name, place)
 
         def events() -> Generator[Event, None, None]:
-            yield from _sections(lazy, pyramid, job, wanted)
+            if parts is None:
+                yield from _told(lazy, pyramid, job, wanted)
+                yield from _planes(lazy, pyramid, job, wanted)
+            else:
+                yield from _sections(parts, pyramid, job, wanted)
             for level in range(1, pyramid.levels):
                 yield from make(_halved_parts(pyramid, level, job, wanted), job)
 
@@ -76,7 +84,9 @@ def export_ome(
     )
 
 
-def _lay_out(dataset: xr.Dataset, pyramid: Pyramid, version: Version, compressor: Any) -> Layout:
+def _lay_out(
+    dataset: xr.Dataset, pyramid: Pyramid, parts: Parts | None, version: Version, compressor: Any
+) -> Layout:
     import zarr
 
     memory: dict[str, Any] = {}
@@ -90,8 +100,9 @@ def _lay_out(dataset: xr.Dataset, pyramid: Pyramid, version: Version, compressor
     )
     paths = [pyramid.path(level) for level in range(pyramid.levels)]
     contents = {paths[0]: str(dataset[pyramid.variable].data.name)}
+    contents |= parts.contents if parts else {}
     contents |= {path: f"means of {before}" for before, path in pairwise(paths)}
-    return lay(
+    layout = lay(
         memory,
         paths,
         contents,
@@ -101,17 +112,20 @@ def _lay_out(dataset: xr.Dataset, pyramid: Pyramid, version: Version, compressor
         sections=pyramid.planes.places,
         tell=_tell_failures,
     )
+    if compressor not in (None, "auto"):
+        check_codecs(layout.arrays.values())
+    return layout
 
 
 def _tell_failures(group: Any, failures: Mapping[int, str]) -> None:
     """Keep with each section why it could not be read."""
-    own = dict(group.attrs[KEY])
+    own = dict(group.attrs[OME_KEY])
     own["sections"] = [
         {k: v for k, v in section.items() if k != "failure"}
         | ({"failure": failures[section["plane"]]} if section["plane"] in failures else {})
         for section in own["sections"]
     ]
-    group.attrs[KEY] = own
+    group.attrs[OME_KEY] = own
 
 
 def _parts(dataset: xr.Dataset, pyramid: Pyramid) -> Parts | None:
@@ -124,15 +138,33 @@ def _parts(dataset: xr.Dataset, pyramid: Pyramid) -> Parts | None:
     return parts if parts is not None and parts.names else None
 
 
-def _sections(dataset: xr.Dataset, pyramid: Pyramid, job: Job, wanted: Any) -> Iterator[Event]:
-    """Make and write level 0."""
-    path = pyramid.path(0)
-    parts = _parts(dataset, pyramid)
-    if parts is None:
-        array = level_zero(dataset, pyramid)
-        places = set(pyramid.blocks(0))
-        yield from make_with_dask({path: array}, job, lambda n, p: p in places and wanted(n, p))
+def _planes(dataset: xr.Dataset, pyramid: Pyramid, job: Job, wanted: Any) -> Iterator[Event]:
+    """Have Dask make level 0, and write it."""
+    places = set(pyramid.blocks(0))
+    array = level_zero(dataset, pyramid)
+    yield from make_with_dask(
+        {pyramid.path(0): array}, job, lambda name, at: at in places and wanted(name, at)
+    )
+
+
+def _told(dataset: xr.Dataset, pyramid: Pyramid, job: Job, wanted: Any) -> Iterator[Event]:
+    """Tell of sections that could not be read, before Dask makes anything of them."""
+    if REASON not in dataset.variables:
         return
+    begun = {at[1] for at in pyramid.blocks(0) if not wanted(pyramid.path(0), at)}
+    planes = pyramid.planes.places
+    reasons = dataset[REASON].variable.chunk({pyramid.planes.dim: 1}).data
+
+    def is_new(name: str, at: ChunkPlace) -> bool:
+        return planes[at[0]] not in begun
+
+    for known in make_with_dask({REASON: reasons}, job, is_new):
+        assert isinstance(known, Known)
+        yield Finished(planes[known.at], {}, str(known.values[0]))
+
+
+def _sections(parts: Parts, pyramid: Pyramid, job: Job, wanted: Any) -> Iterator[Event]:
+    """Make and write level 0, section by section."""
     planes = pyramid.planes.places
 
     def here(at: int, place: ChunkPlace) -> ChunkPlace:

@@ -17,12 +17,10 @@ from atldld_xr import __version__
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.ome.axis import UNIT, round_off
 from atldld_xr.export.ome.pyramid import AXES, Pyramid
+from atldld_xr.export.records import OME_KEY
 
 Version = Literal["0.4", "0.5"]
 VERSIONS: tuple[Version, ...] = ("0.5", "0.4")
-
-KEY = "atldld_xr"
-"""Of our own attributes, beside those of OME-NGFF."""
 
 _COLOURS: dict[int, tuple[tuple[str, str], ...]] = {
     1: (("grey", "FFFFFF"),),
@@ -77,7 +75,7 @@ def group_attributes(
         For another version, or an attribute that JSON cannot hold.
     """
     version = check_version(version)
-    levels, own = multiscale(dataset, pyramid), {KEY: own_attributes(dataset, pyramid)}
+    levels, own = multiscale(dataset, pyramid), {OME_KEY: own_attributes(dataset, pyramid)}
     if version == "0.4":
         return {"multiscales": [levels | {"version": version}], "omero": omero(pyramid)} | own
     ome = {"version": version, "multiscales": [levels], "omero": omero(pyramid)}
@@ -102,7 +100,7 @@ def multiscale(dataset: xr.Dataset, pyramid: Pyramid) -> dict[str, Any]:
         "type": "mean",
         "metadata": {
             "description": "each pixel is the mean of the two by two that it covers in y and x",
-            "method": f"{KEY} {__version__}",
+            "method": f"atldld_xr {__version__}",
         },
     }
 
