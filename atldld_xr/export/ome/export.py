@@ -32,7 +32,7 @@ def export_ome(
     dataset: xr.Dataset,
     url: str,
     *,
-    version: Version = "0.5",
+    ome_version: Version = "0.5",
     variable: str = "image",
     step: float | None = None,
     levels: int | None = None,
@@ -46,7 +46,7 @@ def export_ome(
     pyramid = plan_pyramid(dataset, variable=variable, step=step, levels=levels)
     lazy = lazy_dataset(dataset)
     store = Place(url, storage_options)
-    layout = _lay_out(lazy, pyramid, version, compressor)
+    layout = _lay_out(lazy, pyramid, ome_version, compressor)
     may_read = _parts(lazy, pyramid) is None
     with begun(store, layout, mode, may_read=may_read) as (target, ledger, lease):
         ledger.take_back(layout.arrays, (), retry_failed=retry_failed)
