@@ -138,7 +138,7 @@ class AtldldAccessor:
         return export_ome(
             self._dataset,
             url,
-            version=ome_version,
+            ome_version=ome_version,
             variable=variable,
             step=step,
             levels=levels,

@@ -14,20 +14,12 @@ import xarray as xr
 import zarr
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
-from numcodecs import Zstd
+from numcodecs import GZip, Zstd
 from zarr.codecs import GzipCodec, ZstdCodec
 
 import atldld_xr
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.export.ome import (
-    create,
-    double,
-    group_attributes,
-    halve,
-    level_zero,
-    plan_pyramid,
-    write_ome,
-)
+from atldld_xr.export.ome import create, group_attributes, level_zero, plan_pyramid
 from atldld_xr.export.ome.arrays import halve_block
 from atldld_xr.export.ome.axis import find_axis
 from atldld_xr.export.ome.planes import find_planes
@@ -51,6 +43,12 @@ def at_positions(positions, **coords):
         {"coronal": positions, "y": np.arange(4) + 0.5, "x": np.arange(6) + 0.5} | coords,
         {"section_thickness": 25.0},
     ).pipe(lambda ds: ds.assign(image=ds.image.assign_attrs(fill_value=200)))
+
+
+def write(ds, path, **options):
+    """Write a Dataset as users do; gives its group."""
+    ds.atldld.to_ome_zarr(path, **options)
+    return zarr.open_group(path, mode="r")
 
 
 # Planes
@@ -154,20 +152,19 @@ def test_what_the_format_cannot_say_is_refused(change, options, says):
 
 
 @pytest.mark.parametrize("version", ["0.3", 0.5, None])
-def test_other_versions_are_refused(version):
-    ds = open_noise()
+def test_other_versions_are_refused(tmp_path, version):
     with pytest.raises(InvalidArgumentError, match=r"0\.5 or 0\.4"):
-        write_ome(ds, zarr.storage.MemoryStore(), version=version)
+        write(open_noise(), tmp_path / "a.zarr", ome_version=version)
+    assert not (tmp_path / "a.zarr").exists()
 
 
 @pytest.mark.parametrize(
     ("version", "codec"), [("0.4", ZstdCodec()), ("0.5", Zstd()), ("0.5", "zstd")]
 )
-def test_a_codec_of_the_other_format_is_refused(version, codec):
-    ds, store = open_noise(), zarr.storage.MemoryStore()
+def test_a_codec_of_the_other_format_is_refused(tmp_path, version, codec):
     with pytest.raises(InvalidArgumentError, match="compressor"):
-        write_ome(ds, store, version=version, compressor=codec)
-    assert store._store_dict == {}
+        write(open_noise(), tmp_path / "a.zarr", ome_version=version, compressor=codec)
+    assert not (tmp_path / "a.zarr").exists()
 
 
 def test_attributes_that_json_cannot_hold_are_named():
@@ -251,16 +248,13 @@ def test_workers_make_the_same(cluster):
         want = level_zero(ds, pyramid)[:, planes].compute()
     got = level_zero(ds, pyramid)[:, planes]
     np.testing.assert_array_equal(cluster.gather(cluster.compute(got)), want)
-    np.testing.assert_array_equal(halve(got, (3, 1, 64, 64)).compute(), halve_block(want))
 
 
 def test_a_stored_data_set_is_exported_alike(tmp_path):
     ds = open_noise()
     ds.atldld.to_zarr(tmp_path / "plain.zarr")
-    groups = [
-        write_ome(opened, zarr.storage.MemoryStore())
-        for opened in (ds, xr.open_zarr(tmp_path / "plain.zarr"))
-    ]
+    opened = {"a.zarr": ds, "b.zarr": xr.open_zarr(tmp_path / "plain.zarr")}
+    groups = [write(opened[name], tmp_path / name) for name in opened]
     own = [dict(group.attrs) for group in groups]
     assert own[1]["atldld_xr"]["attributes"].pop("atldld_xr_export") == "complete"
     assert own[0] == own[1]
@@ -284,19 +278,16 @@ def mean_by_loop(pixels):
 
 @given(st.data())
 @settings(max_examples=60, deadline=None)
-def test_halving_is_the_mean_by_loop_in_any_chunks(data):
+def test_halving_is_the_mean_by_loop(data):
     dtype = data.draw(st.sampled_from([np.uint8, np.uint16]))
     shape = (data.draw(st.integers(1, 3)), 1, *data.draw(st.tuples(*[st.integers(1, 40)] * 2)))
     top = data.draw(st.sampled_from([3, int(np.iinfo(dtype).max)]))
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     pixels = rng.integers(0, top, shape, dtype=dtype, endpoint=True)
     want = np.stack([mean_by_loop(channel[0]) for channel in pixels])[:, None]
-    chunks = tuple(data.draw(st.integers(1, size)) for size in shape)
-    block = (shape[0], 1, *(data.draw(st.integers(1, size)) for size in want.shape[2:]))
-    halved = halve(da.from_array(pixels, chunks=chunks), block)
-    assert halved.chunksize == block
+    halved = halve_block(pixels)
     assert halved.dtype == dtype
-    np.testing.assert_array_equal(halved.compute(), want)
+    np.testing.assert_array_equal(halved, want)
 
 
 def test_means_keep_the_brightness():
@@ -307,39 +298,34 @@ def test_means_keep_the_brightness():
     assert abs(pixels.mean() - mean) < 0.15  # halves rounded up would add 0.5
 
 
-def test_what_is_stored_in_these_chunks_is_halved_without_a_copy():
-    stored = da.zeros((3, 5, 700, 900), dtype=np.uint8, chunks=double((3, 1, 128, 100)))
-    halved = halve(stored, (3, 1, 128, 100))
-    (block,) = dask.optimize(halved.blocks[0, 0, 0, 0])
-    assert len(dict(block.dask)) <= 2
-
-
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_pyramid_never_depends_on_the_chunks(version):
+def test_the_pyramid_never_depends_on_the_chunks(tmp_path, version):
     stores = {}
     for chunks in ("auto", 61, {"y": 16, "x": -1}, None):
         ds = open_noise(chunks=chunks, resolution=20)
-        group = write_ome(ds, zarr.storage.MemoryStore(), version=version)
+        group = write(ds, tmp_path / f"{len(stores)}.zarr", ome_version=version)
         stores[str(chunks)] = [group[str(level)][:].tobytes() for level in range(3)]
         assert len(list(group.arrays())) == 3
     first, *others = stores.values()
     assert all(other == first for other in others)
 
 
-def test_every_level_is_the_halved_store_of_the_one_before():
-    ds = open_noise(resolution=30)
-    group = write_ome(ds, zarr.storage.MemoryStore(), levels=4)
+def test_every_level_is_the_halved_store_of_the_one_before(tmp_path):
+    group = write(open_noise(resolution=30), tmp_path / "a.zarr", levels=4)
     for level in range(3):
         finer, coarser = (group[str(n)][:] for n in (level, level + 1))
         np.testing.assert_array_equal(coarser, halve_block(finer))
         assert coarser.shape[2:] == tuple(-(-s // 2) for s in finer.shape[2:])
 
 
-def test_only_blocks_of_sections_are_written():
-    ds, store = open_noise(chunks=100), zarr.storage.MemoryStore()
-    group = write_ome(ds, store)
+def test_only_blocks_of_sections_are_written(tmp_path):
+    ds = open_noise(chunks=100)
+    group = write(ds, tmp_path / "a.zarr")
     pyramid = plan_pyramid(ds)
-    written = {tuple(map(int, key.split("/")[2:])) for key in store._store_dict if "0/c/" in key}
+    chunks = tmp_path / "a.zarr" / "0" / "c"
+    files = [path.relative_to(chunks) for path in chunks.rglob("*") if path.is_file()]
+    written = {tuple(map(int, file.parts)) for file in files}
+    assert 0 < len(written) < len(set(pyramid.blocks(0)))
     assert written <= set(pyramid.blocks(0))
     for block in pyramid.blocks(0):
         if block not in written:
@@ -359,9 +345,9 @@ def transformations(group, level):
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("anchor", ["center", "edge"])
-def test_translations_are_the_centres_of_first_pixels(version, anchor):
+def test_translations_are_the_centres_of_first_pixels(tmp_path, version, anchor):
     ds = open_noise(anchor=anchor).sel(y=slice(1000, None), x=slice(2000, None, 2))
-    group = write_ome(ds, zarr.storage.MemoryStore(), version=version, levels=4)
+    group = write(ds, tmp_path / "a.zarr", ome_version=version, levels=4)
     y, x = ds.y.values, ds.x.values
     for level in range(4):
         scale, translation = transformations(group, level)
@@ -380,9 +366,9 @@ def test_pixel_sizes_are_round_numbers(resolution, anchor):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_sections_keep_their_exact_place_and_their_tilt(version):
+def test_sections_keep_their_exact_place_and_their_tilt(tmp_path, version):
     ds = open_noise()
-    group = write_ome(ds, zarr.storage.MemoryStore(), version=version)
+    group = write(ds, tmp_path / "a.zarr", ome_version=version)
     own = group.attrs["atldld_xr"]
     _, translation = transformations(group, 0)
     for index, section in enumerate(own["sections"]):
@@ -433,12 +419,13 @@ def test_a_layout_is_files_that_hold_no_pixels():
             assert group["0"].metadata.dimension_separator == "/"
 
 
-def test_an_image_may_lie_below_the_root_and_have_any_codec():
-    ds, store = open_noise(), zarr.storage.MemoryStore()
-    pyramid = plan_pyramid(ds)
-    attributes = group_attributes(ds, pyramid)
-    create(store, pyramid, attributes, compressor=GzipCodec(), path="a/image")
-    array = zarr.open_array(store, path="a/image/0", mode="r")
-    assert [type(codec) for codec in array.compressors] == [GzipCodec]
-    create(store, pyramid, attributes, compressor=None, path="b")
-    assert zarr.open_array(store, path="b/0", mode="r").compressors == ()
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_image_may_have_any_codec_or_none(tmp_path, version):
+    codec = {"0.5": GzipCodec(), "0.4": GZip()}[version]
+    ds = open_noise()
+    options = {"ome_version": version, "levels": 2}
+    one = write(ds, tmp_path / "a.zarr", compressor=codec, **options)
+    other = write(ds, tmp_path / "b.zarr", compressor=None, **options)
+    assert [type(found) for found in one["0"].compressors] == [type(codec)]
+    assert other["0"].compressors == ()
+    np.testing.assert_array_equal(one["1"][:], other["1"][:])

@@ -9,7 +9,6 @@ import pytest
 import zarr
 
 import atldld_xr
-from atldld_xr.export.ome import write_ome
 from atldld_xr.testing import BEADS, value
 
 VERSIONS = ("0.5", "0.4")
@@ -18,18 +17,17 @@ AXES = ("c", "z", "y", "x")
 
 @pytest.fixture(scope="module")
 def phantom():
-    """Open some sections of the phantom, drawn once."""
-    with atldld_xr.config.set({"cache.enabled": False}):
-        ds = atldld_xr.open_dataset("phantom").isel(coronal=slice(4, 13, 2))
-        drawn = ds.image.compute().chunk(coronal=1, y=150, x=200)
-    return ds.assign(image=drawn)
+    """Open some sections of the phantom, in blocks with odd edges."""
+    ds = atldld_xr.open_dataset("phantom", chunks={"y": 150, "x": 200})
+    return ds.isel(coronal=[4, 6, 8, 10, 12])
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
 def written(request, phantom, tmp_path_factory):
     """Write the phantom; gives the Dataset, the store's path and the version."""
     path = tmp_path_factory.mktemp("ome") / "phantom.zarr"
-    write_ome(phantom, str(path), version=request.param, levels=3)
+    with atldld_xr.config.set({"cache.enabled": False}):
+        phantom.atldld.to_ome_zarr(path, ome_version=request.param, levels=3)
     return phantom, path, request.param
 
 
@@ -66,7 +64,7 @@ def test_other_shapes_are_valid_too(tmp_path, variable):
     for version in VERSIONS:
         path = tmp_path / version
         part = ds.isel(sagittal=slice(2, 4), y=slice(3, 24))
-        write_ome(part, str(path), version=version, variable=variable, step=7.5)
+        part.atldld.to_ome_zarr(path, ome_version=version, variable=variable, step=7.5)
         models.open_ome_zarr(zarr.open_group(path, mode="r"))
         yaozarrs.validate_zarr_store(str(path))
 

@@ -229,7 +229,8 @@ class Trace:
             if len(index) != len(ranges):
                 return None
             ranges = [r[k] for r, k in zip(ranges, index, strict=True)]
-        if any(r.step != 1 for r in ranges[:3]) or not all(map(len, ranges)):
+        # Of one pixel, or one section, any step is none.
+        if any(r.step != 1 and len(r) > 1 for r in ranges[:3]) or not all(map(len, ranges)):
             return None
         return self._made[key[0]], key, ranges
 

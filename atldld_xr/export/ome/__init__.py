@@ -1,20 +1,16 @@
 """OME-Zarr: sections on a regular grid, as a pyramid that viewers open."""
 
-from atldld_xr.export.ome.arrays import double, halve, level_zero
+from atldld_xr.export.ome.arrays import level_zero
 from atldld_xr.export.ome.export import export_ome
 from atldld_xr.export.ome.layout import create
 from atldld_xr.export.ome.metadata import group_attributes
 from atldld_xr.export.ome.pyramid import Pyramid, plan_pyramid
-from atldld_xr.export.ome.write import write_ome
 
 __all__ = [
     "Pyramid",
     "create",
-    "double",
     "export_ome",
     "group_attributes",
-    "halve",
     "level_zero",
     "plan_pyramid",
-    "write_ome",
 ]

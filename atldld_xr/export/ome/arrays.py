@@ -1,4 +1,4 @@
-"""The levels of a pyramid as lazy arrays: level 0 of the sections, each other of the one before.
+"""Pixels of a pyramid: level 0 as a lazy array of the sections, each other of the one before it.
 
 Blocks of level 0 are made when the graph is culled: planes without a section cost nothing until
 they are computed, and read nothing then. A pixel of a level is the mean of the four that it covers,
@@ -22,7 +22,7 @@ from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 from numpy.typing import NDArray
 
-from atldld_xr.export.ome.pyramid import Pyramid, Shape
+from atldld_xr.export.ome.pyramid import Pyramid
 from atldld_xr.graph import Key, PlanLayer
 
 
@@ -54,32 +54,6 @@ def level_zero(dataset: xr.Dataset, pyramid: Pyramid) -> da.Array:
     graph = HighLevelGraph.from_collections(name, layer, dependencies=[source])
     chunks = (source.chunks[0], (1,) * planes.axis.size, *source.chunks[2:])
     return da.Array(graph, name, chunks, meta=np.empty((0,) * 4, dtype=pyramid.dtype))
-
-
-def halve(finer: da.Array, chunks: Shape) -> da.Array:
-    """Return the next level of a pyramid: means of two by two pixels in y and x.
-
-    Parameters
-    ----------
-    finer : dask.array.Array, shape (c, z, y, x)
-        The level before, as it is stored. Without a copy, in chunks twice as high and wide.
-    chunks : tuple of int
-        The shape of the next level's blocks.
-
-    Returns
-    -------
-    dask.array.Array, shape (c, z, ceil(y / 2), ceil(x / 2))
-        In chunks of that shape.
-    """
-    finer = finer.rechunk(double(chunks))
-    halved = (*finer.chunks[:2], *(tuple(-(-s // 2) for s in sizes) for sizes in finer.chunks[2:]))
-    return da.map_blocks(halve_block, finer, dtype=finer.dtype, chunks=halved)
-
-
-def double(chunks: Shape) -> Shape:
-    """Return the shape of the part of a level that becomes one block of the next."""
-    channels, planes, rows, columns = chunks
-    return channels, planes, 2 * rows, 2 * columns
 
 
 def halve_block(block: NDArray[Any]) -> NDArray[Any]:

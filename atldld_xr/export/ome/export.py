@@ -35,7 +35,7 @@ def export_ome(
     dataset: xr.Dataset,
     url: str | PathLike[str],
     *,
-    version: Version = "0.5",
+    ome_version: Version = "0.5",
     variable: str = "image",
     step: float | None = None,
     levels: int | None = None,
@@ -50,7 +50,7 @@ def export_ome(
     lazy = lazy_dataset(dataset)
     store = Place(url, storage_options)
     parts = _parts(lazy, pyramid)
-    layout = _lay_out(lazy, pyramid, parts, version, compressor)
+    layout = _lay_out(lazy, pyramid, parts, ome_version, compressor)
     with begun(store, layout, mode, may_read=parts is None) as (target, ledger, lease):
         retry = retry_failed or not (parts is None or parts.takes_fill)
         ledger.take_back(layout.arrays, (), retry_failed=retry)

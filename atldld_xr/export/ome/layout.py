@@ -19,7 +19,6 @@ def create(
     *,
     version: Version = "0.5",
     compressor: Compressor = "auto",
-    path: str = "",
 ) -> Any:
     """Create the group and the arrays of an image; nothing is computed.
 
@@ -35,8 +34,6 @@ def create(
         Of OME-NGFF: 0.5 is Zarr v3, 0.4 is Zarr v2.
     compressor : codec, "auto" or None
         Of the chunks: one of ``zarr.codecs`` for 0.5, of ``numcodecs`` for 0.4.
-    path : str
-        Of the group in the store.
 
     Returns
     -------
@@ -53,9 +50,7 @@ def create(
     version = check_version(version)
     zarr_format: Literal[2, 3] = 3 if version == "0.5" else 2
     codec = _check_compressor(compressor, zarr_format)
-    group = zarr.create_group(
-        store, path=path, zarr_format=zarr_format, attributes=dict(attributes)
-    )
+    group = zarr.create_group(store, zarr_format=zarr_format, attributes=dict(attributes))
     for level in range(pyramid.levels):
         options: dict[str, Any] = (
             {
