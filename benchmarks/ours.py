@@ -29,7 +29,8 @@ Facts = Mapping[str, Any]
 THREADS = 2
 # Imported here so that no import is measured; the package imports them where it needs them, and
 # Dask imports distributed, where that is installed, as soon as something is delayed.
-IMPORTED = (cv2, requests, simplejpeg, atldld_xr.export, import_module("atldld_xr.graph"))
+_OURS = ("atldld_xr.graph", "atldld_xr.cluster", "platformdirs", "fsspec.implementations.local")
+IMPORTED = (cv2, requests, simplejpeg, atldld_xr.export, *map(import_module, _OURS))
 if find_spec("distributed"):
     import_module("distributed")
 

@@ -42,7 +42,10 @@ slices = st.builds(slice, *[st.one_of(st.none(), st.integers(-40, 160))] * 2)
 
 @settings(max_examples=25, deadline=None)
 @given(
-    sections=st.lists(st.integers(0, 2), min_size=1, max_size=3),
+    sections=st.one_of(
+        st.lists(st.integers(0, 2), min_size=1, max_size=3),
+        st.sampled_from([slice(None, None, 2), slice(1, None, 2), slice(None, None, -1)]),
+    ),
     y=slices,
     x=slices,
     again=slices,
