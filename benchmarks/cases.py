@@ -4,43 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-import statistics
 from collections.abc import Callable
+from itertools import combinations
 from typing import Any
 
 from atldld_xr.sources.base import TILE_SIDE
 from benchmarks.folder import FEW_ID, MANY_ID
-from benchmarks.measure import Bench, Order, Race, order
-from benchmarks.results import Case, Figures
+from benchmarks.measure import Bench, order
+from benchmarks.results import Case
 
 FEW_REPEATS = 3
 """Turns, at most, of races in which a contestant takes many seconds."""
-
-
-def figures(race: Race) -> dict[str, Figures]:
-    """Return the medians of every contestant."""
-    out = {}
-    for name, runs in race.runs.items():
-        first = runs[0]
-        facts = {
-            key: statistics.median(run.facts[key] for run in runs)
-            if isinstance(value, float | int) and not isinstance(value, bool)
-            else value
-            for key, value in first.facts.items()
-        }
-        out[name] = Figures(
-            seconds=race.median(name),
-            cpu=race.median(name, "cpu"),
-            peak=race.median(name, "peak"),
-            grown=race.median(name, "grown"),
-            requests=first.served.requests,
-            images=first.served.images,
-            mb=first.served.bytes / 1e6,
-            server_cpu=statistics.median(run.served.cpu for run in runs),
-            runs=len(runs),
-            facts=facts,
-        )
-    return out
 
 
 def auto_tier(bench: Bench) -> int:
@@ -62,7 +36,7 @@ def coarse(bench: Bench) -> Case:
         },
         min(bench.repeats, FEW_REPEATS),
     )
-    case.contestants = {f"{name}, {size.few} sections": f for name, f in figures(race).items()}
+    case.contestants = {f"{name}, {size.few} sections": f for name, f in race.figures().items()}
     many = {"dataset": MANY_ID, "count": size.many, "resolution": size.coarse}
     wide = bench.race(
         {
@@ -70,7 +44,7 @@ def coarse(bench: Bench) -> Case:
             "hand loop": order("hand_loop.export", **many, **by_hand),
         }
     )
-    case.contestants |= {f"{name}, {size.many} sections": f for name, f in figures(wide).items()}
+    case.contestants |= {f"{name}, {size.many} sections": f for name, f in wide.figures().items()}
     case.notes.append(
         f"atldld over {size.many} sections is not run but taken as {size.many}/{size.few} of its "
         f"{size.few}: it does the same for one section after the other."
@@ -109,7 +83,7 @@ def told(bench: Bench) -> Case:
                 "atldld": order("peer.export", **options, codec=bench.codec),
             }
         )
-        case.contestants |= {f"{name}, tier {tier}": f for name, f in figures(race).items()}
+        case.contestants |= {f"{name}, tier {tier}": f for name, f in race.figures().items()}
         case.at_least(
             f"time of atldld over ours, tier {tier}", race.ratio("atldld", "this project"), 1.5
         )
@@ -137,7 +111,7 @@ def fine(bench: Bench) -> Case:
         },
         1,
     )
-    case.contestants = figures(race) | figures(all_variables)
+    case.contestants = race.figures() | all_variables.figures()
     case.notes.append(
         "atldld and the loop fetch the section as one JPEG, this project by tiles; all write the "
         "image alone, in chunks of about 512 with our codec."
@@ -174,7 +148,7 @@ def window(bench: Bench) -> Case:
             "its tiles, bare": order("hand_loop.tiles", **by_hand, side=TILE_SIDE),
         }
     )
-    case.contestants = figures(race)
+    case.contestants = race.figures()
     windows = len(places)
     case.notes.append(
         f"{windows} windows, each of another section; times are medians of all but the first."
@@ -200,7 +174,7 @@ def kernel(bench: Bench) -> Case:
             "OpenCV alone": order("hand_loop.kernel", side=bench.size.kernel_side),
         }
     )
-    case.contestants = figures(race)
+    case.contestants = race.figures()
     speed = race.median("this project", "blocks of 512")
     case.at_least("speed in blocks of 512", speed, 100, "Mpx/s")
     same = all(run.facts["identical"] for run in race.runs["this project"])
@@ -217,7 +191,7 @@ def opening(bench: Bench) -> Case:
             "open": order("opening.cached", dataset=FEW_ID),
         }
     )
-    case.contestants = figures(race)
+    case.contestants = race.figures()
     case.at_most("import, beyond xarray and dask.array", race.median("import"), 0.3, "s")
     case.at_most("first open in a process", 1e3 * race.median("open"), 50, "ms")
     case.at_most("later opens", 1e3 * race.median("open", "again"), 50, "ms")
@@ -228,7 +202,7 @@ def graph(bench: Bench) -> Case:
     """Measure a large graph."""
     case = Case("graph", "the graph of a large data set at 1 um")
     race = bench.race({"this project": order("inside.graph", sections=bench.size.graph_sections)})
-    case.contestants = figures(race)
+    case.contestants = race.figures()
     ours = "this project"
     case.notes.append(f"{race.median(ours, 'chunks'):.0f} chunks of the image.")
     case.at_most("built", race.median(ours, "built"), 2, "s")
@@ -241,25 +215,27 @@ def series(bench: Bench) -> Case:
     """Measure long series of small sections."""
     counts = bench.size.series
     case = Case("series", f"{counts[0]} to {counts[-1]} small sections through the graph")
+    more = counts[-1] - counts[0]
+    grown = {}
     for what, words in (("export", "to Zarr"), ("reduce", "means")):
-        orders: dict[str, Order] = {
-            f"{count} sections, {words}": order("inside.series", count=count, what=what)
-            for count in counts
-        }
-        race = bench.race(orders, min(bench.repeats, FEW_REPEATS))
-        case.contestants |= figures(race)
-        names = list(orders)
-        growth = max(
-            race.ratio(after, before, "ms_each")
-            for k, before in enumerate(names)
-            for after in names[k + 1 :]
+        race = bench.race(
+            {f"{n} sections, {words}": order("inside.series", count=n, what=what) for n in counts},
+            min(bench.repeats, FEW_REPEATS),
         )
+        case.contestants |= race.figures()
+        growth = max(race.ratio(b, a, "ms_each") for a, b in combinations(race.runs, 2))
         case.at_most(f"worst growth of the time per section, {words}", growth, 1.25)
-        more = race.median(names[-1], "grown") - race.median(names[0], "grown")
-        each = 1e3 * more / (counts[-1] - counts[0])
-        case.at_most(f"memory per further section, {words}", each, 10, "kB")
+        grown[what] = 1e3 * race.growth() / more
+    alone = {f"{n} blocks, Dask alone": order("inside.dask_alone", count=n) for n in counts}
+    race = bench.race(alone, min(bench.repeats, FEW_REPEATS))
+    case.contestants |= race.figures()
+    least = 1e3 * race.growth() / more
+    case.at_most("memory per further section, to Zarr", grown["export"], 10, "kB")
+    name = "memory per further section, means, beyond Dask's own"
+    case.at_most(name, grown["reduce"] - least, 10, "kB")
     case.notes.append(
-        "A section's record, plan and tasks are what its memory is for; its pixels are 34 kB."
+        "A section's record, plan and tasks are what its memory is for; its pixels are 34 kB. Dask "
+        f"alone takes {least:.1f} kB a block for such means."
     )
     return case
 
@@ -276,7 +252,7 @@ def cluster(bench: Bench) -> Case:
         },
         min(bench.repeats, FEW_REPEATS),
     )
-    case.contestants = figures(race)
+    case.contestants = race.figures()
     case.notes.append("The cluster is up, and its workers have imported, before the clock starts.")
     case.at_most("time of the cluster over the threads'", race.ratio("cluster", "threads"), 1.3)
     moved = max(run.facts["moved"] for run in race.runs["cluster"]) / 1e6
@@ -298,7 +274,7 @@ def memory(bench: Bench) -> Case:
         },
         min(bench.repeats, FEW_REPEATS),
     )
-    case.contestants = figures(race)
+    case.contestants = race.figures()
     growth = race.ratio("3 sections", "1 section", "peak")
     case.at_most("peak of 3 sections over 1", growth, 1.25)
     case.at_most("peak of 3 sections", race.median("3 sections", "peak"), 1200, "MB")
@@ -326,7 +302,7 @@ def service(bench: Bench) -> Case:
             "whole sections": order("hand_loop.download", requests_each=whole),
         }
     )
-    case.contestants = figures(race)
+    case.contestants = race.figures()
     for name, what in (("tiles", asked), ("whole sections", whole)):
         rate = len(what) / race.median(name)
         speed = race.runs[name][0].served.bytes / 1e6 / race.median(name)

@@ -143,3 +143,25 @@ def series(server: str, out: str, count: int, what: str = "export") -> Iterator[
         "ms_each": 1e3 * seconds / count,
         "chunks": opened.image.data.npartitions,
     }
+
+
+def dask_alone(server: str, out: str, count: int) -> Iterator[Facts]:
+    """Take the means that `series` does, of ones in as many blocks: what Dask itself needs.
+
+    Parameters
+    ----------
+    server, out : str
+        Not used.
+    count : int
+        How many blocks.
+    """
+    opened = atldld_xr.open_dataset(
+        DATASET_ID, source=MemorySource(1, _SERIES_PIXEL), resolution=_SERIES_RESOLUTION
+    )
+    shape = opened.image.shape[1:]
+    with dask.config.set(scheduler="threads", num_workers=THREADS):
+        yield {}
+        ones = dask.array.ones((count, *shape), dtype=np.uint8, chunks=(1, *shape))
+        ones.mean((1, 2)).compute()
+        yield {}
+    yield {}

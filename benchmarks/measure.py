@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.folder import Folder
+from benchmarks.results import Figures
 from benchmarks.serve import Served, Server
 from benchmarks.sizes import Size
 
@@ -80,6 +81,36 @@ class Race:
         """Return the median, over turns, of one contestant's value over another's."""
         pairs = zip(self.runs[above], self.runs[below], strict=True)
         return statistics.median(_value(a, value) / _value(b, value) for a, b in pairs)
+
+    def growth(self) -> float:
+        """Return by how many MB the last contestant's memory grew more than the first's."""
+        first, *_, last = self.runs
+        return self.median(last, "grown") - self.median(first, "grown")
+
+    def figures(self) -> dict[str, Figures]:
+        """Return the medians of every contestant."""
+        out = {}
+        for name, runs in self.runs.items():
+            first = runs[0]
+            facts = {
+                key: statistics.median(run.facts[key] for run in runs)
+                if isinstance(value, float | int) and not isinstance(value, bool)
+                else value
+                for key, value in first.facts.items()
+            }
+            out[name] = Figures(
+                seconds=self.median(name),
+                cpu=self.median(name, "cpu"),
+                peak=self.median(name, "peak"),
+                grown=self.median(name, "grown"),
+                requests=first.served.requests,
+                images=first.served.images,
+                mb=first.served.bytes / 1e6,
+                server_cpu=statistics.median(run.served.cpu for run in runs),
+                runs=len(runs),
+                facts=facts,
+            )
+        return out
 
 
 def _value(run: Run, name: str) -> float:
