@@ -68,6 +68,20 @@ def test_a_damaged_store_is_found(server, tmp_path):
     assert found["chunks"] == 7
 
 
+def test_lost_chunks_are_not_written(server, tmp_path):
+    store = tmp_path / "a.zarr"
+    export(server, SMALL.id, store)
+    (store / "image" / "c" / "1" / "0" / "0" / "0").unlink()
+    chunk = store / "coverage" / "c" / "0" / "0" / "0"
+    chunk.write_bytes(chunk.read_bytes()[:-1])
+    found = facts("status", store, code=4)
+    assert found["state"] == "interrupted"
+    assert found["written"] == {"image": 2, "displacement": 3, "coverage": 2}
+    assert "2 of 3 chunks" in run("status", store, code=4).stdout
+    assert "2 chunks written (7 more were there)" in export(server, SMALL.id, store).stdout
+    assert facts("status", store)["state"] == "complete"
+
+
 def test_failed_sections_are_told_and_tried_again(server, tmp_path):
     store = tmp_path / "a.zarr"
     image = IMAGE.id
