@@ -16,7 +16,7 @@ from atldld_xr.formats import OPTIONS
 
 
 @click.command(cls=options.ExpressionCommand)
-@click.argument("dataset", nargs=-1, required=True, metavar="DATASET...")
+@click.argument("dataset", nargs=-1, metavar="DATASET...")
 @click.argument("url")
 @click.option(
     "--format",
@@ -49,6 +49,7 @@ def export(
     options is what this costs. An export to Zarr that was interrupted is finished by the same
     command.
     """
+    options.check_both(dataset, url, "URL")
     how = writing.writing_of(ctx, format, arguments)
     reading = {name: value for name, value in arguments.items() if name not in writing.NAMES}
     with _cluster(scheduler, workers):
