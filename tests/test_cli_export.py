@@ -143,6 +143,52 @@ def test_other_formats(server, tmp_path, format, name):
         assert len(json.loads((tmp_path / f"{name}.json").read_text())) > 1
 
 
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("a.nrrd", b"NRRD"),
+        ("A.NRRD", b"NRRD"),
+        ("a.nii", b"\x5c\x01\x00\x00"),
+        ("a.nii.gz", b"\x1f\x8b"),
+        ("a.tif", b"II"),
+        ("a.tiff", b"II"),
+    ],
+)
+def test_the_address_says_which_volume(server, tmp_path, name, start):
+    package = {".tif": "tifffile", ".nii": "nibabel"}.get(name[1:5])
+    if package:
+        pytest.importorskip(package)
+    export(server, SMALL.id, tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "is_ome"),
+    [
+        ("a.zarr", (), False),
+        ("a", (), False),
+        ("nrrd", (), False),
+        ("a.nrrd.zarr", (), False),
+        ("a.ome.zarr", (), True),
+        ("a.ome.zarr/", (), True),
+        ("a.ome.zarr", ("--format", "zarr"), False),
+        ("a.zarr", ("--format", "ome-zarr"), True),
+    ],
+)
+def test_the_address_says_which_store(server, tmp_path, name, options, is_ome):
+    export(server, SMALL.id, f"{tmp_path}/{name}", *options)
+    assert ("ome" in zarr.open_group(tmp_path / name, mode="r").attrs) == is_ome
+
+
+@pytest.mark.parametrize("name", ["a.nrrd", "a.nrrd/", "a.nii", "a.nii.gz", "A.Tif", "a.tiff"])
+@pytest.mark.parametrize("format", ["zarr", "ome-zarr"])
+def test_no_folder_is_named_as_a_volume(server, tmp_path, name, format):
+    said = export(server, SMALL.id, f"{tmp_path}/{name}", "--format", format, code=2).stderr
+    assert f"--format {format} writes a folder" in said
+    assert tree(tmp_path) == {}
+    assert not server.log
+
+
 def test_ome_zarr_of_the_older_version(server, tmp_path):
     options = ("--format", "ome-zarr", "--ome-version", "0.4", "--compressor", "lz4")
     export(server, SMALL.id, tmp_path / "a.zarr", *options)

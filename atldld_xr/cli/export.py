@@ -12,18 +12,11 @@ import click
 from atldld_xr.cli import options, writing
 from atldld_xr.cli.failures import PARTIAL
 from atldld_xr.cli.text import format_bytes, print_json
-from atldld_xr.formats import OPTIONS
 
 
 @click.command(cls=options.ExpressionCommand)
 @click.argument("dataset", nargs=-1, metavar="DATASET...")
 @click.argument("url")
-@click.option(
-    "--format",
-    type=click.Choice(list(OPTIONS)),
-    default="zarr",
-    help="Zarr v3 as xarray has it, OME-Zarr for viewers, or a volume of the reference space.",
-)
 @options.reading
 @writing.writing
 @options.cluster
@@ -35,7 +28,7 @@ def export(
     /,
     dataset: tuple[str, ...],
     url: str,
-    format: str,
+    format: str | None,
     scheduler: str | None,
     workers: int | None,
     progress: bool,
@@ -50,6 +43,7 @@ def export(
     command.
     """
     options.check_both(dataset, url, "URL")
+    format = writing.chosen_format(url, format)
     how = writing.writing_of(ctx, format, arguments)
     reading = {name: value for name, value in arguments.items() if name not in writing.NAMES}
     with _cluster(scheduler, workers):

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from atldld_xr.cli import options
-from atldld_xr.formats import OPTIONS
+from atldld_xr.formats import OPTIONS, format_of
 
 
 def _read_compressor(value: str) -> str:
@@ -32,6 +32,13 @@ def _read_inner_chunks(value: str) -> dict[str, int]:
 
 
 _OPTIONS = (
+    click.option(
+        "--format",
+        type=click.Choice(list(OPTIONS)),
+        help="Zarr v3 as xarray has it, OME-Zarr for viewers, or a volume of the reference space. "
+        "[default: as URL ends: .nrrd, .nii, .nii.gz, .tif and .tiff are volumes, .ome.zarr is "
+        "ome-zarr, all else zarr]",
+    ),
     click.option(
         "--mode",
         type=click.Choice(["w-", "w"]),
@@ -90,6 +97,19 @@ def writing(command: options.F) -> options.F:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def chosen_format(url: str, given: str | None) -> str:
+    """Return the format to write: the one that is asked for, or that the address names."""
+    named = format_of(url)
+    if given is None:
+        return named or "zarr"
+    if given.endswith("zarr") and named and not named.endswith("zarr"):
+        raise click.UsageError(
+            f"{url!r} ends as a {named} volume does, and --format {given} writes a folder: leave "
+            "--format out, or give the folder another name"
+        )
+    return given
 
 
 def writing_of(ctx: click.Context, format: str, arguments: dict[str, Any]) -> dict[str, Any]:
