@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numcodecs
 import pytest
 import xarray as xr
 import zarr
@@ -194,6 +195,43 @@ def test_ome_zarr_of_the_older_version(server, tmp_path):
     export(server, SMALL.id, tmp_path / "a.zarr", *options)
     assert zarr.open_group(tmp_path / "a.zarr", mode="r").metadata.zarr_format == 2
     assert facts("verify", tmp_path / "a.zarr")["problems"] == []
+    codec = zarr.open_array(tmp_path / "a.zarr" / "0", mode="r").compressors[0]
+    assert (codec.cname, codec.clevel, codec.shuffle) == ("lz4", 1, numcodecs.Blosc.BITSHUFFLE)
+
+
+def test_lz4_of_floats_is_that_of_the_default(server, tmp_path):
+    export(server, SMALL.id, tmp_path / "a.zarr", "--compressor", "lz4")
+    export(server, SMALL.id, tmp_path / "b.zarr")
+    one, other = (tree(tmp_path / name / "displacement") for name in ("a.zarr", "b.zarr"))
+    assert len(one) > 3
+    assert [*one.values()] == [*other.values()]
+    image = zarr.open_array(tmp_path / "a.zarr" / "image", mode="r")
+    assert image.compressors[0].typesize == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("zstd:23", "from -131072 to 22"),
+        ("zstd:999", "from -131072 to 22"),
+        ("zstd:-131073", "from -131072 to 22"),
+        ("lz4:10", "from 0 to 9"),
+        ("lz4:-1", "from 0 to 9"),
+        ("zstd:--5", "none of auto"),
+        ("zstd:" + "9" * 5000, "none of auto"),
+    ],
+)
+@pytest.mark.parametrize("options", [(), ("--format", "ome-zarr", "--ome-version", "0.4")])
+def test_levels_that_compressors_do_not_have(server, tmp_path, options, value, said):
+    flags = (*options, "--compressor", value)
+    assert said in export(server, SMALL.id, tmp_path / "a.zarr", *flags, code=2).stderr
+    assert tree(tmp_path) == {}
+
+
+@pytest.mark.parametrize("value", ["zstd:-131072", "zstd:22", "zstd:0", "lz4:0", "lz4:9"])
+def test_levels_that_compressors_have(server, tmp_path, value):
+    export(server, SMALL.id, tmp_path / "a.zarr", "--compressor", value)
+    assert xr.open_zarr(tmp_path / "a.zarr").image.values.any()
 
 
 @pytest.mark.parametrize(
