@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
 import click
 
 from atldld_xr.cli import options, writing
+from atldld_xr.cli.computing import computing
 from atldld_xr.cli.failures import PARTIAL
 from atldld_xr.cli.text import format_bytes, print_json
 
@@ -46,7 +45,7 @@ def export(
     format = writing.chosen_format(url, format)
     how = writing.writing_of(ctx, format, arguments)
     reading = {name: value for name, value in arguments.items() if name not in writing.NAMES}
-    with _cluster(scheduler, workers):
+    with computing(scheduler, workers):
         if len(dataset) > 1 or "{id}" in url:
             ctx.exit(_export_many(dataset, url, reading, format, how, progress, as_json))
         from atldld_xr.dataset import open_dataset
@@ -115,36 +114,3 @@ def _tell(report: Any, as_json: bool) -> None:
         click.echo(
             f"section image {failure['section_image_id']} could not be read: {failure['reason']}"
         )
-
-
-@contextmanager
-def _cluster(scheduler: str | None, workers: int | None) -> Iterator[None]:
-    """Compute on a cluster that is there, or on processes of this machine, as asked for."""
-    if scheduler is None and workers is None:
-        yield
-        return
-    if scheduler is not None and workers is not None:
-        raise click.UsageError("--scheduler and --workers exclude each other")
-    from atldld_xr.errors import MissingExtraError, StoreError
-
-    try:
-        from distributed import Client, LocalCluster
-    except ImportError as error:
-        raise MissingExtraError(
-            'clusters need another package: pip install "atldld-xr[distributed]"'
-        ) from error
-    if scheduler is not None:
-        try:
-            client = Client(scheduler)
-        except (OSError, ValueError) as error:
-            raise StoreError(f"no Dask scheduler answers at {scheduler}: {error}") from error
-        with client:
-            yield
-        return
-    with (
-        LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0"
-        ) as local,
-        Client(local),
-    ):
-        yield
