@@ -11,15 +11,13 @@ import zarr
 from click.testing import CliRunner
 
 from atldld_xr.cli import cli
-from atldld_xr.testing import AllenServer, Faults, Phantom
+from atldld_xr.testing import AllenServer, Faults
 from commandline import COARSE, IMAGE, SMALL, facts, run, tree
-
-OTHER = Phantom(id=900000006, count=3, resolution=20.0)
 
 
 @pytest.fixture(scope="module")
 def shared():
-    with AllenServer(phantoms=[SMALL, OTHER]) as server:
+    with AllenServer(phantoms=[SMALL]) as server:
         yield server
 
 
@@ -99,26 +97,6 @@ def test_failed_sections_are_told_and_tried_again(server, tmp_path):
     assert "3 chunks written (6 more were there)" in again
     assert run("status", store).stdout
     assert xr.open_zarr(store).status.values.tolist() == [0, 0, 0]
-
-
-def test_several_data_sets(server, tmp_path):
-    said = export(server, SMALL.id, OTHER.id, tmp_path / "{id}.zarr").stdout
-    assert "2 of 2 data sets are written" in said
-    for phantom in (SMALL, OTHER):
-        assert xr.open_zarr(tmp_path / f"{phantom.id}.zarr").image.size
-    line = ["export", SMALL.id, 77, tmp_path / "{id}.zarr", "--source", server.url, *COARSE]
-    partly = CliRunner().invoke(cli, list(map(str, line)))
-    assert partly.exit_code == 1
-    assert "1 of 2 data sets are written" in partly.stdout
-    assert "77 failed: there is no" in partly.stderr
-
-
-def test_several_data_sets_need_a_place_each(server, tmp_path):
-    before = tree(tmp_path)
-    assert "{id}" in export(server, SMALL.id, OTHER.id, tmp_path / "a.zarr", code=2).stderr
-    export(server, SMALL.id, "what", tmp_path / "{id}.zarr", code=2)
-    assert tree(tmp_path) == before
-    assert not server.log
 
 
 def test_on_processes(server, tmp_path):
