@@ -26,6 +26,16 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 """The arguments of each format's writer, but for ``progress``."""
 
 
+def format_of(url: str) -> str | None:
+    """Return the format that an address names by how it ends; None if it names none."""
+    from atldld_xr.volumes.formats import FORMATS
+
+    name = url.rstrip("/").lower()
+    suffixes = {".ome.zarr": "ome-zarr", ".zarr": "zarr"}
+    suffixes |= {suffix: found.name for found in FORMATS.values() for suffix in found.suffixes}
+    return next((found for suffix, found in suffixes.items() if name.endswith(suffix)), None)
+
+
 def writer(format: str) -> Callable[..., Any]:
     """Return ``write(dataset, url, **options)`` of a format.
 

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 
+import numcodecs
 import pytest
 import xarray as xr
 import zarr
 from click.testing import CliRunner
 
 from atldld_xr.cli import cli
-from atldld_xr.testing import AllenServer, Faults, Phantom
+from atldld_xr.testing import AllenServer, Faults
 from commandline import COARSE, IMAGE, SMALL, facts, run, tree
-
-OTHER = Phantom(id=900000006, count=3, resolution=20.0)
 
 
 @pytest.fixture(scope="module")
 def shared():
-    with AllenServer(phantoms=[SMALL, OTHER]) as server:
+    with AllenServer(phantoms=[SMALL]) as server:
         yield server
 
 
@@ -68,6 +67,20 @@ def test_a_damaged_store_is_found(server, tmp_path):
     assert found["chunks"] == 7
 
 
+def test_lost_chunks_are_not_written(server, tmp_path):
+    store = tmp_path / "a.zarr"
+    export(server, SMALL.id, store)
+    (store / "image" / "c" / "1" / "0" / "0" / "0").unlink()
+    chunk = store / "coverage" / "c" / "0" / "0" / "0"
+    chunk.write_bytes(chunk.read_bytes()[:-1])
+    found = facts("status", store, code=4)
+    assert found["state"] == "interrupted"
+    assert found["written"] == {"image": 2, "displacement": 3, "coverage": 2}
+    assert "2 of 3 chunks" in run("status", store, code=4).stdout
+    assert "2 chunks written (7 more were there)" in export(server, SMALL.id, store).stdout
+    assert facts("status", store)["state"] == "complete"
+
+
 def test_failed_sections_are_told_and_tried_again(server, tmp_path):
     store = tmp_path / "a.zarr"
     image = IMAGE.id
@@ -84,26 +97,6 @@ def test_failed_sections_are_told_and_tried_again(server, tmp_path):
     assert "3 chunks written (6 more were there)" in again
     assert run("status", store).stdout
     assert xr.open_zarr(store).status.values.tolist() == [0, 0, 0]
-
-
-def test_several_data_sets(server, tmp_path):
-    said = export(server, SMALL.id, OTHER.id, tmp_path / "{id}.zarr").stdout
-    assert "2 of 2 data sets are written" in said
-    for phantom in (SMALL, OTHER):
-        assert xr.open_zarr(tmp_path / f"{phantom.id}.zarr").image.size
-    line = ["export", SMALL.id, 77, tmp_path / "{id}.zarr", "--source", server.url, *COARSE]
-    partly = CliRunner().invoke(cli, list(map(str, line)))
-    assert partly.exit_code == 1
-    assert "1 of 2 data sets are written" in partly.stdout
-    assert "77 failed: there is no" in partly.stderr
-
-
-def test_several_data_sets_need_a_place_each(server, tmp_path):
-    before = tree(tmp_path)
-    assert "{id}" in export(server, SMALL.id, OTHER.id, tmp_path / "a.zarr", code=2).stderr
-    export(server, SMALL.id, "what", tmp_path / "{id}.zarr", code=2)
-    assert tree(tmp_path) == before
-    assert not server.log
 
 
 def test_on_processes(server, tmp_path):
@@ -129,11 +122,94 @@ def test_other_formats(server, tmp_path, format, name):
         assert len(json.loads((tmp_path / f"{name}.json").read_text())) > 1
 
 
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("a.nrrd", b"NRRD"),
+        ("A.NRRD", b"NRRD"),
+        ("a.nii", b"\x5c\x01\x00\x00"),
+        ("a.nii.gz", b"\x1f\x8b"),
+        ("a.tif", b"II"),
+        ("a.tiff", b"II"),
+    ],
+)
+def test_the_address_says_which_volume(server, tmp_path, name, start):
+    package = {".tif": "tifffile", ".nii": "nibabel"}.get(name[1:5])
+    if package:
+        pytest.importorskip(package)
+    export(server, SMALL.id, tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "is_ome"),
+    [
+        ("a.zarr", (), False),
+        ("a", (), False),
+        ("nrrd", (), False),
+        ("a.nrrd.zarr", (), False),
+        ("a.ome.zarr", (), True),
+        ("a.ome.zarr/", (), True),
+        ("a.ome.zarr", ("--format", "zarr"), False),
+        ("a.zarr", ("--format", "ome-zarr"), True),
+    ],
+)
+def test_the_address_says_which_store(server, tmp_path, name, options, is_ome):
+    export(server, SMALL.id, f"{tmp_path}/{name}", *options)
+    assert ("ome" in zarr.open_group(tmp_path / name, mode="r").attrs) == is_ome
+
+
+@pytest.mark.parametrize("name", ["a.nrrd", "a.nrrd/", "a.nii", "a.nii.gz", "A.Tif", "a.tiff"])
+@pytest.mark.parametrize("format", ["zarr", "ome-zarr"])
+def test_no_folder_is_named_as_a_volume(server, tmp_path, name, format):
+    said = export(server, SMALL.id, f"{tmp_path}/{name}", "--format", format, code=2).stderr
+    assert f"--format {format} writes a folder" in said
+    assert tree(tmp_path) == {}
+    assert not server.log
+
+
 def test_ome_zarr_of_the_older_version(server, tmp_path):
     options = ("--format", "ome-zarr", "--ome-version", "0.4", "--compressor", "lz4")
     export(server, SMALL.id, tmp_path / "a.zarr", *options)
     assert zarr.open_group(tmp_path / "a.zarr", mode="r").metadata.zarr_format == 2
     assert facts("verify", tmp_path / "a.zarr")["problems"] == []
+    codec = zarr.open_array(tmp_path / "a.zarr" / "0", mode="r").compressors[0]
+    assert (codec.cname, codec.clevel, codec.shuffle) == ("lz4", 1, numcodecs.Blosc.BITSHUFFLE)
+
+
+def test_lz4_of_floats_is_that_of_the_default(server, tmp_path):
+    export(server, SMALL.id, tmp_path / "a.zarr", "--compressor", "lz4")
+    export(server, SMALL.id, tmp_path / "b.zarr")
+    one, other = (tree(tmp_path / name / "displacement") for name in ("a.zarr", "b.zarr"))
+    assert len(one) > 3
+    assert [*one.values()] == [*other.values()]
+    image = zarr.open_array(tmp_path / "a.zarr" / "image", mode="r")
+    assert image.compressors[0].typesize == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("zstd:23", "from -131072 to 22"),
+        ("zstd:999", "from -131072 to 22"),
+        ("zstd:-131073", "from -131072 to 22"),
+        ("lz4:10", "from 0 to 9"),
+        ("lz4:-1", "from 0 to 9"),
+        ("zstd:--5", "none of auto"),
+        ("zstd:" + "9" * 5000, "none of auto"),
+    ],
+)
+@pytest.mark.parametrize("options", [(), ("--format", "ome-zarr", "--ome-version", "0.4")])
+def test_levels_that_compressors_do_not_have(server, tmp_path, options, value, said):
+    flags = (*options, "--compressor", value)
+    assert said in export(server, SMALL.id, tmp_path / "a.zarr", *flags, code=2).stderr
+    assert tree(tmp_path) == {}
+
+
+@pytest.mark.parametrize("value", ["zstd:-131072", "zstd:22", "zstd:0", "lz4:0", "lz4:9"])
+def test_levels_that_compressors_have(server, tmp_path, value):
+    export(server, SMALL.id, tmp_path / "a.zarr", "--compressor", value)
+    assert xr.open_zarr(tmp_path / "a.zarr").image.values.any()
 
 
 @pytest.mark.parametrize(

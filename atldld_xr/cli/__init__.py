@@ -29,8 +29,11 @@ Exit codes:
   1    failed
   2    an argument or option that cannot work; nothing was written
   3    there is no such data set or image
-  4    done, but some sections could not be read
+  4    done, but some sections could not be read; of status also: not all is written yet
   130  interrupted
+
+Where an export of several data sets fails, the code is that of those that failed, 1 if these
+differ.
 
 Settings such as the cache's directory are environment variables: ATLDLD_XR_CACHE__DIRECTORY,
 ATLDLD_XR_API_URL.""",

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from atldld_xr.cli import options, writing
-from atldld_xr.cli.failures import PARTIAL
+from atldld_xr.cli.computing import computing
+from atldld_xr.cli.failures import FAILED, PARTIAL, Failure, exit_code
 from atldld_xr.cli.text import format_bytes, print_json
-from atldld_xr.formats import OPTIONS
+
+if TYPE_CHECKING:
+    from atldld_xr.export.many import Outcome
 
 
 @click.command(cls=options.ExpressionCommand)
-@click.argument("dataset", nargs=-1, required=True, metavar="DATASET...")
+@click.argument("dataset", nargs=-1, metavar="DATASET...")
 @click.argument("url")
-@click.option(
-    "--format",
-    type=click.Choice(list(OPTIONS)),
-    default="zarr",
-    help="Zarr v3 as xarray has it, OME-Zarr for viewers, or a volume of the reference space.",
-)
 @options.reading
 @writing.writing
 @options.cluster
@@ -35,7 +31,7 @@ def export(
     /,
     dataset: tuple[str, ...],
     url: str,
-    format: str,
+    format: str | None,
     scheduler: str | None,
     workers: int | None,
     progress: bool,
@@ -48,19 +44,45 @@ def export(
     data sets it has {id} where the data set's name goes. What ``atldld-xr info`` says with the same
     options is what this costs. An export to Zarr that was interrupted is finished by the same
     command.
+
+    With --json, one data set is one object. Several are a list, in their order, when all are done:
+    of each an object with its "dataset", and what was written, or for one that failed the "error".
     """
+    options.check_both(dataset, url, "URL")
+    format = writing.chosen_format(url, format)
     how = writing.writing_of(ctx, format, arguments)
     reading = {name: value for name, value in arguments.items() if name not in writing.NAMES}
-    with _cluster(scheduler, workers):
-        if len(dataset) > 1 or "{id}" in url:
+    first = _check_distinct(dataset)
+    with computing(scheduler, workers):
+        if len(dataset) > 1:
             ctx.exit(_export_many(dataset, url, reading, format, how, progress, as_json))
         from atldld_xr.dataset import open_dataset
+        from atldld_xr.export.many import PLACEHOLDER
         from atldld_xr.formats import writer
 
         opened = open_dataset(dataset[0], **reading)
+        url = url.replace(PLACEHOLDER, str(first))
         report = writer(format)(opened, url, progress=progress, **how)
-    _tell(report, as_json)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        _tell(report)
     ctx.exit(PARTIAL if report.failures else 0)
+
+
+def _check_distinct(datasets: Sequence[str]) -> int:
+    """Refuse what names no data set, or one twice; return the first one's id."""
+    from atldld_xr.sources.ids import parse_dataset_name
+
+    names: dict[int, str] = {}
+    for name in datasets:
+        number = parse_dataset_name(name)
+        if number in names:
+            raise click.UsageError(
+                f"{names[number]} and {name} are the same data set, and would go to the same place"
+            )
+        names[number] = name
+    return next(iter(names))
 
 
 def _export_many(
@@ -72,38 +94,40 @@ def _export_many(
     progress: bool,
     as_json: bool,
 ) -> int:
-    from atldld_xr.errors import StoreError
     from atldld_xr.export.many import export_many
     from atldld_xr.progress import progress_bar
-    from atldld_xr.sources.resolve import parse_dataset_name
 
-    for name in datasets:  # before anything is opened
-        parse_dataset_name(name)
-    failed = partial = 0
+    done: dict[str, Outcome] = {}
     outcomes = export_many(datasets, url, opening=reading, format=format, writing=how)
     with progress_bar("data sets", len(datasets), enabled=progress) as advance:
         for outcome in outcomes:
             advance(1)
-            if outcome.report is None:
-                failed += 1
-                click.echo(f"{outcome.dataset} failed: {outcome.error}", err=True)
-            else:
-                partial += bool(outcome.report.failures)
-                _tell(outcome.report, as_json)
-    if not as_json:
-        click.echo(f"{len(datasets) - failed:,} of {len(datasets):,} data sets are written")
-    if failed:
-        raise StoreError(
-            f"{failed:,} of {len(datasets):,} data sets could not be written; the same command "
-            "tries them again"
-        )
-    return PARTIAL if partial else 0
-
-
-def _tell(report: Any, as_json: bool) -> None:
+            done[outcome.dataset] = outcome
+            if outcome.kind is not None:
+                why = " ".join(outcome.error.split())
+                click.echo(f"{outcome.dataset} failed: {why}", err=True)
+            elif not as_json:
+                _tell(outcome.report)
+    failed = [outcome.kind for outcome in done.values() if outcome.kind is not None]
     if as_json:
-        print_json(asdict(report))
-        return
+        print_json([_facts(done[name]) for name in datasets])
+    else:
+        click.echo(f"{len(datasets) - len(failed):,} of {len(datasets):,} data sets are written")
+    if failed:
+        code = exit_code(failed)
+        again = "; the same command tries them again" if code == FAILED else ""
+        raise Failure(
+            f"{len(failed):,} of {len(datasets):,} data sets could not be written{again}", code
+        )
+    return PARTIAL if any(outcome.report.failures for outcome in done.values()) else 0
+
+
+def _facts(outcome: Outcome) -> dict[str, Any]:
+    facts = {"error": outcome.error} if outcome.kind is not None else asdict(outcome.report)
+    return {"dataset": outcome.dataset, **facts}
+
+
+def _tell(report: Any) -> None:
     if hasattr(report, "valid_planes"):
         shape = " x ".join(map(str, report.shape))
         click.echo(
@@ -120,36 +144,3 @@ def _tell(report: Any, as_json: bool) -> None:
         click.echo(
             f"section image {failure['section_image_id']} could not be read: {failure['reason']}"
         )
-
-
-@contextmanager
-def _cluster(scheduler: str | None, workers: int | None) -> Iterator[None]:
-    """Compute on a cluster that is there, or on processes of this machine, as asked for."""
-    if scheduler is None and workers is None:
-        yield
-        return
-    if scheduler is not None and workers is not None:
-        raise click.UsageError("--scheduler and --workers exclude each other")
-    from atldld_xr.errors import MissingExtraError, StoreError
-
-    try:
-        from distributed import Client, LocalCluster
-    except ImportError as error:
-        raise MissingExtraError(
-            'clusters need another package: pip install "atldld-xr[distributed]"'
-        ) from error
-    if scheduler is not None:
-        try:
-            client = Client(scheduler)
-        except (OSError, ValueError) as error:
-            raise StoreError(f"no Dask scheduler answers at {scheduler}: {error}") from error
-        with client:
-            yield
-        return
-    with (
-        LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0"
-        ) as local,
-        Client(local),
-    ):
-        yield

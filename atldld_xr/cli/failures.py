@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -40,33 +41,39 @@ class CarefulGroup(click.Group):
         """Run a command, and turn what it raises into something to say and an exit code."""
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
+        except (Failure, click.ClickException, click.exceptions.Exit, BrokenPipeError):
             raise  # click ends programs whose output nobody reads on quietly
         except (Exception, KeyboardInterrupt) as error:
             if ctx.params.get("debug"):
                 import traceback
 
                 traceback.print_exc()
-            raise Failure(error, _GO_ON.get(ctx.invoked_subcommand or "")) from error
+            go_on = _GO_ON.get(ctx.invoked_subcommand or "")
+            has_way_on = go_on and isinstance(error, SectionImageError)
+            message = _in_words(error) + (f"; {go_on} goes on without" if has_way_on else "")
+            raise Failure(message, exit_code([type(error)])) from error
 
 
 class Failure(Exception):
-    """An error as the command line reports it.
+    """How a command fails.
 
     Parameters
     ----------
-    error : BaseException
-        What happened.
-    go_on : str, optional
-        The option with which the command does without sections that cannot be read.
+    message : str
+        What it says.
+    exit_code : int
+        What it returns.
     """
 
-    def __init__(self, error: BaseException, go_on: str | None = None) -> None:
-        advice = (
-            f"; {go_on} goes on without" if isinstance(error, SectionImageError) and go_on else ""
-        )
-        super().__init__(_in_words(error) + advice)
-        self.exit_code = _exit_code(error)
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def exit_code(kinds: Iterable[type[BaseException]]) -> int:
+    """Return the exit code of errors, by their types: theirs if they share one, else 1."""
+    codes = {_code(kind) for kind in kinds}
+    return codes.pop() if len(codes) == 1 else FAILED
 
 
 def _report(message: str, code: int) -> int:
@@ -74,12 +81,12 @@ def _report(message: str, code: int) -> int:
     return code
 
 
-def _exit_code(error: BaseException) -> int:
-    if isinstance(error, KeyboardInterrupt | click.Abort):
+def _code(kind: type[BaseException]) -> int:
+    if issubclass(kind, KeyboardInterrupt | click.Abort):
         return INTERRUPTED
-    if isinstance(error, InvalidArgumentError):
+    if issubclass(kind, InvalidArgumentError):
         return USAGE
-    return NOT_FOUND if isinstance(error, DatasetNotFoundError) else FAILED
+    return NOT_FOUND if issubclass(kind, DatasetNotFoundError) else FAILED
 
 
 def _in_words(error: BaseException) -> str:

@@ -36,7 +36,7 @@ def _read_views(value: str) -> list[str]:
 
 
 @click.command()
-@click.argument("datasets", nargs=-1, required=True, metavar="DATASET...")
+@click.argument("datasets", nargs=-1, metavar="DATASET...")
 @click.argument("path")
 @click.option(
     "--tiers",
@@ -79,6 +79,7 @@ def mirror(
     PATH is a folder, or a URL that fsspec can write to. What it holds already is not fetched
     again, so a copy that was interrupted is taken up by the same command.
     """
+    options.check_both(datasets, path, "PATH")
     from atldld_xr.mirroring import save_mirror
     from atldld_xr.sources.resolve import parse_dataset_name
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -162,6 +162,23 @@ _READING = (
     ),
     source,
 )
+
+
+def check_both(datasets: Sequence[str], target: str, name: str) -> None:
+    """Refuse a line with one argument, and say which is missing: the data sets or the target.
+
+    Click takes one argument for the last, and would always miss the first.
+    """
+    if datasets:
+        return
+    from atldld_xr.errors import InvalidArgumentError
+    from atldld_xr.sources.ids import parse_dataset_name
+
+    try:
+        parse_dataset_name(target)
+    except InvalidArgumentError:
+        raise click.UsageError(f"Missing argument 'DATASET...' before {target!r}") from None
+    raise click.UsageError(f"Missing argument {name!r}, where to write, after {target!r}")
 
 
 def cluster(command: F) -> F:

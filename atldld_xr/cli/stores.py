@@ -22,7 +22,10 @@ _MOST_PROBLEMS = 20
 def status(
     ctx: click.Context, /, store: str, storage_options: dict[str, Any] | None, as_json: bool
 ) -> None:
-    """Tell how far the export to STORE is, and which sections could not be read."""
+    """Tell how far the export to STORE is, and which sections could not be read.
+
+    The exit code is 4 unless all is written and all sections could be read.
+    """
     from atldld_xr.export import status as look
 
     found = look(store, storage_options=storage_options)

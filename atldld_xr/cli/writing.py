@@ -7,17 +7,26 @@ from typing import Any
 import click
 
 from atldld_xr.cli import options
-from atldld_xr.formats import OPTIONS
+from atldld_xr.formats import OPTIONS, format_of
+
+_LEVELS = {"zstd": (-131072, 22), "lz4": (0, 9)}
+"""The least and the most of each compressor."""
 
 
-def _read_compressor(value: str) -> str:
+def _read_compressor(value: str) -> str | tuple[str, int]:
+    if value in ("auto", "none"):
+        return value
     name, _, level = value.partition(":")
-    known = name in ("zstd", "lz4") and (not level or level.lstrip("-").isdecimal())
-    if not known and value not in ("auto", "none"):
+    try:
+        low, high = _LEVELS[name]
+        number = int(level or 1)
+    except (LookupError, ValueError):
         raise click.BadParameter(
             f"{value!r} is none of auto, none, zstd and lz4, with a level as in zstd:3"
-        )
-    return value
+        ) from None
+    if not low <= number <= high:
+        raise click.BadParameter(f"{value!r}: levels of {name} are from {low} to {high}")
+    return name, number
 
 
 def _read_inner_chunks(value: str) -> dict[str, int]:
@@ -33,6 +42,13 @@ def _read_inner_chunks(value: str) -> dict[str, int]:
 
 _OPTIONS = (
     click.option(
+        "--format",
+        type=click.Choice(list(OPTIONS)),
+        help="Zarr v3 as xarray has it, OME-Zarr for viewers, or a volume of the reference space. "
+        "[default: as URL ends: .nrrd, .nii, .nii.gz, .tif and .tiff are volumes, .ome.zarr is "
+        "ome-zarr, all else zarr]",
+    ),
+    click.option(
         "--mode",
         type=click.Choice(["w-", "w"]),
         default="w-",
@@ -44,7 +60,8 @@ _OPTIONS = (
         type=_read_compressor,
         default="auto",
         metavar="auto|none|zstd:N|lz4:N",
-        help="How chunks are compressed, and at which level.",
+        help="How chunks are compressed, and at which level: of zstd from -131072 to 22, of lz4 "
+        "from 0 to 9.",
     ),
     click.option(
         "--inner-chunks",
@@ -92,6 +109,19 @@ def writing(command: options.F) -> options.F:
     return command
 
 
+def chosen_format(url: str, given: str | None) -> str:
+    """Return the format to write: the one that is asked for, or that the address names."""
+    named = format_of(url)
+    if given is None:
+        return named or "zarr"
+    if given.endswith("zarr") and named and not named.endswith("zarr"):
+        raise click.UsageError(
+            f"{url!r} ends as a {named} volume does, and --format {given} writes a folder: leave "
+            "--format out, or give the folder another name"
+        )
+    return given
+
+
 def writing_of(ctx: click.Context, format: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of a format's writer; those of other formats are refused."""
     for name in sorted(NAMES - set(OPTIONS[format])):
@@ -107,18 +137,18 @@ def writing_of(ctx: click.Context, format: str, arguments: dict[str, Any]) -> di
     return writing
 
 
-def _codec(value: str, zarr_format: int) -> Any:
-    """Return what writers take for a compressor's name, and a level after a colon."""
-    if value in ("auto", "none"):
+def _codec(value: str | tuple[str, int], zarr_format: int) -> Any:
+    """Return what writers take for a compressor's name and level."""
+    if isinstance(value, str):
         return None if value == "none" else value
-    name, _, level = value.partition(":")
-    number = int(level or 1)
+    name, level = value
     if zarr_format == 2:
-        import numcodecs
+        from numcodecs import Blosc, Zstd
 
-        return numcodecs.Zstd(number) if name == "zstd" else numcodecs.Blosc("lz4", number)
-    from zarr import codecs
+        return Zstd(level) if name == "zstd" else Blosc("lz4", level, shuffle=Blosc.BITSHUFFLE)
+    from zarr.codecs import BloscCodec, ZstdCodec
 
     if name == "zstd":
-        return codecs.ZstdCodec(level=number)
-    return codecs.BloscCodec(cname="lz4", clevel=number, shuffle="bitshuffle", typesize=1)
+        return ZstdCodec(level=level)
+    # Zarr itself sets the size of an item, by each array's dtype.
+    return BloscCodec(cname="lz4", clevel=level, shuffle="bitshuffle")

@@ -30,11 +30,15 @@ class Outcome:
         What was done; None if it failed.
     error : str
         Why it failed; empty if it did not.
+    kind : type of exception, optional
+        Of the error: one of `atldld_xr.errors`, or Exception for any other; None if it did not
+        fail. The error itself need not survive the way from a worker.
     """
 
     dataset: str
     report: Any
     error: str = ""
+    kind: type[Exception] | None = None
 
 
 def export_many(
@@ -49,7 +53,7 @@ def export_many(
 
     On the cluster whose client is connected, each thread of its workers exports a data set at a
     time, and the connections are shared among them; without one, they go one after the other. One
-    that fails does not keep the others; the same call finishes what is missing.
+    that fails, of whatever, does not keep the others; the same call finishes what is missing.
 
     Parameters
     ----------
@@ -124,7 +128,8 @@ def _on_cluster(
             if future.status == "finished":
                 yield future.result()
             else:
-                yield Outcome(str(dataset), None, f"the workers failed: {future.exception()!r}")
+                error = f"the workers failed: {future.exception()!r}"
+                yield Outcome(str(dataset), None, error, Exception)
     finally:
         client.cancel(list(running))
 
@@ -142,6 +147,14 @@ def _export(order: _Order) -> Outcome:
             dataset = open_dataset(order.dataset, **order.opening)
             url = order.url.replace(PLACEHOLDER, name)
             report = writer(order.format)(dataset, url, **order.writing)
-    except (AtldldError, OSError) as error:
-        return Outcome(str(order.dataset), None, str(error) or type(error).__name__)
+    except Exception as error:  # what is wrong with one says nothing about the next
+        return _failed(order.dataset, error)
     return Outcome(str(order.dataset), report)
+
+
+def _failed(dataset: int | str, error: Exception) -> Outcome:
+    text = str(error)
+    if not (text and isinstance(error, AtldldError | OSError)):
+        text = f"{type(error).__name__}: {text}".rstrip(": ")
+    kind = type(error) if isinstance(error, AtldldError) else Exception
+    return Outcome(str(dataset), None, text, kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -47,7 +48,8 @@ class StoreStatus:
     state : {"complete", "running", "interrupted"}
         "running" if some process gives signs of life.
     written, chunks : mapping of int
-        Chunks that are written, and all, by array.
+        Chunks that are written, and all, by array. Those whose files are gone since, or have
+        another size, are not written.
     failures : tuple of dict
         The sections left at the fill value: ``section_image_id`` and ``reason``.
     """
@@ -101,11 +103,15 @@ def status(
     store, plan, ledger = _opened(url, storage_options)
     holder = read_holder(store)
     running = holder is not None and is_alive(holder)
-    complete = is_complete(store) and all(done.all() for done in ledger.done.values())
+    if not store.is_web:  # whose servers list nothing, or not all
+        ledger.compare(store.sizes())
+    lost = Counter(name for name, _ in ledger.lost)
+    written = {name: count - lost[name] for name, count in ledger.written.items()}
+    complete = is_complete(store) and written == ledger.chunks
     return StoreStatus(
         url=store.url,
         state="running" if running else "complete" if complete else "interrupted",
-        written=ledger.written,
+        written=written,
         chunks=ledger.chunks,
         failures=_failures(store, plan, ledger),
     )
