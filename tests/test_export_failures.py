@@ -41,7 +41,7 @@ def _fails():
 
 
 def open_failing(**options):
-    options = {"source": Mending(), "resolution": 25, "chunks": 100, "on_error": "fill"} | options
+    options = {"source": Mending(), "resolution": 50, "chunks": 60, "on_error": "fill"} | options
     return atldld_xr.open_dataset(DATASET_ID, **options)
 
 
@@ -55,7 +55,7 @@ def write(ds, path, kind, **options):
 
 CHANGES = {
     "as it is": lambda ds: ds,
-    "a window": lambda ds: ds.isel(y=slice(30, 250), x=slice(55, 400)),
+    "a window": lambda ds: ds.isel(y=slice(15, 125), x=slice(30, 200)),
     "strided": lambda ds: ds.isel(y=slice(None, None, 2), x=slice(None, None, 2)),
     "transposed": lambda ds: ds.transpose("y", "coronal", "x", ...),
     "by two": lambda ds: ds.chunk(coronal=2),
