@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -11,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from atldld_xr.errors import StoreError
+from atldld_xr.export.consolidated import CONSOLIDATED, consolidated, encoded, is_metadata
 from atldld_xr.export.encoding import ArraySpec, checksum
 from atldld_xr.export.place import Place
 
@@ -95,14 +95,16 @@ class Layout:
         if self._tell is not None:
             self._tell(group, failures)
         group.attrs[STATE] = "complete"
-        _consolidate(group, self.plan["zarr format"])
         found = _bytes(self._memory)
+        zarr_format = self.plan["zarr format"]
+        told = {key: json.loads(b) for key, b in found.items() if is_metadata(key, zarr_format)}
+        found[CONSOLIDATED[zarr_format]] = encoded(consolidated(told, zarr_format), zarr_format)
         changed |= {k: None for k in self.files if k not in found and k != PLAN}
-        told = (self.root, *(f"{name}/" for name in self.values))
+        at_the_end = (self.root, *(f"{name}/" for name in self.values))
         changed |= {
             k: content
             for k, content in found.items()
-            if self.files.get(k) != content or k.startswith(told)
+            if self.files.get(k) != content or k.startswith(at_the_end)
         }
         root = changed.pop(self.root)
         return changed | {self.root: root}
@@ -292,20 +294,6 @@ def differences(there: Any, here: Any, name: str = "") -> Iterator[str]:
 def _short(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _consolidate(group: Any, zarr_format: Literal[2, 3]) -> None:
-    """Gather the metadata of a finished store in one place.
-
-    Zarr 3 does not specify this yet, and warns; without it ``xarray.open_zarr`` warns at every
-    reader instead, and read-only HTTP copies, which cannot be listed, do not open.
-    """
-    import zarr
-    from zarr.errors import ZarrUserWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ZarrUserWarning)
-        zarr.consolidate_metadata(group.store, path=group.path, zarr_format=zarr_format)
 
 
 def _bytes(memory: Mapping[str, Any]) -> dict[str, bytes]:
