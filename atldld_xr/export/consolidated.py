@@ -10,8 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-METADATA = {3: ("zarr.json",), 2: (".zgroup", ".zattrs", ".zarray")}
-"""The names of the files that say what a node is, by Zarr's format."""
+_NAMES = {3: ("zarr.json",), 2: (".zgroup", ".zattrs", ".zarray")}
 
 CONSOLIDATED = {3: "zarr.json", 2: ".zmetadata"}
 """The file that has the metadata of all, by Zarr's format."""
@@ -21,7 +20,7 @@ _NONE = {"kind": "inline", "must_understand": False, "metadata": {}}
 
 def is_metadata(key: str, zarr_format: int) -> bool:
     """Return whether a file says what a node is."""
-    return key.rpartition("/")[2] in METADATA[zarr_format]
+    return key.rpartition("/")[2] in _NAMES[zarr_format]
 
 
 def consolidated(files: Mapping[str, Any], zarr_format: int) -> dict[str, Any]:

@@ -31,7 +31,8 @@ FORMAT = 1
 ROOTS = {3: "zarr.json", 2: ".zattrs"}
 """Where Zarr has the attributes of the root, by its format."""
 
-_METADATA = {3: "zarr.json", 2: ".zarray"}
+METADATA = {3: "zarr.json", 2: ".zarray"}
+"""Where Zarr has what an array is, by its format."""
 
 
 @dataclass
@@ -149,7 +150,7 @@ def lay(
     group.attrs[STATE] = "incomplete"
     group.create_group(RECORDS)
     files = _bytes(memory)
-    names = {name: f"{name}/{_METADATA[zarr_format]}" for name in arrays}
+    names = {name: f"{name}/{METADATA[zarr_format]}" for name in arrays}
     at_the_end = (ROOTS[zarr_format], *(f"{name}/c" for name in values), *names.values())
     fixed = {key: checksum(b) for key, b in sorted(files.items()) if not key.startswith(at_the_end)}
     plan = {
@@ -192,12 +193,11 @@ def read_plan(store: Place) -> dict[str, Any] | None:
     RecordsError
         If that cannot be understood.
     """
-    content = store.get(PLAN, MOST)
-    if content is None:
-        return None
     try:
-        plan: dict[str, Any] = parse(content)
+        plan: dict[str, Any] = read_json(store, PLAN)
         known = plan["format"]
+    except FileNotFoundError:
+        return None
     except (ValueError, KeyError, TypeError):
         raise _damaged(store) from None
     if known != FORMAT:
@@ -210,39 +210,70 @@ def read_plan(store: Place) -> dict[str, Any] | None:
     return plan
 
 
-def read_attributes(store: Place) -> dict[str, Any] | None:
-    """Return the attributes of a store's root, None if they cannot be read."""
-    for zarr_format, key in ROOTS.items():
-        content = store.get(key, MOST)
-        if content is None:
-            continue
+def read_json(store: Place, key: str) -> Any:
+    """Return what a file of metadata says.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    ValueError
+        If it is no JSON, or too large.
+    """
+    content = store.get(key, MOST)
+    if content is None:
+        raise FileNotFoundError(key)
+    if len(content) >= MOST:
+        raise ValueError(f"{key} is too large")
+    return parse(content)
+
+
+def read_attributes(store: Place, zarr_format: int | None = None) -> dict[str, Any] | None:
+    """Return the attributes of a store's root, None if they cannot be read.
+
+    Parameters
+    ----------
+    store : Place
+        The store.
+    zarr_format : {2, 3}, optional
+        Its format. Default: what is found, which asks for files that are not there.
+    """
+    for at in ROOTS if zarr_format is None else (zarr_format,):
         try:
-            found = parse(content)
-            attributes = found["attributes"] if zarr_format == 3 else found
+            found = read_json(store, ROOTS[at])
+            attributes = found["attributes"] if at == 3 else found
+        except FileNotFoundError:
+            continue
         except (ValueError, KeyError, TypeError):
             return None
         return attributes if isinstance(attributes, dict) else None
     return None
 
 
-def is_complete(store: Place) -> bool:
+def is_complete(store: Place, zarr_format: int | None = None) -> bool:
     """Return whether a store says that all of it has been written."""
-    return (read_attributes(store) or {}).get(STATE) == "complete"
+    return (read_attributes(store, zarr_format) or {}).get(STATE) == "complete"
+
+
+def listed(store: Place, below: str = "") -> dict[str, int | None] | None:
+    """Return the sizes of a store's files by key, as `Place.listing` does, if they are that."""
+    found = store.listing(below)
+    # Some servers send a page of their own for whatever they do not have.
+    return None if found is not None and store.is_web and PLAN not in found else found
 
 
 def changed_files(store: Place, plan: Mapping[str, Any]) -> Iterator[str]:
     """Yield the files of metadata and coordinates that are not as the plan says."""
     for name, metadata in plan["arrays"].items():
-        key = f"{name}/{_METADATA[plan['zarr format']]}"
+        key = f"{name}/{METADATA[plan['zarr format']]}"
         try:
-            found = parse(store.get(key, MOST) or b"null")
-        except ValueError:
+            found = read_json(store, key)
+        except (FileNotFoundError, ValueError):
             found = None
         if found != metadata:
             yield key
     for key, told in plan["crc32c of files"].items():
-        content = store.get(key)
-        if content is None or checksum(content) != told:
+        if store.checksum(key) != told:
             yield key
 
 

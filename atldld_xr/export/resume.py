@@ -8,9 +8,10 @@ from itertools import islice
 from typing import Any, Literal
 
 from atldld_xr.errors import InvalidArgumentError, StoreError
+from atldld_xr.export.disk import PARTIAL
 from atldld_xr.export.lease import LEASE, Lease, lease
 from atldld_xr.export.ledger import Ledger
-from atldld_xr.export.place import PARTIAL, Place
+from atldld_xr.export.place import Place
 from atldld_xr.export.records import (
     Layout,
     RecordsError,
