@@ -167,9 +167,9 @@ def _dying(folder, dies):
 
 
 def tree(folder):
-    """Return every file in a folder, by its path there, and what is at its top."""
-    files = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-    return files | {path.name: None for path in folder.iterdir() if path.is_dir()}
+    """Return all that is in a folder, by its path there: of files the content."""
+    found = {str(p.relative_to(folder)): p for p in folder.rglob("*") if p.is_file() or p.is_dir()}
+    return {name: p.read_bytes() if p.is_file() else None for name, p in found.items()}
 
 
 def entered(store):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime
 import functools
 import http.server
+import io
 import ipaddress
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,26 +46,55 @@ def serving(
 
 
 class _Files(http.server.SimpleHTTPRequestHandler):
-    requests: list[tuple[str, str]]
-
-    def __init__(self, *args: Any, requests: list[tuple[str, str]], **kwargs: Any) -> None:
-        self.requests = requests
+    def __init__(
+        self,
+        *args: Any,
+        requests: list[tuple[str, str]],
+        lists: bool,
+        answers: Callable[[str], int | bytes | None],
+        **kwargs: Any,
+    ) -> None:
+        self.requests, self.lists, self.answers = requests, lists, answers
         super().__init__(*args, **kwargs)
 
     def log_message(self, *_: object) -> None:
         self.requests.append((self.command, self.path))
 
-    def list_directory(self, path: object) -> None:
+    def send_head(self) -> Any:
+        answer = self.answers(self.path)
+        if answer is None:
+            return super().send_head()
+        if isinstance(answer, int):
+            self.send_error(answer)
+            return None
+        self.send_response(200)
+        self.end_headers()
+        return io.BytesIO(answer)
+
+    def list_directory(self, path: Any) -> Any:
+        if self.lists:
+            return super().list_directory(path)
         self.send_error(403)
+        return None
 
 
 @contextmanager
 def web_server(
-    folder: Path, certificate: Path | None = None
+    folder: Path,
+    certificate: Path | None = None,
+    *,
+    lists: bool = False,
+    answers: Callable[[str], int | bytes | None] = lambda path: None,
 ) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Serve a folder's files, without listings; gives the address and the requests so far."""
+    """Serve a folder's files; gives the address and the requests so far.
+
+    Without listings of folders, unless it `lists`. To some paths it `answers` with a status, or
+    with a page of its own.
+    """
     requests: list[tuple[str, str]] = []
-    handler = functools.partial(_Files, directory=str(folder), requests=requests)
+    handler = functools.partial(
+        _Files, directory=str(folder), requests=requests, lists=lists, answers=answers
+    )
     with serving(handler, certificate=certificate) as port:
         yield f"{'https' if certificate else 'http'}://127.0.0.1:{port}", requests
 

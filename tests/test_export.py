@@ -262,6 +262,15 @@ def test_several_exports_at_once_beside_other_work(tmp_path):
     assert len({str(contents(tmp_path / f"{n}.zarr")) for n in range(3)}) == 1
 
 
+def test_many_exports_at_once_warn_of_nothing(tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    ds = open_noise(resolution=200)[["image"]]
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda n: ds.atldld.to_zarr(tmp_path / f"{n}.zarr"), range(48)))
+    assert len({str(contents(tmp_path / f"{n}.zarr")) for n in range(48)}) == 1
+
+
 def test_blocks_of_another_dtype_than_they_say(tmp_path):
     ds = open_noise()
     third = xr.apply_ufunc(

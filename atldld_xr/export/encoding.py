@@ -172,9 +172,17 @@ def _in_memory(metadata: str, zarr_format: int) -> tuple[dict[str, Any], Any]:
 def _crc32c() -> Any:
     import google_crc32c
 
-    return google_crc32c.value
+    return google_crc32c.extend
 
 
-def checksum(content: bytes) -> int:
-    """Return the CRC-32C of some bytes, as Zarr's own codec of that name computes it."""
-    return int(_crc32c()(content))
+def checksum(content: bytes, before: int = 0) -> int:
+    """Return the CRC-32C of some bytes, as Zarr's own codec of that name computes it.
+
+    Parameters
+    ----------
+    content : bytes
+        Of what.
+    before : int
+        That of the bytes before these, if there are any.
+    """
+    return int(_crc32c()(before, content))

@@ -9,22 +9,19 @@ not tell how it was done.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.errors import InvalidArgumentError, StoreError
 from atldld_xr.export.encoding import ArraySpec
-from atldld_xr.export.pages import are, checked, damaged, with_checksum
+from atldld_xr.export.pages import PAGES, are, checked, damaged, numbered, with_checksum
 from atldld_xr.export.place import Place
-from atldld_xr.export.records import RECORDS, parse
+from atldld_xr.export.records import RECORDS, is_complete, parse
 from atldld_xr.export.work import Finished, Known, Written
 
 LEDGER = f"{RECORDS}/ledger.jsonl"
-_PAGES = f"{RECORDS}/pages"
-_PAGE = re.compile(rf"{_PAGES}/(\d{{6,12}})\.jsonl")
 _MOST_PAGES = 100
 
 _MOST_CHUNKS = 1 << 24
@@ -134,12 +131,17 @@ class Ledger:
         ------
         RecordsError
             If it is damaged, or not of these arrays.
+        StoreError
+            If it is unfinished, and on a web server: only a listing tells its pages.
         """
         self.is_old = True
-        found = map(_PAGE.fullmatch, self._store.sizes(_PAGES))
-        numbers = {page[0]: int(page[1]) for page in found if page}
-        pages = sorted(numbers, key=lambda key: numbers[key])
-        for key in [LEDGER, *pages]:
+        found = self._store.listing(RECORDS)
+        formats = {spec.zarr_format for spec in self.arrays.values()}
+        if found is None and not is_complete(self._store, *formats):
+            why = "unfinished and on a web server: from there it cannot be told how far it is"
+            raise StoreError(f"{self._store.url} is {why}")
+        numbers = numbered(found or ())
+        for key in [LEDGER, *numbers]:
             content = self._store.get(key, self._most)
             if content is None:
                 continue
@@ -149,7 +151,7 @@ class Ledger:
                     self._enter(parse(line))
                 except (ValueError, TypeError, LookupError, OverflowError):
                     raise damaged(address, f"it has {line!r:.80}") from None
-        self._pages = pages
+        self._pages = [*numbers]
         self._next = 1 + max(numbers.values(), default=0)
 
     def compare(self, sizes: Mapping[str, int]) -> None:
@@ -223,7 +225,7 @@ class Ledger:
         """Put what was entered in the store."""
         if not self._lines:
             return
-        key = f"{_PAGES}/{self._next:06d}.jsonl"
+        key = f"{PAGES}/{self._next:06d}.jsonl"
         self._store.put(key, with_checksum(self._lines), durable=True)
         self._lines = []
         self._pages.append(key)
@@ -239,6 +241,7 @@ class Ledger:
         self._lines = []
         self._store.update(LEDGER, with_checksum(self._all()))
         self._store.remove(self._pages)
+        self._store.remove_folder(PAGES)
         self._pages = []
 
     def is_done(self, name: str, place: tuple[int, ...]) -> bool:

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from atldld_xr.export.encoding import checksum
-from atldld_xr.export.records import RecordsError, parse
+from atldld_xr.export.records import RECORDS, RecordsError, parse
+
+PAGES = f"{RECORDS}/pages"
+"""The folder of those that are not gathered yet."""
+
+_PAGE = re.compile(rf"{PAGES}/(\d{{6,12}})\.jsonl")
+
+
+def numbered(keys: Iterable[str]) -> dict[str, int]:
+    """Return the pages that are among some files, in their order, with their numbers."""
+    found = {page[0]: int(page[1]) for page in map(_PAGE.fullmatch, keys) if page}
+    return dict(sorted(found.items(), key=lambda page: page[1]))
 
 
 def with_checksum(lines: Iterable[Any]) -> bytes:

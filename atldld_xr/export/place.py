@@ -8,17 +8,20 @@ import os
 import shutil
 import stat
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from atldld_xr.errors import AtldldError, InvalidArgumentError, MissingExtraError, StoreError
+from atldld_xr.export import web
+from atldld_xr.export.address import check_url
+from atldld_xr.export.disk import PARTIAL, create, sync_disk_of
+from atldld_xr.export.encoding import checksum
 from atldld_xr.storage_options import SharedOptions, share, store_errors
 
 Options = Mapping[str, Any]
 
-PARTIAL = ".atldld-part"
-"""How the names of files that are still being written end, on a local disk."""
+_PIECE = 1 << 24
 
 _EXTRAS = {
     "s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure",
@@ -61,7 +64,7 @@ class Place:
         protocol, colon, rest = url.partition("://")
         self.is_local = not colon
         if not self.is_local:
-            _check_url(protocol, rest)
+            check_url(protocol, rest)
         # Zarr, fsspec and pathlib each take "~" and "." differently.
         self.url = os.path.abspath(os.path.expanduser(url)) if self.is_local else url.rstrip("/")
         self.is_web = protocol in ("http", "https") and not self.is_local
@@ -177,7 +180,8 @@ class Place:
         """Put a file durably, or for None remove it, where it is not so already."""
         if content is None:
             self.remove([key])
-        elif self.get(key) != content:
+            self.remove_folder(key.rpartition("/")[0])
+        elif self.get(key, len(content) + 1) != content:
             self.put(key, content, durable=True)
 
     def create(self, key: str, content: bytes) -> bool:
@@ -187,8 +191,8 @@ class Place:
                 if self.is_local:
                     path = os.path.join(self.url, key)
                     os.makedirs(os.path.dirname(path), exist_ok=True)
-                    _create(path, content)
-                elif self.get(key) is not None:
+                    create(path, content)
+                elif self.get(key, 1) is not None:
                     return False
                 else:
                     self._fs.pipe_file(f"{self._path}/{key}", content, mode="create")
@@ -205,10 +209,17 @@ class Place:
             Which.
         most : int, optional
             The most bytes that it can sensibly have: of a larger one no more is read.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be read; also if it cannot be told whether it is there.
         """
         path = f"{self._path}/{key}"
         with self.storing("read"):
             try:
+                if self.is_web:
+                    return b"".join(web.pieces(self._fs, web.address(self._path, key), most))
                 if self.is_local and not stat.S_ISREG(os.stat(path).st_mode):
                     return b""
                 if most is not None and (self._fs.size(path) or 0) > most:
@@ -216,6 +227,42 @@ class Place:
                 return bytes(self._fs.cat_file(path))
             except (FileNotFoundError, NotADirectoryError):
                 return None
+
+    def checksum(self, key: str, size: int | None = None) -> int | None:
+        """Return the CRC-32C of a file, None if there is none; little of it is in memory at a time.
+
+        Parameters
+        ----------
+        key : str
+            Which.
+        size : int, optional
+            Its size, where that is known.
+        """
+        told = 0
+        with self.storing("read"):
+            try:
+                for piece in self._pieces(key, size):
+                    told = checksum(piece, told)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        return told
+
+    def _pieces(self, key: str, size: int | None) -> Iterator[bytes]:
+        path = f"{self._path}/{key}"
+        if self.is_web:
+            most = None if size is None else size + 1  # which shows that there is more
+            yield from web.pieces(self._fs, web.address(self._path, key), most)
+        elif not self.is_local or stat.S_ISREG(os.stat(path).st_mode):
+            size = int(self._fs.size(path) or 0) if size is None else size
+            if size <= _PIECE:
+                yield bytes(self._fs.cat_file(path))
+                return
+            for start in range(0, size, _PIECE):
+                yield bytes(self._fs.cat_file(path, start, min(start + _PIECE, size)))
+
+    def listing(self, below: str = "") -> dict[str, int] | None:
+        """Return the size of every file, by key; None where nobody lists them: on web servers."""
+        return None if self.is_web else self.sizes(below)
 
     def sizes(self, below: str = "") -> dict[str, int]:
         """Return the size of every file, by key."""
@@ -236,6 +283,14 @@ class Place:
                     self._fs.rm_file(f"{self._path}/{key}")
                 except FileNotFoundError:
                     continue
+
+    def remove_folder(self, key: str) -> None:
+        """Remove a folder of a local disk, if it is there and has nothing in it."""
+        if self.is_local and key:
+            path = os.path.join(self.url, key)
+            self._folders.discard(path)
+            with suppress(OSError):
+                os.rmdir(path)
 
     def tidy(self, key: str) -> None:
         """Remove what is left of one file by those that were killed as they wrote it."""
@@ -261,7 +316,7 @@ class Place:
         """Wait until a local disk has all that was put."""
         if self.is_local:
             with self.storing():
-                _sync_disk_of(self.url)
+                sync_disk_of(self.url)
 
     def what(self) -> str:
         """Return what is there: "nothing", "file", "other" or "zarr", which may be unfinished."""
@@ -288,57 +343,3 @@ class Place:
         return names <= {"atldld_xr_export"} and all(
             key.endswith((PARTIAL, "/lease.json")) for key in self.sizes("atldld_xr_export")
         )
-
-
-def _check_url(protocol: str, rest: str) -> None:
-    """Refuse addresses that name no place, or hold what does not belong there."""
-    user, at, _ = rest.split("/")[0].rpartition("@")
-    if at and (":" in user or protocol in ("s3", "gs", "gcs", "https")):
-        raise InvalidArgumentError(
-            f"a {protocol}:// address holds a user name or password; give them as storage_options"
-        )
-    if not protocol or not rest.strip("/"):
-        raise InvalidArgumentError(f"{protocol}:// names no place for a store: say what follows")
-    if "::" in protocol:
-        raise InvalidArgumentError(
-            f"{protocol}:// is a chain of addresses: a store is in one file system"
-        )
-    if "?" in rest:  # and may be a signature: it is not repeated
-        raise InvalidArgumentError(
-            f"a {protocol}:// address has a query, which cannot be that of each file of a store; "
-            "give signatures and the like as storage_options"
-        )
-
-
-def _create(path: str, content: bytes) -> None:
-    """Write a local file that is not there; nobody sees it empty, where the disk has links."""
-    partial = f"{path}.{uuid.uuid4().hex[:8]}{PARTIAL}"
-    try:
-        with open(partial, "xb") as file:
-            file.write(content)
-        try:
-            os.link(partial, path)
-        except FileExistsError:
-            raise
-        except OSError:
-            with open(path, "xb") as file:
-                file.write(content)
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(partial)
-
-
-def _sync_disk_of(path: str) -> None:
-    """Have a disk hold what was written to it: at once, which for single files takes long."""
-    import ctypes
-
-    try:
-        sync = ctypes.CDLL(None).syncfs
-    except (AttributeError, OSError, TypeError):  # it is Linux's; others have one for all disks
-        getattr(os, "sync", lambda: None)()
-        return
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        sync(folder)
-    finally:
-        os.close(folder)

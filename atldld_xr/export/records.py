@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeGuard
@@ -11,6 +10,7 @@ from typing import Any, Literal, TypeGuard
 import numpy as np
 
 from atldld_xr.errors import StoreError
+from atldld_xr.export.consolidated import CONSOLIDATED, consolidated, encoded, is_metadata, same
 from atldld_xr.export.encoding import ArraySpec, checksum
 from atldld_xr.export.place import Place
 
@@ -34,7 +34,8 @@ FORMAT = 1
 ROOTS = {3: "zarr.json", 2: ".zattrs"}
 """Where Zarr has the attributes of the root, by its format."""
 
-_METADATA = {3: "zarr.json", 2: ".zarray"}
+METADATA = {3: "zarr.json", 2: ".zarray"}
+"""Where Zarr has what an array is, by its format."""
 
 
 @dataclass
@@ -98,14 +99,16 @@ class Layout:
         if self._tell is not None:
             self._tell(group, failures)
         group.attrs[STATE] = "complete"
-        _consolidate(group, self.plan["zarr format"])
         found = _bytes(self._memory)
+        zarr_format = self.plan["zarr format"]
+        told = {key: json.loads(b) for key, b in found.items() if is_metadata(key, zarr_format)}
+        found[CONSOLIDATED[zarr_format]] = encoded(consolidated(told, zarr_format), zarr_format)
         changed |= {k: None for k in self.files if k not in found and k != PLAN}
-        told = (self.root, *(f"{name}/" for name in self.values))
+        at_the_end = (self.root, *(f"{name}/" for name in self.values))
         changed |= {
             k: content
             for k, content in found.items()
-            if self.files.get(k) != content or k.startswith(told)
+            if self.files.get(k) != content or k.startswith(at_the_end)
         }
         root = changed.pop(self.root)
         return changed | {self.root: root}
@@ -150,7 +153,7 @@ def lay(
     group.attrs[STATE] = "incomplete"
     group.create_group(RECORDS)
     files = _bytes(memory)
-    names = {name: f"{name}/{_METADATA[zarr_format]}" for name in arrays}
+    names = {name: f"{name}/{METADATA[zarr_format]}" for name in arrays}
     at_the_end = (ROOTS[zarr_format], *(f"{name}/c" for name in values), *names.values())
     fixed = {key: checksum(b) for key, b in sorted(files.items()) if not key.startswith(at_the_end)}
     plan = {
@@ -193,12 +196,11 @@ def read_plan(store: Place) -> dict[str, Any] | None:
     RecordsError
         If that cannot be understood.
     """
-    content = store.get(PLAN, MOST)
-    if content is None:
-        return None
     try:
-        plan: dict[str, Any] = parse(content)
+        plan: dict[str, Any] = read_json(store, PLAN)
         known = plan["format"]
+    except FileNotFoundError:
+        return None
     except (ValueError, KeyError, TypeError):
         raise _damaged(store) from None
     if known != FORMAT:
@@ -211,39 +213,63 @@ def read_plan(store: Place) -> dict[str, Any] | None:
     return plan
 
 
-def read_attributes(store: Place) -> dict[str, Any] | None:
-    """Return the attributes of a store's root, None if they cannot be read."""
-    for zarr_format, key in ROOTS.items():
-        content = store.get(key, MOST)
-        if content is None:
-            continue
+def read_json(store: Place, key: str) -> Any:
+    """Return what a file of metadata says.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    ValueError
+        If it is no JSON, or too large.
+    """
+    content = store.get(key, MOST)
+    if content is None:
+        raise FileNotFoundError(key)
+    if len(content) >= MOST:
+        raise ValueError(f"{key} is too large")
+    return parse(content)
+
+
+def read_attributes(store: Place, zarr_format: int | None = None) -> dict[str, Any] | None:
+    """Return the attributes of a store's root, None if they cannot be read.
+
+    Parameters
+    ----------
+    store : Place
+        The store.
+    zarr_format : {2, 3}, optional
+        Its format. Default: what is found, which asks for files that are not there.
+    """
+    for at in ROOTS if zarr_format is None else (zarr_format,):
         try:
-            found = parse(content)
-            attributes = found["attributes"] if zarr_format == 3 else found
+            found = read_json(store, ROOTS[at])
+            attributes = found["attributes"] if at == 3 else found
+        except FileNotFoundError:
+            continue
         except (ValueError, KeyError, TypeError):
             return None
         return attributes if isinstance(attributes, dict) else None
     return None
 
 
-def is_complete(store: Place) -> bool:
+def is_complete(store: Place, zarr_format: int | None = None) -> bool:
     """Return whether a store says that all of it has been written."""
-    return (read_attributes(store) or {}).get(STATE) == "complete"
+    return (read_attributes(store, zarr_format) or {}).get(STATE) == "complete"
 
 
 def changed_files(store: Place, plan: Mapping[str, Any]) -> Iterator[str]:
     """Yield the files of metadata and coordinates that are not as the plan says."""
     for name, metadata in plan["arrays"].items():
-        key = f"{name}/{_METADATA[plan['zarr format']]}"
+        key = f"{name}/{METADATA[plan['zarr format']]}"
         try:
-            found = parse(store.get(key, MOST) or b"null")
-        except ValueError:
+            found = read_json(store, key)
+        except (FileNotFoundError, ValueError):
             found = None
         if not same(found, metadata):
             yield key
     for key, told in plan["crc32c of files"].items():
-        content = store.get(key)
-        if content is None or checksum(content) != told:
+        if store.checksum(key) != told:
             yield key
 
 
@@ -280,11 +306,6 @@ def _damaged(store: Place) -> RecordsError:
     )
 
 
-def same(there: Any, here: Any) -> bool:
-    """Return whether two things are the same JSON; a NaN, which Python compares to none, is."""
-    return there == here or json.dumps(there, sort_keys=True) == json.dumps(here, sort_keys=True)
-
-
 def extends(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
     """Return whether a plan is another one that also tells something of each section.
 
@@ -315,20 +336,6 @@ def differences(there: Any, here: Any, name: str = "") -> Iterator[str]:
 def _short(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _consolidate(group: Any, zarr_format: Literal[2, 3]) -> None:
-    """Gather the metadata of a finished store in one place.
-
-    Zarr 3 does not specify this yet, and warns; without it ``xarray.open_zarr`` warns at every
-    reader instead, and read-only HTTP copies, which cannot be listed, do not open.
-    """
-    import zarr
-    from zarr.errors import ZarrUserWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ZarrUserWarning)
-        zarr.consolidate_metadata(group.store, path=group.path, zarr_format=zarr_format)
 
 
 def _bytes(memory: Mapping[str, Any]) -> dict[str, bytes]:

@@ -8,9 +8,11 @@ from itertools import islice
 from typing import Any, Literal
 
 from atldld_xr.errors import InvalidArgumentError, StoreError
+from atldld_xr.export.consolidated import same
+from atldld_xr.export.disk import PARTIAL
 from atldld_xr.export.lease import LEASE, Lease, lease
 from atldld_xr.export.ledger import Ledger
-from atldld_xr.export.place import PARTIAL, Place
+from atldld_xr.export.place import Place
 from atldld_xr.export.records import (
     PLAN,
     Layout,
@@ -20,7 +22,6 @@ from atldld_xr.export.records import (
     extends,
     is_complete,
     read_plan,
-    same,
 )
 from atldld_xr.export.replace import MARK, aside, mend, swap
 

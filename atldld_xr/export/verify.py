@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from os import PathLike
@@ -15,26 +16,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr.errors import StoreError
-from atldld_xr.export.encoding import ArraySpec, checksum
+from atldld_xr.export.encoding import ArraySpec
+from atldld_xr.export.inventory import root_problems, strays
 from atldld_xr.export.lease import is_alive, read_holder
 from atldld_xr.export.ledger import REASON, Ledger
-from atldld_xr.export.place import PARTIAL, Place
+from atldld_xr.export.place import Place
 from atldld_xr.export.records import (
+    MOST,
     OME_KEY,
     PLAN,
-    ROOTS,
-    STATE,
     RecordsError,
     changed_files,
     is_complete,
-    read_attributes,
     read_plan,
-    same,
 )
 from atldld_xr.progress import progress_bar
 
 _AT_A_TIME = 64
-_METADATA = ("/zarr.json", "/.zarray", "/.zattrs")
+_MOST_FILES = 1 << 12  # of an array of values, which has one
+_MOST_VALUES = 1 << 28  # bytes of such a file
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,8 @@ def status(
 ) -> StoreStatus:
     """Tell how far the export to a store is.
 
+    On a web server only a finished store can be looked at.
+
     Parameters
     ----------
     url : str or path
@@ -98,16 +100,16 @@ def status(
     Raises
     ------
     StoreError
-        If no export of this package is there, or its records are damaged.
+        If no export of this package is there, it cannot be read, or its records are damaged.
     """
     store, plan, ledger = _opened(url, storage_options)
-    holder = read_holder(store)
-    running = holder is not None and is_alive(holder)
-    if not store.is_web:  # whose servers list nothing, or not all
-        ledger.compare(store.sizes())
+    running = _is_running(store)
+    found = store.listing()
+    if found is not None:
+        ledger.compare(found)
     lost = Counter(name for name, _ in ledger.lost)
     written = {name: count - lost[name] for name, count in ledger.written.items()}
-    complete = is_complete(store) and written == ledger.chunks
+    complete = is_complete(store, plan["zarr format"]) and written == ledger.chunks
     return StoreStatus(
         url=store.url,
         state="running" if running else "complete" if complete else "interrupted",
@@ -125,7 +127,8 @@ def verify(
 ) -> Verification:
     """Read every file of a store, and compare it with the checksum recorded when it was written.
 
-    The service is not asked.
+    The service is not asked. Files that nobody wrote are found where there are listings, which web
+    servers have none of.
 
     Parameters
     ----------
@@ -139,18 +142,18 @@ def verify(
     Raises
     ------
     StoreError
-        If no export of this package is there, or its records are damaged.
+        If no export of this package is there, it cannot be read, or its records are damaged.
     """
     store, plan, ledger = _opened(url, storage_options)
-    sizes = store.sizes()
+    found = store.listing()
     changed = [*changed_files(store, plan)]
     problems = [f"{key} is not as it was written" for key in changed]
-    problems += _root_problems(store, plan, ledger)
-    if is_complete(store):
+    problems += root_problems(store, plan, changed, has_failures=bool(ledger.failures))
+    if is_complete(store, plan["zarr format"]):
         problems += _value_problems(store, ledger, changed)
     checks = list(_checks(ledger))
-    known = {key for key, _, _ in checks}
-    problems += [f"{key} is in no ledger" for key in _strays(sizes, ledger, known)]
+    chunk_keys = {key for key, _, _ in checks}
+    problems += [f"{key} is in no ledger" for key in strays(found or (), plan, chunk_keys)]
     chunks = nbytes = 0
     with (
         ThreadPoolExecutor(8) as pool,
@@ -159,7 +162,7 @@ def verify(
         rest = iter(checks)
         while batch := list(islice(rest, _AT_A_TIME)):
             for (_, size, _), problem in zip(
-                batch, pool.map(lambda check: _problem(store, sizes, *check), batch), strict=True
+                batch, pool.map(lambda check: _problem(store, found, *check), batch), strict=True
             ):
                 advance(1)
                 if problem:
@@ -200,32 +203,21 @@ def _checks(ledger: Ledger) -> Iterator[tuple[str, int | None, int]]:
 
 
 def _problem(
-    store: Place, sizes: Mapping[str, int], key: str, size: int | None, told: int
+    store: Place, found: Mapping[str, int] | None, key: str, size: int | None, told: int
 ) -> str | None:
     if size is None:
         return f"{key} is not written yet"
     if size == 0:
-        return f"{key} is there, where there was nothing to be written" if key in sizes else None
-    if key not in sizes:
+        is_there = found is not None and key in found
+        return f"{key} is there, where there was nothing to be written" if is_there else None
+    if found is not None and key not in found:
         return f"{key} is missing"
-    if sizes[key] != size:
-        return f"{key} has {sizes[key]} bytes of {size}"
-    content = store.get(key)
-    if content is None:
+    if found is not None and found[key] != size:
+        return f"{key} has {found[key]} bytes of {size}"
+    found_checksum = store.checksum(key, size)
+    if found_checksum is None:
         return f"{key} is missing"
-    return None if checksum(content) == told else f"{key} is damaged: its checksum is another"
-
-
-def _root_problems(store: Place, plan: Mapping[str, Any], ledger: Ledger) -> Iterator[str]:
-    found, root = read_attributes(store), ROOTS[plan["zarr format"]]
-    if found is None:
-        yield f"{root} is missing or damaged"
-        return
-    # An OME-Zarr's own attribute tells of sections that could not be read.
-    told = {STATE, *((OME_KEY,) if ledger.failures else ())}
-    known = ({k: v for k, v in some.items() if k not in told} for some in (found, plan["dataset"]))
-    if not same(next(known), next(known)):
-        yield f"{root} has other attributes than were written"
+    return None if found_checksum == told else f"{key} is damaged: its checksum is another"
 
 
 def _value_problems(store: Place, ledger: Ledger, changed: Collection[str]) -> Iterator[str]:
@@ -245,21 +237,41 @@ def _value_problems(store: Place, ledger: Ledger, changed: Collection[str]) -> I
 def _read(store: Place, name: str) -> Any:
     """Return a small array of a store, None if it cannot be read."""
     import zarr
+    from zarr.core.buffer import default_buffer_prototype
 
+    metadata = None
+    # From memory: what Zarr fetches itself has no bound, and all failures are the same to it.
+    with _forbidden_is_missing(store):
+        metadata = store.get(f"{name}/zarr.json", MOST)
+    if metadata is None:
+        return None
     try:
-        array: Any = zarr.open_array(store.zarr_store(), path=name, mode="r")
+        spec = ArraySpec(name, metadata.decode(), 3)
+        keys = [spec.key(at) for at in islice(np.ndindex(spec.numblocks), _MOST_FILES)]
+    except Exception:  # Zarr raises all kinds where its metadata is none
+        return None
+    files = {key: store.get(key, _MOST_VALUES) for key in keys} | {f"{name}/zarr.json": metadata}
+    buffer = default_buffer_prototype().buffer
+    memory = {key: buffer.from_bytes(found) for key, found in files.items() if found is not None}
+    try:
+        array: Any = zarr.open_array(zarr.storage.MemoryStore(memory), path=name, mode="r")
         return np.asarray(array[...])
     except Exception:  # codecs have errors of their own for what they cannot decode
         return None
 
 
-def _strays(sizes: Mapping[str, int], ledger: Ledger, known: set[str]) -> Iterator[str]:
-    """Yield files of the arrays that are no chunk of theirs, and such as were left half written."""
-    tops = tuple(f"{name}/" for name in ledger.arrays)
-    for key in sizes:
-        is_chunk = key.startswith(tops) and not key.endswith(_METADATA)
-        if key.endswith(PARTIAL) or (is_chunk and key not in known):
-            yield key
+def _is_running(store: Place) -> bool:
+    holder = None
+    with _forbidden_is_missing(store):
+        holder = read_holder(store)
+    return holder is not None and is_alive(holder)
+
+
+@contextmanager
+def _forbidden_is_missing(store: Place) -> Iterator[None]:
+    """Let be that a file cannot be read that need not be there: some web servers forbid those."""
+    with suppress(*((StoreError,) if store.is_web else ())):
+        yield
 
 
 def _failures(

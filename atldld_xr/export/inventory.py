@@ -1,0 +1,128 @@
+"""Inventory: what files a store is to have besides its chunks, and what its root is to say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+from atldld_xr.export.consolidated import CONSOLIDATED, consolidated, is_metadata, same
+from atldld_xr.export.lease import LEASE
+from atldld_xr.export.ledger import LEDGER
+from atldld_xr.export.pages import numbered
+from atldld_xr.export.place import Place
+from atldld_xr.export.records import METADATA, OME_KEY, PLAN, ROOTS, STATE, read_json
+from atldld_xr.export.replace import MARK
+
+
+def strays(found: Iterable[str], plan: Mapping[str, Any], chunks: Collection[str]) -> Iterator[str]:
+    """Yield the files that no export wrote; or that were left half written. Pure.
+
+    Parameters
+    ----------
+    found : iterable of str
+        The keys of all files.
+    plan : mapping
+        The store's.
+    chunks : collection of str
+        The keys of all chunks that there are to be.
+    """
+    zarr_format = plan["zarr format"]
+    known = {PLAN, LEDGER, LEASE, MARK, ROOTS[zarr_format], CONSOLIDATED[zarr_format]}
+    known |= {*plan["crc32c of files"], *_array_files(plan), *chunks}
+    for key in found:
+        is_folder = not key or key.endswith("/")  # as some object stores have them
+        if not (key in known or is_folder or numbered([key]) or _is_of_values(key, plan)):
+            yield key
+
+
+def root_problems(
+    store: Place, plan: Mapping[str, Any], changed: Collection[str], *, has_failures: bool
+) -> Iterator[str]:
+    """Yield what is wrong with the files that speak of the whole store.
+
+    Parameters
+    ----------
+    store : Place
+        The store.
+    plan : mapping
+        Its plan.
+    changed : collection of str
+        Files that are not as they were written: nothing is said of them again.
+    has_failures : bool
+        Whether there are sections that could not be read.
+    """
+    zarr_format = plan["zarr format"]
+    root, gathered = ROOTS[zarr_format], CONSOLIDATED[zarr_format]
+    document = _read(store, root)
+    attributes = document.get("attributes") if zarr_format == 3 else document
+    if not document or not isinstance(attributes, dict):
+        yield f"{root} is missing or damaged"
+        return
+    # An OME-Zarr's own attribute tells of sections that could not be read.
+    told = {STATE, *((OME_KEY,) if has_failures else ())}
+    known = (
+        {k: v for k, v in some.items() if k not in told} for some in (attributes, plan["dataset"])
+    )
+    if not same(*known):
+        yield f"{root} has other attributes than were written"
+    if attributes.get(STATE) == "complete":
+        there = document if zarr_format == 3 else _read(store, gathered)
+        if not there:
+            yield f"{gathered} is missing or damaged"
+        elif not _is_consolidated(store, plan, changed, there, document):
+            yield f"{gathered} has other consolidated metadata than was written"
+
+
+def _is_consolidated(
+    store: Place,
+    plan: Mapping[str, Any],
+    changed: Collection[str],
+    there: Mapping[str, Any],
+    document: Mapping[str, Any],
+) -> bool:
+    """Return whether consolidated metadata is that of the single files."""
+    zarr_format, root = plan["zarr format"], ROOTS[plan["zarr format"]]
+    group = {"attributes": document.get("attributes"), "zarr_format": 3, "node_type": "group"}
+    files = _array_files(plan) | {root: group if zarr_format == 3 else document}
+    for key in plan["crc32c of files"]:
+        if is_metadata(key, zarr_format):
+            # What a damaged one said is known from nowhere else.
+            files[key] = _told(there, key, zarr_format) if key in changed else _read(store, key)
+    return same(there, consolidated(files, zarr_format))
+
+
+def _told(there: Mapping[str, Any], key: str, zarr_format: int) -> dict[str, Any]:
+    """Return what consolidated metadata has of a file; empty if it has none."""
+    try:
+        if zarr_format == 2:
+            node = there["metadata"][key]
+        else:
+            path = key.removesuffix(f"/{METADATA[3]}")
+            node = there["consolidated_metadata"]["metadata"][path]
+    except (KeyError, TypeError):
+        return {}
+    return node if isinstance(node, dict) else {}
+
+
+def _read(store: Place, key: str) -> dict[str, Any]:
+    """Return what a file of metadata says; empty if it says nothing."""
+    try:
+        document = read_json(store, key)
+    except (FileNotFoundError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _array_files(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metadata of the arrays that are written by chunks, by key."""
+    name = METADATA[plan["zarr format"]]
+    return {f"{array}/{name}": metadata for array, metadata in plan["arrays"].items()}
+
+
+def _is_of_values(key: str, plan: Mapping[str, Any]) -> bool:
+    """Return whether a file may be of one of the arrays that are written at the end."""
+    name, _, place = key.rpartition("/c")
+    if name not in plan["values"] or not re.fullmatch(r"(/\d{1,9})?", place):
+        return False
+    return bool(int(place[1:] or 0) < max(plan["values"][name][1], 1))
