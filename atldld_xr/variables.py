@@ -36,6 +36,8 @@ class BlockVariable:
         Names and sizes of the dimensions after x.
     reads : bool
         Whether it needs tiles, or only geometry.
+    shows : bool
+        Whether it is made of the tiles' pixels, and not only of whether these could be had.
     make : callable
         ``make(section, block, tiles) -> array`` of the block's shape and `last`.
     """
@@ -45,7 +47,13 @@ class BlockVariable:
     dtype: np.dtype[Any]
     last: tuple[tuple[str, int], ...]
     reads: bool
+    shows: bool
     make: Callable[[SectionPlan, Block, Tiles], NDArray[Any]]
+
+    @property
+    def plans(self) -> tuple[LoadPlan, ...]:
+        """The plan, as section variables have theirs."""
+        return (self.plan,)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -106,19 +114,27 @@ def pixels_variable(name: str, plan: LoadPlan) -> BlockVariable:
         dtype=np.dtype(np.uint8),
         last=tuple(("channel", size) for size in plan.channels),
         reads=True,
+        shows=True,
         make=partial(render, fill_value=plan.fill_value, channels=plan.channels),
     )
 
 
 def coverage_variable(name: str, plan: LoadPlan) -> BlockVariable:
     """Return where the sections have pixels, as bool; needs tiles only if these may be missing."""
-    return BlockVariable(name, plan, np.dtype(bool), (), plan.on_error == "fill", coverage)
+    reads = plan.on_error == "fill"
+    return BlockVariable(name, plan, np.dtype(bool), (), reads, shows=False, make=coverage)
 
 
 def displacement_variable(name: str, plan: LoadPlan) -> BlockVariable:
     """Return the displacement fields, float32 over (..., component), in pixels of the tier."""
     return BlockVariable(
-        name, plan, np.dtype(np.float32), (("component", 2),), False, _displacement
+        name,
+        plan,
+        np.dtype(np.float32),
+        (("component", 2),),
+        reads=False,
+        shows=False,
+        make=_displacement,
     )
 
 

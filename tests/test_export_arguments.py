@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import xarray as xr
+from zarr.codecs import ZstdCodec
 from zarr.codecs.numcodecs import BZ2
 
 import atldld_xr
@@ -59,6 +62,17 @@ def test_codecs_that_cannot_do_it(tmp_path, kind):
     assert not any(tmp_path.iterdir())
 
 
+def test_codecs_are_tried_at_no_great_cost(tmp_path):
+    ds = open_noise(resolution=10, chunks=-1)[["image"]].isel(coronal=[0])
+    nbytes = ds.image.nbytes
+    tracemalloc.start()
+    try:
+        ds.atldld.to_zarr(tmp_path / "a.zarr", compressor=ZstdCodec(level=2))
+        assert tracemalloc.get_traced_memory()[1] < 8 * nbytes
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize(
     ("url", "why"),
     [
@@ -69,6 +83,8 @@ def test_codecs_that_cannot_do_it(tmp_path, kind):
         ("memory://", "names no place"),
         ("memory:///", "names no place"),
         ("simplecache::memory://a.zarr", "chain"),
+        ("zip://a.zip::https://user:hidden@host/x", "chain"),
+        ("s3://bucket/x::hidden", "chain"),
         ("memory://a.zarr?sig=hidden", "query"),
         ("https://localhost/a.zarr?sig=hidden", "query"),
     ],

@@ -23,10 +23,12 @@ class Mending(NoiseSource):
 
     failing: ClassVar[set[int]] = set()
     reads: ClassVar[list[int]] = []
+    fine: ClassVar[int] = 0
+    """How often all can be read before some fail."""
 
     def read(self, image: Any, tile: Any, view: str) -> np.ndarray:
         self.reads.append(image.id)
-        if image.id in self.failing:
+        if image.id in self.failing and len(self.reads) > self.fine:
             raise SectionImageError(image.id, "memory://tile", "it is made to fail")
         return super().read(image, tile, view)
 
@@ -34,8 +36,7 @@ class Mending(NoiseSource):
 @pytest.fixture(autouse=True)
 def _fails():
     TILES.reset()  # what could be read in another test
-    Mending.failing = {FAILING}
-    Mending.reads = []
+    Mending.failing, Mending.reads, Mending.fine = {FAILING}, [], 0
     yield
     Mending.failing = set()
 
@@ -147,3 +148,113 @@ def test_who_wants_no_fill_gets_none(tmp_path, kind):
     (tmp_path / "b").mkdir()
     write(strict, tmp_path / "b" / "a.zarr", kind)
     assert contents(tmp_path / "a.zarr") == contents(tmp_path / "b" / "a.zarr")
+
+
+@pytest.mark.parametrize("names", [["coverage"], ["coverage", "image"], ["coverage", "status"]])
+def test_coverage_is_of_what_could_be_read(tmp_path, names):
+    strict, filled = (open_failing(on_error=how) for how in ("raise", "fill"))
+    strict, filled = strict[[n for n in names if n in strict]], filled[names]
+    try:
+        strict.atldld.to_zarr(tmp_path / "a.zarr")
+    except SectionImageError:
+        assert "image" in names
+    if names == ["coverage", "status"]:  # finished without a word about sections
+        with pytest.raises(StoreError, match=r"values\.status is only in the new one"):
+            filled.atldld.to_zarr(tmp_path / "a.zarr")
+        return
+    (failure,) = filled.atldld.to_zarr(tmp_path / "a.zarr").failures
+    assert failure["section_image_id"] == FAILING
+    (tmp_path / "b").mkdir()
+    filled.atldld.to_zarr(tmp_path / "b" / "a.zarr")
+    assert contents(tmp_path / "a.zarr") == contents(tmp_path / "b" / "a.zarr")
+    Mending.failing = set()
+    assert strict.atldld.to_zarr(tmp_path / "a.zarr").failures == ()
+    (tmp_path / "c").mkdir()
+    strict.atldld.to_zarr(tmp_path / "c" / "a.zarr")
+    assert contents(tmp_path / "a.zarr") == contents(tmp_path / "c" / "a.zarr")
+
+
+def test_what_was_read_is_not_asked_for_again(tmp_path):
+    with pytest.raises(SectionImageError):
+        open_failing(on_error="raise").atldld.to_zarr(tmp_path / "a.zarr")
+    done = xr.open_zarr(tmp_path / "a.zarr", consolidated=False).image.isel(coronal=0)
+    assert (done != done.attrs["fill_value"]).any()
+    Mending.reads = []
+    TILES.reset()
+    Mending.failing = {FAILING, FIRST_IMAGE_ID}  # what is there is of no concern to it
+    (failure,) = open_failing().atldld.to_zarr(tmp_path / "a.zarr").failures
+    assert failure["section_image_id"] == FAILING
+    assert FIRST_IMAGE_ID not in Mending.reads
+    back = xr.open_zarr(tmp_path / "a.zarr").compute()
+    assert back.status.values.tolist() == [0, 1, 0]
+    Mending.failing = set()
+    open_failing().atldld.to_zarr(tmp_path / "a.zarr", retry_failed=True)
+    np.testing.assert_array_equal(xr.open_zarr(tmp_path / "a.zarr").image, open_failing().image)
+
+
+@pytest.mark.parametrize("kind", ["to_zarr", "to_ome_zarr"])
+@pytest.mark.parametrize("change", ["strided", "computed"])
+def test_what_fails_only_when_dask_makes_the_image(tmp_path, kind, change):
+    ds = CHANGES[change](open_failing())
+    ds.reason.compute()
+    Mending.fine = len(Mending.reads)
+    Mending.reads = []
+    TILES.reset()
+    report = write(ds, tmp_path / "a.zarr", kind)
+    assert [failure["section_image_id"] for failure in report.failures] == [FAILING]
+    assert status(tmp_path / "a.zarr").failures == report.failures
+    assert verify(tmp_path / "a.zarr").problems == ()
+    if kind == "to_zarr":
+        assert xr.open_zarr(tmp_path / "a.zarr").status.values.tolist() == [0, 1, 0]
+    Mending.failing = set()
+    write(ds, tmp_path / "a.zarr", kind, retry_failed=True)
+    (tmp_path / "b").mkdir()
+    write(ds, tmp_path / "b" / "a.zarr", kind)
+    assert contents(tmp_path / "a.zarr") == contents(tmp_path / "b" / "a.zarr")
+
+
+@pytest.mark.parametrize("kind", ["to_zarr", "to_ome_zarr"])
+def test_dask_tells_without_being_asked(tmp_path, kind):
+    ds = open_failing()
+    half = ds[["image"]].assign(image=(ds.image // 2).assign_attrs(ds.image.attrs))
+    (failure,) = write(half, tmp_path / "a.zarr", kind).failures
+    assert failure["section_image_id"] == FAILING
+    assert status(tmp_path / "a.zarr").failures == (failure,)
+    with pytest.raises(SectionImageError, match="made to fail"):  # a store that cannot tell
+        half.drop_vars("section_image_id").atldld.to_zarr(tmp_path / "b.zarr")
+
+
+@pytest.mark.parametrize(("kind", "version"), [("to_zarr", None), ("to_ome_zarr", "0.4")])
+def test_a_store_that_is_made_again_in_part_is_not_complete(tmp_path, kind, version):
+    options = {"ome_version": version} if version else {}
+    ds, strict = (open_failing(on_error=how)[["image"]] for how in ("fill", "raise"))
+    write(ds, tmp_path / "a.zarr", kind, **options)
+    with pytest.raises(SectionImageError):
+        write(strict, tmp_path / "a.zarr", kind, **options)
+    group = zarr.open_group(tmp_path / "a.zarr", mode="r", use_consolidated=False)
+    assert group.attrs["atldld_xr_export"] == "incomplete"
+    assert not (tmp_path / "a.zarr" / ".zmetadata").exists()
+    assert status(tmp_path / "a.zarr").state == "interrupted"
+    problems = verify(tmp_path / "a.zarr").problems
+    assert problems
+    assert all("not written yet" in problem for problem in problems)
+
+
+REASONS = {
+    "of rows": lambda ds: ds.assign(reason=("y", np.array(["x"] * ds.sizes["y"], dtype="T"))),
+    "of rows, loaded": lambda ds: ds.assign(reason=("y", ["x"] * ds.sizes["y"])),
+    "in a table": lambda ds: ds.assign(reason=(("coronal", "y"), np.ones((3, ds.sizes["y"])))),
+    "in numbers": lambda ds: ds.assign(reason=("coronal", [0, 0, 1])),
+}
+
+
+@pytest.mark.parametrize("kind", ["to_zarr", "to_ome_zarr"])
+@pytest.mark.parametrize("reason", REASONS)
+@pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning")
+def test_a_reason_that_is_something_else(tmp_path, kind, reason):
+    ds = open_failing(on_error="raise", chunks=None).isel(coronal=[0, 2, 2])
+    ds = ds.isel(coronal=[0, 1]) if kind == "to_ome_zarr" else ds
+    ds = ds if reason in ("of rows", "of rows, loaded") else open_failing(on_error="raise")
+    Mending.failing = set()
+    report = write(REASONS[reason](ds)[["image", "reason"]], tmp_path / "a.zarr", kind)
+    assert report.failures == status(tmp_path / "a.zarr").failures == ()

@@ -59,6 +59,9 @@ IMPOSSIBLE = [
     {"section": 0, "values": {"nose": 1}},
     {"section": 0, "values": []},
     {"section": 0, "values": {}, "failure": {"a": []}},
+    {"section": 0, "values": {}, "failure": "\ud800"},
+    {"section": 0, "values": {"reason": "\ud800"}},
+    {"values": "reason", "at": 2, "are": ["", "x", "y"]},
     {"again": 10**9, "of": ["image"]},
     {"again": [], "of": ["image"]},
     {"again": 0, "of": ["nose"]},
@@ -106,6 +109,7 @@ NOT_PLANS = {
     "more values than there can be": {"values": {"status": ["uint8", 10**15]}},
     "no dtype": {"values": {"status": ["nose", 3]}},
     "other attributes": {"dataset": []},
+    "another way with failures": {"on_error": "ignore"},
 }
 
 

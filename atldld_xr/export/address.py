@@ -14,10 +14,6 @@ def check_url(protocol: str, rest: str) -> None:
         )
     if not protocol or not rest.strip("/"):
         raise InvalidArgumentError(f"{protocol}:// names no place for a store: say what follows")
-    if "::" in protocol:
-        raise InvalidArgumentError(
-            f"{protocol}:// is a chain of addresses: a store is in one file system"
-        )
     if "?" in rest:  # and may be a signature: it is not repeated
         raise InvalidArgumentError(
             f"a {protocol}:// address has a query, which cannot be that of each file of a store; "

@@ -8,12 +8,15 @@ from typing import Any
 
 import dask
 import numpy as np
+from dask._task_spec import Task, TaskRef
 from dask.delayed import Delayed
-from dask.highlevelgraph import HighLevelGraph
+from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 
+from atldld_xr.errors import SectionImageError
 from atldld_xr.export.cluster import connected_client
 from atldld_xr.export.parts import ChunkPlace
-from atldld_xr.export.work import Job, Known, Written
+from atldld_xr.export.work import Finished, Job, Known, Written, failure_of
+from atldld_xr.graph import FetchLayer
 from atldld_xr.threads import own_threads
 
 # Chunks handed to a scheduler at a time: enough to keep it busy, and few enough that what waits for
@@ -24,11 +27,15 @@ _MOST_TASKS = 20_000
 
 
 def make_with_dask(
-    arrays: Mapping[str, Any], job: Job, wanted: Callable[[str, ChunkPlace], bool]
-) -> Iterator[Written | Known]:
+    arrays: Mapping[str, Any],
+    job: Job,
+    wanted: Callable[[str, ChunkPlace], bool],
+    sections: Sequence[tuple[int, int]],
+) -> Iterator[Written | Known | Finished]:
     """Compute arrays on whatever scheduler is in use, and write them.
 
-    Values come first: nothing is written of a section before it is known whether it could be read.
+    Whatever is filled with the fill value, as tiles of a section cannot be had, is told of before
+    the chunks that it may be in. Values come first.
 
     Parameters
     ----------
@@ -39,12 +46,19 @@ def make_with_dask(
     wanted : callable
         Whether a chunk, by name of the array and place, is to be made; of values, those from an
         index on.
+    sections : sequence of (int, int)
+        The place of each section in the store, and its image's id.
+
+    Raises
+    ------
+    SectionImageError
+        If tiles cannot be had of a section that has no place there.
     """
     connected_client()  # its workers are told the storage options
     with own_threads() as threads:
         chunks = _chunks(arrays, job, wanted)
         while batch := list(islice(chunks, _BATCH)):
-            yield from _compute(batch, threads)
+            yield from _compute(batch, threads, sections)
 
 
 def _chunks(
@@ -60,20 +74,54 @@ def _chunks(
                 yield Delayed((told.name, *place), told.dask, layer=told.name)
 
 
-def _compute(batch: Sequence[Delayed], threads: Mapping[str, Any]) -> Iterator[Written | Known]:
-    if len(batch) > 1 and _tasks(batch) > _MOST_TASKS:
-        half = len(batch) // 2
-        yield from _compute(batch[:half], threads)
-        yield from _compute(batch[half:], threads)
-        return
-    for done in dask.compute(*batch, **threads):
-        yield done.item()
-
-
-def _tasks(batch: Sequence[Delayed]) -> int:
-    """Return how many tasks a batch has."""
+def _compute(
+    batch: Sequence[Delayed], threads: Mapping[str, Any], sections: Sequence[tuple[int, int]]
+) -> Iterator[Written | Known | Finished]:
     graph = HighLevelGraph.merge(*(chunk.dask for chunk in batch))
-    return len(graph.cull({chunk.key for chunk in batch}))
+    needed = graph.cull({chunk.key for chunk in batch})
+    if len(batch) > 1 and len(needed) > _MOST_TASKS:
+        half = len(batch) // 2
+        yield from _compute(batch[:half], threads, sections)
+        yield from _compute(batch[half:], threads, sections)
+        return
+    errors, *done = dask.compute(_errors(graph, needed), *batch, **threads)
+    first = {error.section_image_id: error for error in reversed(errors)}
+    for image_id, error in first.items():
+        if image_id not in {known for _, known in sections}:
+            raise error  # the store cannot tell of it
+    for at, image_id in sections:
+        if image_id in first:
+            yield Finished(at, {}, failure_of(first[image_id]))
+    for chunk in done:
+        yield chunk.item()
+
+
+def _errors(graph: HighLevelGraph, needed: HighLevelGraph) -> Delayed:
+    """Return what will be, of the tiles that are fetched for a graph, the errors in their place."""
+    names = {
+        name
+        for name, layer in graph.layers.items()
+        if isinstance(layer, FetchLayer) and layer.plan.on_error == "fill"
+    }
+    # Dask adds a digest to the names of layers that it culls.
+    culled = (layer for name, layer in needed.layers.items() if name.rpartition("-")[0] in names)
+    tiles = sorted(key for layer in culled for key in layer)
+    name = f"atldld-errors-{dask.base.tokenize(tiles)}"
+    # A task for each tile: one for all would keep all tiles.
+    tasks: dict[Any, Task] = {}
+    for n, key in enumerate(tiles):
+        tasks[name, n] = Task((name, n), _error, TaskRef(key))
+    tasks[name] = Task(name, _list, *map(TaskRef, list(tasks)))
+    layers = {**graph.layers, name: MaterializedLayer(tasks)}
+    return Delayed(name, HighLevelGraph(layers, {**graph.dependencies, name: names}), layer=name)
+
+
+def _error(tile: Any) -> SectionImageError | None:
+    return tile if isinstance(tile, SectionImageError) else None
+
+
+def _list(*errors: SectionImageError | None) -> list[SectionImageError]:
+    return [error for error in errors if error is not None]
 
 
 def _written(array: Any, name: str, job: Job) -> Any:

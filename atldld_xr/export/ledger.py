@@ -32,6 +32,9 @@ _MOST_BYTES = 1 << 30
 REASON = "reason"
 """The array of values that says why sections could not be read."""
 
+STATUS = "status"
+"""The one that says whether they could: 0 for yes."""
+
 
 class Ledger:
     """What is done of an export.
@@ -120,9 +123,11 @@ class Ledger:
     @property
     def failures(self) -> dict[int, str]:
         """Why sections could not be read, by their place."""
-        known = self.values.get(REASON, {}).items()
-        told = {at + n: reason for at, some in known for n, reason in enumerate(some) if reason}
-        return told | self._failures
+        told = {}
+        if self._dtypes.get(REASON) == "str" and self._is_along_sections(self._counts[REASON]):
+            known = self.values[REASON].items()
+            told = {at + n: reason for at, some in known for n, reason in enumerate(some) if reason}
+        return self._failures | told
 
     def read(self) -> None:
         """Take in what the store's ledger has.
@@ -193,33 +198,10 @@ class Ledger:
         """Have an array made anew."""
         self._add({"anew": name})
 
-    def take_back(
-        self, parts: Collection[str], others: Collection[str], *, retry_failed: bool
-    ) -> None:
-        """Forget what is to be made again, before any of it is touched.
-
-        Parameters
-        ----------
-        parts : collection of str
-            Arrays that are made section by section.
-        others : collection of str
-            All others.
-        retry_failed : bool
-            Whether sections are made again that could not be read.
-        """
-        failures = self.failures
-        again = set(failures) if retry_failed else set()
-        for name, place in self.lost:
-            self.forget_chunk(name, place)
-            # What is told of a section is about all of it.
-            if name in parts and (self.values or place[self._axis] in failures):
-                again.add(place[self._axis])
-        if again & set(failures):
-            for name in others:  # any of it may be made of a section's fill
-                self.forget_array(name)
-        for at in sorted(again):
-            self.forget(at, parts)
-        self.flush()
+    @property
+    def has_news(self) -> bool:
+        """Whether there is something that `flush` would put in the store."""
+        return bool(self._lines)
 
     def flush(self) -> None:
         """Put what was entered in the store."""
@@ -263,6 +245,9 @@ class Ledger:
         if len(values) != self._counts[name]:
             address = f"{self._store.url}/{RECORDS}"
             raise damaged(address, f"of {name} it has {len(values)} of {self._counts[name]}")
+        if name in (REASON, STATUS) and self._is_along_sections(len(values)):
+            for at, failure in self.failures.items():  # also those that Dask met with its arrays
+                values[at] = failure if name == REASON else 1
         return values
 
     def _add(self, *lines: dict[str, Any]) -> None:
@@ -295,14 +280,14 @@ class Ledger:
             case {"anew": name}:
                 self.done[name][...] = ~self.needed[name]
             case {"values": name, "at": at, "are": list(values)}:
-                self.values[name][self._section(at)] = self._fitting(name, values)
+                self.values[name][self._section(at)] = self._fitting(name, values, at)
             case {"section": at, "values": dict(values)}:
                 for name, value in values.items():
-                    self.values[name][self._section(at)] = self._fitting(name, [value])
+                    self.values[name][self._section(at)] = self._fitting(name, [value], at)
                 self._failures.pop(self._section(at), None)
                 if "failure" in line:
-                    if not isinstance(line["failure"], str):
-                        raise TypeError(line)
+                    if not are([line["failure"]], "str") or not self._has_section(at):
+                        raise ValueError(line)
                     self._failures[at] = line["failure"]
             case _:
                 raise ValueError(line)
@@ -320,9 +305,19 @@ class Ledger:
             raise LookupError(at)
         return at
 
-    def _fitting(self, name: str, values: list[Any]) -> list[Any]:
-        """Return some of an array's values, if they can be that."""
-        if len(values) > self._counts[name] or not are(values, self._dtypes[name]):
+    def _is_along_sections(self, count: int) -> bool:
+        """Return whether there are as many values as there are sections."""
+        lengths = {n.shape[self._axis] for n in self.needed.values() if n.ndim > self._axis}
+        return not lengths or count in lengths
+
+    def _has_section(self, at: int) -> bool:
+        """Return whether there is a section at a place, where not everywhere is one."""
+        arrays = [n for n in self.needed.values() if n.ndim > self._axis]
+        return not arrays or any(at < n.shape[self._axis] and n[self._at(at)].any() for n in arrays)
+
+    def _fitting(self, name: str, values: list[Any], at: int) -> list[Any]:
+        """Return some of an array's values, from an index on, if they can be that."""
+        if at + len(values) > self._counts[name] or not are(values, self._dtypes[name]):
             raise ValueError(values)
         return values
 

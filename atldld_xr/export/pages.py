@@ -55,10 +55,10 @@ def are(values: list[Any], dtype: str) -> bool:
     Raises
     ------
     ValueError, OverflowError
-        If they cannot be converted.
+        If they cannot be converted, as text that no encoding has.
     """
     if dtype == "str":
-        return all(isinstance(value, str) for value in values)
+        return all(isinstance(value, str) and value.encode() is not None for value in values)
     made = np.array(values, dtype=dtype)
     kinds = {"b": bool, "f": float | int}
     kind = kinds.get(made.dtype.kind, int)

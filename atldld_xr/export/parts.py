@@ -6,8 +6,8 @@ each of its tiles once and passes none on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -54,6 +54,9 @@ class Unit:
         Which of the part's feeds it needs tiles of.
     turn : callable, optional
         Brings (section, y, x, ...) into the order of the array's axes.
+    shows : bool
+        Whether it is made of tiles' pixels: it is there only if all of these could be had, or are
+        told of.
     """
 
     array: str
@@ -64,6 +67,7 @@ class Unit:
     last: tuple[slice, ...]
     feed: int | None
     turn: Callable[[NDArray[Any]], NDArray[Any]] | None = None
+    shows: bool = False
 
     def tiles(self) -> list[TilePlace]:
         """Return the tiles that it needs."""
@@ -89,6 +93,14 @@ class Value:
     name: str
     make: Callable[[list[SectionImageError]], Any]
     needs: tuple[tuple[int, tuple[TilePlace, ...]], ...]
+
+    def without(self, had: Collection[tuple[int | None, int, int]]) -> Value:
+        """Return the value with no need of tiles that are known to be fine."""
+        needs = (
+            (feed, tuple(tile for tile in tiles if (feed, *tile) not in had))
+            for feed, tiles in self.needs
+        )
+        return replace(self, needs=tuple(needs))
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,8 @@ class Place:
         url = os.fspath(url) if isinstance(url, os.PathLike) else url
         if not isinstance(url, str) or not url.strip() or "\0" in url:
             raise InvalidArgumentError(f"{url!r} is no path or URL of a store")
+        if "::" in url:  # with who knows whose password in it
+            raise InvalidArgumentError('an address with "::" is a chain: a store is in one place')
         url = url.removeprefix("file://").removeprefix("local://")
         protocol, colon, rest = url.partition("://")
         self.is_local = not colon

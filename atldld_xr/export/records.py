@@ -123,6 +123,7 @@ def lay(
     zarr_format: Literal[2, 3] = 3,
     axis: int = 0,
     sections: Sequence[int] | None = None,
+    on_error: str | None = None,
     tell: Callable[[Any, Mapping[int, str]], None] | None = None,
 ) -> Layout:
     """Return the layout of a store that Zarr has made in memory.
@@ -143,6 +144,8 @@ def lay(
         Of the arrays: the one along which sections are.
     sections : sequence of int, optional
         Where there are sections along it. Default: everywhere.
+    on_error : {"raise", "fill"}, optional
+        What is done about sections that cannot be read, where Dask is not to make all.
     tell : callable, optional
         ``tell(group, failures)`` keeps in the finished store what could not be read.
     """
@@ -168,6 +171,7 @@ def lay(
         },
         "axis of sections": axis,
         "sections": None if sections is None else sorted(sections),
+        "on_error": on_error,
         "crc32c of files": fixed,
     }
     written = json.dumps(plan, indent=1).encode()
@@ -282,6 +286,7 @@ def _is_plan(plan: dict[str, Any]) -> bool:
             isinstance(plan["dataset"], dict)
             and plan["zarr format"] in ROOTS
             and plan["axis of sections"] in (0, 1)
+            and plan["on_error"] in ("raise", "fill", None)
             and all(type(at) is int and at >= 0 for at in sections)
             and all(isinstance(metadata, dict) for metadata in arrays.values())
             and all(
@@ -306,18 +311,20 @@ def _damaged(store: Place) -> RecordsError:
     )
 
 
-def extends(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
-    """Return whether a plan is another one that also tells something of each section.
+def is_that_but_for_failures(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
+    """Return whether two plans are the same but for what is done about failing sections."""
+    return same({**there, "on_error": here["on_error"]}, here)
 
-    So is that of a Dataset whose failing sections are filled, of one whose export ended at such a
-    section.
-    """
+
+def extends(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
+    """Return whether a plan also tells of failing sections, which the other one ends at."""
     more = here["values"].keys() - there["values"].keys()
     told = {
         part: {key: v for key, v in here[part].items() if key.partition("/")[0] not in more}
         for part in ("values", "made of", "crc32c of files")
     }
-    return bool(more) and same(there, {**here, **told})
+    fills = (there["on_error"], here["on_error"]) == ("raise", "fill")
+    return bool(more) and fills and is_that_but_for_failures(there, {**here, **told})
 
 
 def differences(there: Any, here: Any, name: str = "") -> Iterator[str]:

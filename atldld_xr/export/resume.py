@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Literal
 
 from atldld_xr.errors import InvalidArgumentError, StoreError
-from atldld_xr.export.consolidated import same
+from atldld_xr.export.consolidated import CONSOLIDATED
 from atldld_xr.export.disk import PARTIAL
 from atldld_xr.export.lease import LEASE, Lease, lease
 from atldld_xr.export.ledger import Ledger
+from atldld_xr.export.parts import ChunkPlace
 from atldld_xr.export.place import Place
 from atldld_xr.export.records import (
     PLAN,
@@ -21,16 +22,19 @@ from atldld_xr.export.records import (
     differences,
     extends,
     is_complete,
+    is_that_but_for_failures,
     read_plan,
 )
 from atldld_xr.export.replace import MARK, aside, mend, swap
 
 Mode = Literal["w-", "w"]
 
+Unproven = Callable[[Callable[[str, ChunkPlace], bool]], Iterable[tuple[str, ChunkPlace]]]
+
 
 @contextmanager
 def begun(
-    place: Place, layout: Layout, mode: Mode, *, may_read: bool
+    place: Place, layout: Layout, mode: Mode, *, may_read: bool, unproven: Unproven
 ) -> Iterator[tuple[Place, Ledger, Lease]]:
     """Give the store to write to, with what is done of it, for as long as the export runs.
 
@@ -48,6 +52,8 @@ def begun(
         Whether a finished or another store may be replaced.
     may_read : bool
         Whether what is written may be read from the store that is replaced.
+    unproven : callable
+        Of what is done, that which a run under "raise" took for right as all could be read.
 
     Raises
     ------
@@ -71,7 +77,7 @@ def begun(
             )
         store = aside(place) if swaps else place
         anew = store.get(MARK) is None if swaps else replaced
-        ledger = _opened(store, layout, mode, anew=anew)
+        ledger = _opened(store, layout, mode, unproven, anew=anew)
         if swaps and anew:
             store.put(MARK, b"", durable=True)
         yield store, ledger, held
@@ -113,24 +119,73 @@ def _is_replaced(place: Place, layout: Layout, mode: Mode) -> bool:
 
 def _is_begun(store: Place, plan: Mapping[str, Any] | None, layout: Layout) -> bool:
     """Return whether a store is what is to be made, or can become it."""
-    if plan is None or same(plan, layout.plan):
+    if plan is None or is_that_but_for_failures(plan, layout.plan):
         return plan is not None
     return extends(plan, layout.plan) and not is_complete(store)
 
 
-def _opened(store: Place, layout: Layout, mode: Mode, *, anew: bool) -> Ledger:
+def take_back(
+    store: Place,
+    layout: Layout,
+    ledger: Ledger,
+    parts: Collection[str],
+    others: Collection[str],
+    *,
+    retry_failed: bool,
+) -> None:
+    """Forget what is to be made again, before any of it is touched.
+
+    Parameters
+    ----------
+    store, layout, ledger
+        Of the export.
+    parts : collection of str
+        Arrays that are made section by section.
+    others : collection of str
+        All others.
+    retry_failed : bool
+        Whether sections are made again that could not be read.
+    """
+    axis, failures = layout.plan["axis of sections"], ledger.failures
+    again = set(failures) if retry_failed else set()
+    for name, place in ledger.lost:
+        ledger.forget_chunk(name, place)
+        # What is told of a section is about all of it.
+        if name in parts and (ledger.values or place[axis] in failures):
+            again.add(place[axis])
+    if again & set(failures):
+        for name in others:  # any of it may be made of a section's fill
+            ledger.forget_array(name)
+    for at in sorted(again):
+        ledger.forget(at, parts)
+    _forget(store, layout, ledger)
+
+
+def _forget(store: Place, layout: Layout, ledger: Ledger) -> None:
+    """Put in the store what is forgotten; first of all, that it is not finished."""
+    if not ledger.has_news:
+        return
+    zarr_format = layout.plan["zarr format"]
+    if is_complete(store, zarr_format):
+        if CONSOLIDATED[zarr_format] != layout.root:
+            store.remove([CONSOLIDATED[zarr_format]])
+        store.put(layout.root, layout.files[layout.root], durable=True)
+    ledger.flush()
+
+
+def _opened(store: Place, layout: Layout, mode: Mode, unproven: Unproven, *, anew: bool) -> Ledger:
     """Create the store or go on with it, and return what is done of it."""
     if not anew:
         try:
-            return _gone_on(store, layout)
+            return _gone_on(store, layout, unproven)
         except RecordsError:
             if mode != "w":
                 raise
     store.clear(keep=LEASE)
-    return _gone_on(store, layout)
+    return _gone_on(store, layout, unproven)
 
 
-def _gone_on(store: Place, layout: Layout) -> Ledger:
+def _gone_on(store: Place, layout: Layout, unproven: Unproven) -> Ledger:
     """Read what is done, and make the files that an earlier try had no time for."""
     ledger = Ledger(
         store,
@@ -143,9 +198,13 @@ def _gone_on(store: Place, layout: Layout) -> Ledger:
     plan = read_plan(store)
     if plan is not None:
         _check_plan(store, plan, layout)
-        store.update(PLAN, layout.files[PLAN])
         _check_files(store, layout, sizes)
         ledger.read()
+        if (plan["on_error"], layout.plan["on_error"]) == ("raise", "fill"):
+            for name, at in list(unproven(ledger.is_done)):
+                ledger.forget_chunk(name, at)
+            _forget(store, layout, ledger)
+        store.update(PLAN, layout.files[PLAN])
     elif not all(key.endswith((PARTIAL, LEASE)) for key in sizes):
         raise RecordsError(_exists(store.url, "is no export of this package"))
     store.remove(key for key in sizes if key.endswith(PARTIAL))

@@ -47,9 +47,10 @@ class Parts:
         return {name: trace.content for name, trace in self.traces.items()}
 
     @property
-    def takes_fill(self) -> bool:
-        """Whether sections that cannot be read may be left at the fill value."""
-        return all(trace.takes_fill for trace in self.traces.values())
+    def on_error(self) -> str | None:
+        """What is done about sections that cannot be read; None if there are no arrays."""
+        found = {trace.on_error for trace in self.traces.values()}
+        return max(found, default=None)  # "raise" where some are so: nothing may be left then
 
     @property
     def count(self) -> int:
@@ -77,8 +78,38 @@ class Parts:
                 values.append(trace.value(name, at, feed))
             elif places:
                 units += trace.units(name, places, feed)
+        if values:
+            had = self._had(at, wanted, feed)
+            values = [value.without(had) for value in values]
         units.sort(key=lambda unit: (unit.block.y0, unit.block.x0))
         return Part(at, tuple(known), tuple(units), tuple(values))
+
+    def _had(
+        self, at: int, wanted: Callable[[str, ChunkPlace], bool], feed: Callable[..., int]
+    ) -> set[tuple[int | None, int, int]]:
+        """Return the tiles that what is done shows: they could be had.
+
+        Where a section is told of, all of it is done at once. What is done of one that is not was
+        made by a run that left none at the fill value.
+        """
+        had = set()
+        for name, trace in self.traces.items():
+            done = [place for place in trace.places(at) if not wanted(name, place)]
+            if done and not trace.is_value:
+                units = trace.units(name, done, feed)
+                had |= {(u.feed, *tile) for u in units if u.shows for tile in u.tiles()}
+        return had
+
+    def unproven(
+        self, is_done: Callable[[str, ChunkPlace], bool]
+    ) -> Iterator[tuple[str, ChunkPlace]]:
+        """Yield what was made as if all tiles could be had, but for those that something shows."""
+        for at in range(self.count):
+            part = self.part(at, is_done)
+            had = {(u.feed, *tile) for u in part.units if u.shows for tile in u.tiles()}
+            for unit in part.units:
+                if not all((unit.feed, *tile) in had for tile in unit.tiles()):
+                    yield unit.array, unit.place
 
 
 class Trace:
@@ -106,9 +137,10 @@ class Trace:
         return isinstance(next(iter(self._made.values())), SectionLayer)
 
     @property
-    def takes_fill(self) -> bool:
-        """Whether what cannot be read may be left at the fill value."""
-        return all(layer.plan.on_error == "fill" for layer in self._fetches.values())
+    def on_error(self) -> str:
+        """What is done about sections that cannot be read."""
+        found = {plan.on_error for layer in self._made.values() for plan in layer.variable.plans}
+        return max(found)
 
     @cached_property
     def is_plain(self) -> bool:
@@ -163,7 +195,8 @@ class Trace:
                 _slice_of(r[at * size : (at + 1) * size])
                 for r, at, size in zip(ranges[3:], place[3:], self._chunks[3:], strict=True)
             )
-            yield Unit(name, place, layer.variable.make, section, block, last, number)
+            make, shows = layer.variable.make, layer.variable.shows
+            yield Unit(name, place, make, section, block, last, number, shows=shows)
 
     def value(self, name: str, at: int, feed: Callable[..., int]) -> Value:
         """Return a section's value as something to be made."""

@@ -71,6 +71,11 @@ class Finished:
     written: tuple[Written, ...] = ()
 
 
+def failure_of(error: SectionImageError) -> str:
+    """Return why a section could not be read, in words."""
+    return f"{error.reason} ({error.address})"
+
+
 @dataclass(frozen=True)
 class Job:
     """Where chunks go.
@@ -206,7 +211,7 @@ class _Work:
             values[value.name] = value.make([self._errors[k] for k in keys if k in self._errors])
         first = next(iter(sorted(self._errors)), None)
         error = None if first is None else self._errors[first]
-        failure = "" if error is None else f"{error.reason} ({error.address})"
+        failure = "" if error is None else failure_of(error)
         return Finished(self.part.at, values, failure, tuple(self.written))
 
     def _unit_job(self, unit: Unit) -> Callable[[], Written]:

@@ -16,7 +16,7 @@ from atldld_xr.export.layout import check_names, lay_out
 from atldld_xr.export.ledger import REASON
 from atldld_xr.export.parts import ChunkPlace
 from atldld_xr.export.place import Place
-from atldld_xr.export.resume import Mode, begun
+from atldld_xr.export.resume import Mode, begun, take_back
 from atldld_xr.export.run import Event, carry_out, make
 from atldld_xr.export.trace import Parts
 from atldld_xr.export.work import Job
@@ -68,13 +68,15 @@ def export(
         {name: lazy.variables[name].data for name in arrays},
         {name: tuple(map(max, array.chunks)) for name, array in arrays.items()},
     )
-    layout = lay_out(regular, compressor, inner_chunks, parts.contents)
+    layout = lay_out(regular, compressor, inner_chunks, parts.contents, parts.on_error)
     # What comes of a plan alone is read from no store.
     may_read = not parts.names >= set(arrays)
-    with begun(place, layout, mode, may_read=may_read) as (store, ledger, lease):
+    steps = begun(place, layout, mode, may_read=may_read, unproven=parts.unproven)
+    with steps as (store, ledger, lease):
         others = {name: array for name, array in arrays.items() if name not in parts.names}
-        retry = retry_failed or not parts.takes_fill
-        ledger.take_back(parts.names, others, retry_failed=retry)
+        places = list(enumerate(section_ids(dataset)))
+        retry = retry_failed or parts.on_error == "raise"
+        take_back(store, layout, ledger, parts.names, others, retry_failed=retry)
         job = Job(store, layout.arrays, again=ledger.is_old, lease=lease)
 
         def wanted(name: str, place: ChunkPlace) -> bool:
@@ -82,7 +84,7 @@ def export(
 
         def events() -> Generator[Event, None, None]:
             yield from make((parts.part(at, wanted) for at in range(parts.count)), job)
-            yield from make_with_dask(others, job, wanted)
+            yield from make_with_dask(others, job, wanted, places)
 
         done = carry_out(events(), layout, store, ledger, lease, progress=progress)
     return ExportReport(
@@ -124,12 +126,19 @@ def _is_regular(sizes: tuple[int, ...]) -> bool:
 
 
 def _failures(dataset: xr.Dataset, known: Mapping[int, str]) -> tuple[Mapping[str, Any], ...]:
-    told = dataset.variables.get(REASON)
-    if not known and told is not None and told.chunks is None:  # it was there beforehand
-        known = {at: str(r) for at, r in enumerate(np.atleast_1d(told.values)) if r}
-    if not known or "section_image_id" not in dataset.coords:
-        return ()
-    ids = np.atleast_1d(dataset["section_image_id"].values)
+    told, ids = dataset.variables.get(REASON), section_ids(dataset)
+    if told is not None and told.chunks is None and told.dtype.kind in "OTU":
+        reasons = np.atleast_1d(told.values)  # known beforehand
+        if reasons.shape == (len(ids),):
+            known = {**known, **{at: str(reason) for at, reason in enumerate(reasons) if reason}}
     return tuple(
-        {"section_image_id": int(ids[at]), "reason": reason} for at, reason in sorted(known.items())
+        {"section_image_id": ids[at] if at < len(ids) else None, "reason": reason}
+        for at, reason in sorted(known.items())
     )
+
+
+def section_ids(dataset: xr.Dataset) -> list[int]:
+    """Return the ids of the sections' images, in order; none if the Dataset has none."""
+    if "section_image_id" not in dataset.coords:
+        return []
+    return [int(image_id) for image_id in np.atleast_1d(dataset["section_image_id"].values)]

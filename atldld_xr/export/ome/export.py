@@ -23,11 +23,11 @@ from atldld_xr.export.ome.pyramid import Pyramid, plan_pyramid
 from atldld_xr.export.parts import ChunkPlace, Part, Unit
 from atldld_xr.export.place import Place
 from atldld_xr.export.records import OME_KEY, Layout, lay
-from atldld_xr.export.resume import Mode, begun
+from atldld_xr.export.resume import Mode, begun, take_back
 from atldld_xr.export.run import Event, carry_out, make
 from atldld_xr.export.trace import Parts
 from atldld_xr.export.work import Finished, Job, Known
-from atldld_xr.export.write import ExportReport, lazy_dataset
+from atldld_xr.export.write import ExportReport, lazy_dataset, section_ids
 from atldld_xr.plan import Block
 
 
@@ -51,9 +51,10 @@ def export_ome(
     store = Place(url, storage_options)
     parts = _parts(lazy, pyramid)
     layout = _lay_out(lazy, pyramid, parts, ome_version, compressor)
-    with begun(store, layout, mode, may_read=parts is None) as (target, ledger, lease):
-        retry = retry_failed or not (parts is None or parts.takes_fill)
-        ledger.take_back(layout.arrays, (), retry_failed=retry)
+    steps = begun(store, layout, mode, may_read=parts is None, unproven=lambda is_done: ())
+    with steps as (target, ledger, lease):
+        retry = retry_failed or (parts is not None and parts.on_error == "raise")
+        take_back(target, layout, ledger, layout.arrays, (), retry_failed=retry)
         job = Job(target, layout.arrays, again=ledger.is_old, lease=lease)
 
         def wanted(name: str, place: ChunkPlace) -> bool:
@@ -69,6 +70,7 @@ def export_ome(
                 yield from make(_halved_parts(pyramid, level, job, wanted), job)
 
         done = carry_out(events(), layout, target, ledger, lease, progress=progress)
+    ids = dict(_places(dataset, pyramid))
     return ExportReport(
         url=store.url,
         blocks=done,
@@ -78,7 +80,7 @@ def export_ome(
             for level in range(pyramid.levels)
         ),
         failures=tuple(
-            {"section_image_id": _image_id(lazy, pyramid, plane), "reason": reason}
+            {"section_image_id": ids.get(plane), "reason": reason}
             for plane, reason in sorted(ledger.failures.items())
         ),
     )
@@ -110,6 +112,7 @@ def _lay_out(
         zarr_format=3 if version == "0.5" else 2,
         axis=1,
         sections=pyramid.planes.places,
+        on_error=None if parts is None else parts.on_error,
         tell=_tell_failures,
     )
     if compressor not in (None, "auto"):
@@ -142,25 +145,27 @@ def _planes(dataset: xr.Dataset, pyramid: Pyramid, job: Job, wanted: Any) -> Ite
     """Have Dask make level 0, and write it."""
     places = set(pyramid.blocks(0))
     array = level_zero(dataset, pyramid)
-    yield from make_with_dask(
-        {pyramid.path(0): array}, job, lambda name, at: at in places and wanted(name, at)
-    )
+
+    def is_to_be(name: str, at: ChunkPlace) -> bool:
+        return at in places and wanted(name, at)
+
+    yield from make_with_dask({pyramid.path(0): array}, job, is_to_be, _places(dataset, pyramid))
 
 
 def _told(dataset: xr.Dataset, pyramid: Pyramid, job: Job, wanted: Any) -> Iterator[Event]:
-    """Tell of sections that could not be read, before Dask makes anything of them."""
-    if REASON not in dataset.variables:
+    """Tell of sections that the Dataset says could not be read, before Dask makes any of them."""
+    told, planes = dataset.variables.get(REASON), pyramid.planes
+    if told is None or told.dims != (planes.dim,) or told.dtype.kind not in "OTU":
         return
     begun = {at[1] for at in pyramid.blocks(0) if not wanted(pyramid.path(0), at)}
-    planes = pyramid.planes.places
-    reasons = dataset[REASON].variable.chunk({pyramid.planes.dim: 1}).data
 
     def is_new(name: str, at: ChunkPlace) -> bool:
-        return planes[at[0]] not in begun
+        return planes.places[at[0]] not in begun
 
-    for known in make_with_dask({REASON: reasons}, job, is_new):
-        assert isinstance(known, Known)
-        yield Finished(planes[known.at], {}, str(known.values[0]))
+    reasons = {REASON: told.chunk({planes.dim: 1}).data}
+    for known in make_with_dask(reasons, job, is_new, _places(dataset, pyramid)):
+        if isinstance(known, Known):
+            yield Finished(planes.places[known.at], {}, str(known.values[0]))
 
 
 def _sections(parts: Parts, pyramid: Pyramid, job: Job, wanted: Any) -> Iterator[Event]:
@@ -233,8 +238,6 @@ def _as_is(block: NDArray[Any]) -> NDArray[Any]:
     return out
 
 
-def _image_id(dataset: xr.Dataset, pyramid: Pyramid, plane: int) -> int | None:
-    if "section_image_id" not in dataset.coords:
-        return None
-    ids = np.atleast_1d(dataset["section_image_id"].values)
-    return int(ids[pyramid.planes.sections[plane]])
+def _places(dataset: xr.Dataset, pyramid: Pyramid) -> list[tuple[int, int]]:
+    """Return the plane of each section, and its image's id; nothing if the Dataset has no ids."""
+    return list(zip(pyramid.planes.places, section_ids(dataset), strict=False))
