@@ -61,7 +61,7 @@ IMPOSSIBLE = [
     {"section": 0, "values": {}, "failure": {"a": []}},
     {"section": 0, "values": {}, "failure": "\ud800"},
     {"section": 0, "values": {"reason": "\ud800"}},
-    {"values": "reason", "at": 2, "are": ["", "x", "y"]},
+    {"values": "reason", "at": 15, "are": [""] * 15},
     {"again": 10**9, "of": ["image"]},
     {"again": [], "of": ["image"]},
     {"again": 0, "of": ["nose"]},
@@ -109,7 +109,7 @@ NOT_PLANS = {
     "more values than there can be": {"values": {"status": ["uint8", 10**15]}},
     "no dtype": {"values": {"status": ["nose", 3]}},
     "other attributes": {"dataset": []},
-    "another way with failures": {"on_error": "ignore"},
+    "another way with failing sections": {"on_error": "ignore"},
 }
 
 
