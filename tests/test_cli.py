@@ -28,13 +28,6 @@ def shared():
         yield server
 
 
-@pytest.fixture
-def server(shared):
-    shared.faults = Faults()
-    shared.clear_log()
-    return shared
-
-
 # What is told
 
 

@@ -21,13 +21,6 @@ def shared():
         yield server
 
 
-@pytest.fixture
-def server(shared):
-    shared.faults = Faults()
-    shared.clear_log()
-    return shared
-
-
 def export(server, *args, code=0):
     return run("export", *args, "--source", server.url, *COARSE, code=code)
 

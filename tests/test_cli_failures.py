@@ -27,13 +27,6 @@ def shared():
         yield server
 
 
-@pytest.fixture
-def server(shared):
-    shared.faults = Faults()
-    shared.clear_log()
-    return shared
-
-
 BAD_OPTIONS = [
     (["--resolution", "0"], "resolution=0"),
     (["--resolution", "-1"], "resolution=-1"),

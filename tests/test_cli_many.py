@@ -25,13 +25,6 @@ def shared():
         yield server
 
 
-@pytest.fixture
-def server(shared):
-    shared.faults = Faults()
-    shared.clear_log()
-    return shared
-
-
 def export(server, *args, code=0):
     """Export, and return the result: what fails says a line for each data set, and one in all."""
     line = ["export", *args, "--source", server.url, *COARSE]
