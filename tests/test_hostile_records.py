@@ -226,15 +226,20 @@ def test_wherever_records_are_changed(made, tmp_path_factory, data):
         return
     before = path.read_bytes()
     path.write_bytes(content)
-    if _is_same(content, before):  # but for spaces: it says what it said
+    if _is_same(bytes(content), before, whole=path.name == "plan.json"):
         made.ds.atldld.to_zarr(store)
-        assert path.read_bytes() == before
+        assert not path.exists() or path.read_bytes() == before
     else:
         refused(lambda: made.ds.atldld.to_zarr(store))
 
 
-def _is_same(one, other):
+def _is_same(one, other, *, whole):
+    """Return whether files say the same: spaces in JSON mean nothing, but under a checksum."""
+    (above, last), (above_other, last_other) = (
+        ("", text) if whole else text.removesuffix(b"\n").rpartition(b"\n")[::2]
+        for text in (one, other)
+    )
     try:
-        return json.loads(one) == json.loads(other)
+        return above == above_other and json.loads(last) == json.loads(last_other)
     except ValueError:
         return False
