@@ -16,6 +16,7 @@ from atldld_xr.memory import TILES
 from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource
 
 FAILING = FIRST_IMAGE_ID + 1
+LAST = FIRST_IMAGE_ID + 2
 
 
 class Mending(NoiseSource):
@@ -30,6 +31,16 @@ class Mending(NoiseSource):
         self.reads.append(image.id)
         if image.id in self.failing and len(self.reads) > self.fine:
             raise SectionImageError(image.id, "memory://tile", "it is made to fail")
+        return super().read(image, tile, view)
+
+
+class Tiles(NoiseSource):
+    """A section whose tiles fail each for a reason of its own."""
+
+    def read(self, image: Any, tile: Any, view: str) -> np.ndarray:
+        if image.id == FAILING:
+            address = f"memory://{tile.left}/{tile.top}"
+            raise SectionImageError(image.id, address, "it is made to fail")
         return super().read(image, tile, view)
 
 
@@ -258,3 +269,71 @@ def test_a_reason_that_is_something_else(tmp_path, kind, reason):
     Mending.failing = set()
     report = write(REASONS[reason](ds)[["image", "reason"]], tmp_path / "a.zarr", kind)
     assert report.failures == status(tmp_path / "a.zarr").failures == ()
+
+
+ONE_BY_ONE = {
+    "by three": lambda ds: ds.chunk(coronal=3, y=-1, x=-1),
+    "transposed": lambda ds: ds.chunk(y=-1, x=-1).transpose("y", "coronal", "x", ...),
+    "a mean": lambda ds: ds.assign(mean=ds.image.mean("coronal")).drop_vars("image"),
+}
+
+
+@pytest.mark.parametrize("change", ONE_BY_ONE)
+@pytest.mark.parametrize("told", [True, False])
+def test_sections_are_more_than_chunks(tmp_path, change, told):
+    Mending.failing = {LAST}
+    ds = ONE_BY_ONE[change](open_failing())
+    ds = ds if told else ds.drop_vars(["status", "reason"])
+    (failure,) = ds.atldld.to_zarr(tmp_path / "a.zarr").failures
+    assert failure["section_image_id"] == LAST
+    assert status(tmp_path / "a.zarr").failures == (failure,)
+    assert verify(tmp_path / "a.zarr").problems == ()
+    if told:
+        assert xr.open_zarr(tmp_path / "a.zarr").status.values.tolist() == [0, 0, 1]
+    Mending.failing = set()
+    assert ds.atldld.to_zarr(tmp_path / "a.zarr", retry_failed=True).failures == ()
+
+
+@pytest.mark.parametrize("before", ["raise", "fill"])
+def test_coverage_of_what_was_lost_and_fails_now(tmp_path, before):
+    Mending.failing = set()
+    names = ["image", "coverage"]
+    open_failing(on_error=before)[names].atldld.to_zarr(tmp_path / "a.zarr")
+    for chunk in (tmp_path / "a.zarr" / "image" / "c" / "1").rglob("*"):
+        if chunk.is_file():
+            chunk.unlink()
+    Mending.failing = {FAILING}
+    TILES.reset()
+    ds = open_failing()[names]
+    assert len(ds.atldld.to_zarr(tmp_path / "a.zarr").failures) == 1
+    assert not xr.open_zarr(tmp_path / "a.zarr").coverage[1].any()
+
+
+@pytest.mark.parametrize("kind", ["to_zarr", "to_ome_zarr"])
+def test_what_is_told_does_not_depend_on_where_it_ended(tmp_path, kind, monkeypatch):
+    """The batches of a run that goes on are others than an undisturbed run's."""
+    from atldld_xr.export import dasked
+    from atldld_xr.export.place import Place
+
+    monkeypatch.setattr(dasked, "_BATCH", 5)
+    ds = open_failing(source=Tiles())[["image"]]
+    ds = ds.assign(image=(ds.image // 2).assign_attrs(ds.image.attrs))
+    write(ds, tmp_path / "a.zarr", kind)
+    put = Place.put
+    for most in (1, 7, 14, 22):
+        left = most
+
+        def put_some(self, key, content, **options):
+            nonlocal left
+            left -= "/c/" in key and "atldld" not in key and not key.startswith(("s", "t", "d"))
+            if left < 0:
+                raise StoreError("no more")
+            put(self, key, content, **options)
+
+        store = tmp_path / str(most) / "a.zarr"
+        with monkeypatch.context() as patched:
+            patched.setattr(Place, "put", put_some)
+            with pytest.raises(StoreError, match="no more"):
+                write(ds, store, kind)
+        write(ds, store, kind)
+        assert contents(store) == contents(tmp_path / "a.zarr")

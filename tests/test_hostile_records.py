@@ -97,7 +97,10 @@ def test_entries_that_cannot_be(made, tmp_path, line):
 
 
 NOT_PLANS = {
-    "another version": {"format": 2},
+    "another version": {"format": 1},
+    "no sections": {"sections": None},
+    "sections beyond the last": {"sections": {"axis": 0, "count": 1, "places": [1]}},
+    "more sections than there can be": {"sections": {"axis": 0, "count": 1e99, "places": None}},
     "a version that is none": {"format": {"a": ["\n"] * 99}},
     "no arrays": {"arrays": None},
     "a list": {"arrays": []},

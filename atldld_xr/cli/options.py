@@ -94,7 +94,7 @@ storage_options = click.option(
     multiple=True,
     metavar="KEY=VALUE",
     callback=_read_storage_options,
-    help="For the file system written to; values are read as JSON where they are. Repeatable.",
+    help="For the file system; values are read as JSON where they are. Repeatable.",
 )
 progress = click.option(
     "--progress/--no-progress",

@@ -16,7 +16,7 @@ from atldld_xr.errors import SectionImageError
 from atldld_xr.export.cluster import connected_client
 from atldld_xr.export.parts import ChunkPlace
 from atldld_xr.export.work import Finished, Job, Known, Written, failure_of
-from atldld_xr.graph import FetchLayer
+from atldld_xr.graph import FetchLayer, Key
 from atldld_xr.threads import own_threads
 
 # Chunks handed to a scheduler at a time: enough to keep it busy, and few enough that what waits for
@@ -79,25 +79,29 @@ def _compute(
 ) -> Iterator[Written | Known | Finished]:
     graph = HighLevelGraph.merge(*(chunk.dask for chunk in batch))
     needed = graph.cull({chunk.key for chunk in batch})
-    if len(batch) > 1 and len(needed) > _MOST_TASKS:
+    tiles = _tiles(graph, needed)
+    if len(batch) > 1 and len(needed) + len(tiles) > _MOST_TASKS:
         half = len(batch) // 2
         yield from _compute(batch[:half], threads, sections)
         yield from _compute(batch[half:], threads, sections)
         return
-    errors, *done = dask.compute(_errors(graph, needed), *batch, **threads)
-    first = {error.section_image_id: error for error in reversed(errors)}
-    for image_id, error in first.items():
-        if image_id not in {known for _, known in sections}:
+    errors, *done = dask.compute(_errors(graph, tiles), *batch, **threads)
+    known = {image_id for _, image_id in sections}
+    reasons: dict[int, str] = {}
+    for error in errors:
+        image_id, reason = error.section_image_id, failure_of(error)
+        if image_id not in known:
             raise error  # the store cannot tell of it
+        reasons[image_id] = min(reasons.get(image_id, reason), reason)
     for at, image_id in sections:
-        if image_id in first:
-            yield Finished(at, {}, failure_of(first[image_id]))
+        if image_id in reasons:
+            yield Finished(at, {}, reasons[image_id])
     for chunk in done:
         yield chunk.item()
 
 
-def _errors(graph: HighLevelGraph, needed: HighLevelGraph) -> Delayed:
-    """Return what will be, of the tiles that are fetched for a graph, the errors in their place."""
+def _tiles(graph: HighLevelGraph, needed: HighLevelGraph) -> list[Key]:
+    """Return the keys of the tiles that are needed, and may be errors."""
     names = {
         name
         for name, layer in graph.layers.items()
@@ -105,7 +109,11 @@ def _errors(graph: HighLevelGraph, needed: HighLevelGraph) -> Delayed:
     }
     # Dask adds a digest to the names of layers that it culls.
     culled = (layer for name, layer in needed.layers.items() if name.rpartition("-")[0] in names)
-    tiles = sorted(key for layer in culled for key in layer)
+    return sorted(key for layer in culled for key in layer)
+
+
+def _errors(graph: HighLevelGraph, tiles: Sequence[Key]) -> Delayed:
+    """Return what will be the errors among some tiles of a graph."""
     name = f"atldld-errors-{dask.base.tokenize(tiles)}"
     # A task for each tile: one for all would keep all tiles.
     tasks: dict[Any, Task] = {}
@@ -113,7 +121,11 @@ def _errors(graph: HighLevelGraph, needed: HighLevelGraph) -> Delayed:
         tasks[name, n] = Task((name, n), _error, TaskRef(key))
     tasks[name] = Task(name, _list, *map(TaskRef, list(tasks)))
     layers = {**graph.layers, name: MaterializedLayer(tasks)}
-    return Delayed(name, HighLevelGraph(layers, {**graph.dependencies, name: names}), layer=name)
+    return Delayed(
+        name,
+        HighLevelGraph(layers, {**graph.dependencies, name: {key[0] for key in tiles}}),
+        layer=name,
+    )
 
 
 def _error(tile: Any) -> SectionImageError | None:

@@ -25,6 +25,7 @@ def lay_out(
     compressor: Any,
     inner_chunks: Mapping[str, int] | None,
     contents: Mapping[str, str],
+    sections: int,
     on_error: str | None,
 ) -> Layout:
     """Return the layout of a Dataset's store; nothing of it is computed.
@@ -40,6 +41,8 @@ def lay_out(
         files are then Zarr's shards.
     contents : mapping of str
         What arrays are made of, as names that no other content has. Default: Dask's names.
+    sections : int
+        How many there are.
     on_error : {"raise", "fill"}, optional
         What is done about sections that cannot be read.
 
@@ -72,7 +75,7 @@ def lay_out(
     except (TypeError, ValueError, NotImplementedError, OverflowError) as error:
         raise InvalidArgumentError(f"this Dataset cannot be written to Zarr: {error}") from error
     made_of = {name: str(dataset.variables[name].data.name) for name in (*large, *values)}
-    layout = lay(memory, list(large), made_of | dict(contents), values, on_error=on_error)
+    layout = lay(memory, list(large), made_of | dict(contents), values, sections, on_error=on_error)
     if compressor not in (None, "auto"):
         check_codecs(layout.arrays.values())
     return layout

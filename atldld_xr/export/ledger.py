@@ -47,10 +47,9 @@ class Ledger:
         Its arrays, by name.
     values : mapping of (str, int)
         Its arrays of values: of each the dtype, and how many there are.
-    axis : int
-        Of the arrays: the one along which sections are.
-    sections : sequence of int, optional
-        Where there are sections along it. Default: everywhere.
+    sections : mapping
+        As `Layout.plan` has it: along which axis of the arrays they are, how many places there are
+        for them, and in which there is one.
 
     Raises
     ------
@@ -63,11 +62,10 @@ class Ledger:
         store: Place,
         arrays: Mapping[str, ArraySpec],
         values: Mapping[str, Sequence[Any]],
-        *,
-        axis: int = 0,
-        sections: Sequence[int] | None = None,
+        sections: Mapping[str, Any],
     ) -> None:
-        self._store, self._axis = store, axis
+        self._store, self._axis = store, sections["axis"]
+        self._sections, self._places = sections["count"], sections["places"]
         self.arrays = arrays
         chunks = sum(math.prod(spec.numblocks) for spec in arrays.values())
         told = sum(count for _, count in values.values())
@@ -77,7 +75,7 @@ class Ledger:
             )
         # What is said of a chunk is a line; a reason is as long as the service makes it.
         self._most = min((1 << 20) + 256 * chunks + (1 << 14) * told, _MOST_BYTES)
-        self.needed = {n: self._where(spec.numblocks, sections) for n, spec in arrays.items()}
+        self.needed = {n: self._where(spec.numblocks) for n, spec in arrays.items()}
         # Where there is no section, there is nothing to be written.
         self.done = {name: ~needed for name, needed in self.needed.items()}
         self.sizes = {name: np.zeros(spec.numblocks, np.int64) for name, spec in arrays.items()}
@@ -87,10 +85,6 @@ class Ledger:
         self.values: dict[str, dict[int, list[Any]]] = {name: {} for name in values}
         self._dtypes = {name: dtype for name, (dtype, _) in values.items()}
         self._counts = {name: count for name, (_, count) in values.items()}
-        self._sections = max(
-            [*(d.shape[axis] for d in self.done.values() if d.ndim > axis), *self._counts.values()],
-            default=0,
-        )
         self._failures: dict[int, str] = {}
         self.lost: list[tuple[str, tuple[int, ...]]] = []
         """Chunks that are entered, by name of the array, and not in the store as written."""
@@ -100,11 +94,11 @@ class Ledger:
         self.is_old = False
         """Whether an earlier run may have written to the store."""
 
-    def _where(self, shape: tuple[int, ...], sections: Sequence[int] | None) -> Any:
-        if sections is None:
+    def _where(self, shape: tuple[int, ...]) -> Any:
+        if self._places is None:
             return np.ones(shape, bool)
         needed = np.zeros(shape, bool)
-        needed[self._at(list(sections))] = True
+        needed[self._at(list(self._places))] = True
         return needed
 
     def _at(self, section: Any) -> tuple[Any, ...]:
@@ -124,7 +118,7 @@ class Ledger:
     def failures(self) -> dict[int, str]:
         """Why sections could not be read, by their place."""
         told = {}
-        if self._dtypes.get(REASON) == "str" and self._is_along_sections(self._counts[REASON]):
+        if self._dtypes.get(REASON) == "str" and self._counts[REASON] == self._sections:
             known = self.values[REASON].items()
             told = {at + n: reason for at, some in known for n, reason in enumerate(some) if reason}
         return self._failures | told
@@ -245,7 +239,7 @@ class Ledger:
         if len(values) != self._counts[name]:
             address = f"{self._store.url}/{RECORDS}"
             raise damaged(address, f"of {name} it has {len(values)} of {self._counts[name]}")
-        if name in (REASON, STATUS) and self._is_along_sections(len(values)):
+        if name in (REASON, STATUS) and len(values) == self._sections:
             for at, failure in self.failures.items():  # also those that Dask met with its arrays
                 values[at] = failure if name == REASON else 1
         return values
@@ -253,8 +247,12 @@ class Ledger:
     def _add(self, *lines: dict[str, Any]) -> None:
         # All of them before anything else: an interrupt between them would leave half a section.
         self._lines.extend(lines)
-        for line in lines:
-            self._enter(line)
+        try:
+            for line in lines:
+                self._enter(line)
+        except Exception:  # what cannot be read back is not kept
+            del self._lines[-len(lines) :]
+            raise
 
     def _enter(self, line: Any) -> None:
         """Take in an entry; what cannot be one raises ValueError, TypeError or LookupError."""
@@ -280,15 +278,16 @@ class Ledger:
             case {"anew": name}:
                 self.done[name][...] = ~self.needed[name]
             case {"values": name, "at": at, "are": list(values)}:
-                self.values[name][self._section(at)] = self._fitting(name, values, at)
+                self.values[name][at] = self._fitting(name, values, at)
             case {"section": at, "values": dict(values)}:
                 for name, value in values.items():
                     self.values[name][self._section(at)] = self._fitting(name, [value], at)
-                self._failures.pop(self._section(at), None)
+                known = self._failures.pop(self._section(at), "")
                 if "failure" in line:
-                    if not are([line["failure"]], "str") or not self._has_section(at):
+                    if not are([line["failure"]], "str") or at not in (self._places or [at]):
                         raise ValueError(line)
-                    self._failures[at] = line["failure"]
+                    # Of several, the same one whatever came first.
+                    self._failures[at] = min(known or line["failure"], line["failure"])
             case _:
                 raise ValueError(line)
 
@@ -305,19 +304,11 @@ class Ledger:
             raise LookupError(at)
         return at
 
-    def _is_along_sections(self, count: int) -> bool:
-        """Return whether there are as many values as there are sections."""
-        lengths = {n.shape[self._axis] for n in self.needed.values() if n.ndim > self._axis}
-        return not lengths or count in lengths
-
-    def _has_section(self, at: int) -> bool:
-        """Return whether there is a section at a place, where not everywhere is one."""
-        arrays = [n for n in self.needed.values() if n.ndim > self._axis]
-        return not arrays or any(at < n.shape[self._axis] and n[self._at(at)].any() for n in arrays)
-
     def _fitting(self, name: str, values: list[Any], at: int) -> list[Any]:
         """Return some of an array's values, from an index on, if they can be that."""
-        if at + len(values) > self._counts[name] or not are(values, self._dtypes[name]):
+        if type(at) is not int or not 0 <= at <= at + len(values) <= self._counts[name]:
+            raise LookupError(at)
+        if not are(values, self._dtypes[name]):
             raise ValueError(values)
         return values
 

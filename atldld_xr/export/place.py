@@ -22,6 +22,7 @@ from atldld_xr.storage_options import SharedOptions, share, store_errors
 Options = Mapping[str, Any]
 
 _PIECE = 1 << 24
+_MOST = 1 << 28  # bytes of a file of which nobody knows the size, on a web server
 
 _EXTRAS = {
     "s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure",
@@ -252,7 +253,7 @@ class Place:
     def _pieces(self, key: str, size: int | None) -> Iterator[bytes]:
         path = f"{self._path}/{key}"
         if self.is_web:
-            most = None if size is None else size + 1  # which shows that there is more
+            most = (_MOST if size is None else size) + 1  # which shows that there is more
             yield from web.pieces(self._fs, web.address(self._path, key), most)
         elif not self.is_local or stat.S_ISREG(os.stat(path).st_mode):
             size = int(self._fs.size(path) or 0) if size is None else size

@@ -28,7 +28,7 @@ OME_KEY = "atldld_xr"
 MOST = 1 << 24
 """Bytes of JSON that a store's metadata can sensibly have."""
 
-FORMAT = 1
+FORMAT = 2
 """Of the records: another version of this package may have another."""
 
 ROOTS = {3: "zarr.json", 2: ".zattrs"}
@@ -119,10 +119,11 @@ def lay(
     arrays: Sequence[str],
     contents: Mapping[str, str],
     values: Mapping[str, np.dtype[Any]],
+    sections: int,
     *,
     zarr_format: Literal[2, 3] = 3,
     axis: int = 0,
-    sections: Sequence[int] | None = None,
+    places: Sequence[int] | None = None,
     on_error: str | None = None,
     tell: Callable[[Any, Mapping[int, str]], None] | None = None,
 ) -> Layout:
@@ -138,12 +139,14 @@ def lay(
         What each array, and each of `values`, is made of, as a name that no other content has.
     values : mapping of numpy.dtype
         As `Layout` has them.
+    sections : int
+        How many places there are for them.
     zarr_format : {2, 3}
         Of the store.
     axis : int
         Of the arrays: the one along which sections are.
-    sections : sequence of int, optional
-        Where there are sections along it. Default: everywhere.
+    places : sequence of int, optional
+        In which of the places there is a section. Default: in all.
     on_error : {"raise", "fill"}, optional
         What is done about sections that cannot be read, where Dask is not to make all.
     tell : callable, optional
@@ -169,8 +172,11 @@ def lay(
             name: [dtype.name if dtype.kind in "biuf" else "str", int(np.prod(group[name].shape))]
             for name, dtype in sorted(values.items())
         },
-        "axis of sections": axis,
-        "sections": None if sections is None else sorted(sections),
+        "sections": {
+            "axis": axis,
+            "count": sections,
+            "places": None if places is None else sorted(places),
+        },
         "on_error": on_error,
         "crc32c of files": fixed,
     }
@@ -281,13 +287,16 @@ def _is_plan(plan: dict[str, Any]) -> bool:
     """Return whether a plan has what it must, and names nothing outside its store."""
     try:
         arrays, values, files = plan["arrays"], plan["values"], plan["crc32c of files"]
-        sections = plan["sections"] or []
+        sections = plan["sections"]
+        count, at = sections["count"], sections["places"] or []
         return (
             isinstance(plan["dataset"], dict)
             and plan["zarr format"] in ROOTS
-            and plan["axis of sections"] in (0, 1)
+            and sections["axis"] in (0, 1)
+            and type(count) is int
+            and 0 <= count <= MOST
             and plan["on_error"] in ("raise", "fill", None)
-            and all(type(at) is int and at >= 0 for at in sections)
+            and all(type(place) is int and 0 <= place < count for place in at)
             and all(isinstance(metadata, dict) for metadata in arrays.values())
             and all(
                 isinstance(dtype, str) and type(count) is int for dtype, count in values.values()
@@ -309,40 +318,6 @@ def _damaged(store: Place) -> RecordsError:
         f"{store.url}/{PLAN} is damaged: it is no plan of an export. "
         'mode="w" (--mode w) starts anew'
     )
-
-
-def is_that_but_for_failures(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
-    """Return whether two plans are the same but for what is done about failing sections."""
-    return same({**there, "on_error": here["on_error"]}, here)
-
-
-def extends(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
-    """Return whether a plan also tells of failing sections, which the other one ends at."""
-    more = here["values"].keys() - there["values"].keys()
-    told = {
-        part: {key: v for key, v in here[part].items() if key.partition("/")[0] not in more}
-        for part in ("values", "made of", "crc32c of files")
-    }
-    fills = (there["on_error"], here["on_error"]) == ("raise", "fill")
-    return bool(more) and fills and is_that_but_for_failures(there, {**here, **told})
-
-
-def differences(there: Any, here: Any, name: str = "") -> Iterator[str]:
-    """Yield in words what is different in two plans, as far down as both have it."""
-    if isinstance(there, Mapping) and isinstance(here, Mapping):
-        for key in [*here, *(k for k in there if k not in here)]:
-            below = f"{name}.{key}" if name else str(key)
-            if key not in there or key not in here:
-                yield f"{below} is only in the {'new one' if key in here else 'store'}"
-            else:
-                yield from differences(there[key], here[key], below)
-    elif not same(there, here):
-        yield f"{name}: {_short(there)} in the store, {_short(here)} asked for"
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _bytes(memory: Mapping[str, Any]) -> dict[str, bytes]:

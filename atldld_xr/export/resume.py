@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any, Literal
 
 from atldld_xr.errors import InvalidArgumentError, StoreError
+from atldld_xr.export.compare import differences, extends, is_that_but_for_failures
 from atldld_xr.export.consolidated import CONSOLIDATED
 from atldld_xr.export.disk import PARTIAL
 from atldld_xr.export.lease import LEASE, Lease, lease
@@ -19,10 +20,7 @@ from atldld_xr.export.records import (
     Layout,
     RecordsError,
     changed_files,
-    differences,
-    extends,
     is_complete,
-    is_that_but_for_failures,
     read_plan,
 )
 from atldld_xr.export.replace import MARK, aside, mend, swap
@@ -131,6 +129,7 @@ def take_back(
     parts: Collection[str],
     others: Collection[str],
     *,
+    as_one: bool,
     retry_failed: bool,
 ) -> None:
     """Forget what is to be made again, before any of it is touched.
@@ -143,15 +142,16 @@ def take_back(
         Arrays that are made section by section.
     others : collection of str
         All others.
+    as_one : bool
+        Whether a section of these is made again as one, where something of it is lost.
     retry_failed : bool
         Whether sections are made again that could not be read.
     """
-    axis, failures = layout.plan["axis of sections"], ledger.failures
+    axis, failures = layout.plan["sections"]["axis"], ledger.failures
     again = set(failures) if retry_failed else set()
     for name, place in ledger.lost:
         ledger.forget_chunk(name, place)
-        # What is told of a section is about all of it.
-        if name in parts and (ledger.values or place[axis] in failures):
+        if name in parts and (as_one or place[axis] in failures):
             again.add(place[axis])
     if again & set(failures):
         for name in others:  # any of it may be made of a section's fill
@@ -187,13 +187,7 @@ def _opened(store: Place, layout: Layout, mode: Mode, unproven: Unproven, *, ane
 
 def _gone_on(store: Place, layout: Layout, unproven: Unproven) -> Ledger:
     """Read what is done, and make the files that an earlier try had no time for."""
-    ledger = Ledger(
-        store,
-        layout.arrays,
-        layout.counts,
-        axis=layout.plan["axis of sections"],
-        sections=layout.plan["sections"],
-    )
+    ledger = Ledger(store, layout.arrays, layout.counts, layout.plan["sections"])
     sizes = store.sizes()
     plan = read_plan(store)
     if plan is not None:
@@ -227,7 +221,8 @@ def _check_plan(store: Place, plan: Mapping[str, Any], layout: Layout) -> None:
         parts = [plan[part].items() ^ layout.plan[part].items() for part in digests]
         names = sorted({key.partition("/")[0] for part in parts for key, _ in part})
         found = [
-            f"{', '.join(names)}: of the same shape, but from other sections, pixels or values"
+            f"{', '.join(names)}: of the same shape, but from other sections, pixels or values, or "
+            "with another on_error"
         ]
     more = "; and more" if len(found) > 3 else ""
     raise RecordsError(_exists(store.url, f"is of another plan: {'; '.join(found[:3])}{more}"))

@@ -185,8 +185,7 @@ def _opened(
             name: ArraySpec(name, json.dumps(metadata), plan["zarr format"])
             for name, metadata in plan["arrays"].items()
         }
-        axis, sections = plan["axis of sections"], plan["sections"]
-        ledger = Ledger(store, specs, plan["values"], axis=axis, sections=sections)
+        ledger = Ledger(store, specs, plan["values"], plan["sections"])
     except Exception as error:  # Zarr raises all kinds where its metadata is none
         why = " ".join(str(error).split())
         raise RecordsError(f"{store.url}/{PLAN} is damaged: {why:.200}") from error

@@ -68,15 +68,18 @@ def export(
         {name: lazy.variables[name].data for name in arrays},
         {name: tuple(map(max, array.chunks)) for name, array in arrays.items()},
     )
-    layout = lay_out(regular, compressor, inner_chunks, parts.contents, parts.on_error)
+    ids = section_ids(dataset)
+    count = max(parts.count, len(ids))
+    layout = lay_out(regular, compressor, inner_chunks, parts.contents, count, parts.on_error)
     # What comes of a plan alone is read from no store.
     may_read = not parts.names >= set(arrays)
     steps = begun(place, layout, mode, may_read=may_read, unproven=parts.unproven)
     with steps as (store, ledger, lease):
         others = {name: array for name, array in arrays.items() if name not in parts.names}
-        places = list(enumerate(section_ids(dataset)))
+        places = list(enumerate(ids))
         retry = retry_failed or parts.on_error == "raise"
-        take_back(store, layout, ledger, parts.names, others, retry_failed=retry)
+        fills = parts.on_error == "fill"
+        take_back(store, layout, ledger, parts.names, others, as_one=fills, retry_failed=retry)
         job = Job(store, layout.arrays, again=ledger.is_old, lease=lease)
 
         def wanted(name: str, place: ChunkPlace) -> bool:

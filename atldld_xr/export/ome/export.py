@@ -54,7 +54,7 @@ def export_ome(
     steps = begun(store, layout, mode, may_read=parts is None, unproven=lambda is_done: ())
     with steps as (target, ledger, lease):
         retry = retry_failed or (parts is not None and parts.on_error == "raise")
-        take_back(target, layout, ledger, layout.arrays, (), retry_failed=retry)
+        take_back(target, layout, ledger, layout.arrays, (), as_one=False, retry_failed=retry)
         job = Job(target, layout.arrays, again=ledger.is_old, lease=lease)
 
         def wanted(name: str, place: ChunkPlace) -> bool:
@@ -109,9 +109,10 @@ def _lay_out(
         paths,
         contents,
         {},
+        pyramid.planes.axis.size,
         zarr_format=3 if version == "0.5" else 2,
         axis=1,
-        sections=pyramid.planes.places,
+        places=pyramid.planes.places,
         on_error=None if parts is None else parts.on_error,
         tell=_tell_failures,
     )

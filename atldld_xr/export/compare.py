@@ -1,0 +1,43 @@
+"""Plans compared: whether one export can go on with another's store, and what differs. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from atldld_xr.export.consolidated import same
+
+
+def is_that_but_for_failures(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
+    """Return whether two plans are the same but for what is done about failing sections."""
+    return same({**there, "on_error": here["on_error"]}, here)
+
+
+def extends(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
+    """Return whether a plan also tells of failing sections, which the other one ends at."""
+    more = here["values"].keys() - there["values"].keys()
+    told = {
+        part: {key: v for key, v in here[part].items() if key.partition("/")[0] not in more}
+        for part in ("values", "made of", "crc32c of files")
+    }
+    fills = (there["on_error"], here["on_error"]) == ("raise", "fill")
+    return bool(more) and fills and is_that_but_for_failures(there, {**here, **told})
+
+
+def differences(there: Any, here: Any, name: str = "") -> Iterator[str]:
+    """Yield in words what is different in two plans, as far down as both have it."""
+    if isinstance(there, Mapping) and isinstance(here, Mapping):
+        for key in [*here, *(k for k in there if k not in here)]:
+            below = f"{name}.{key}" if name else str(key)
+            if key not in there or key not in here:
+                yield f"{below} is only in the {'new one' if key in here else 'store'}"
+            else:
+                yield from differences(there[key], here[key], below)
+    elif not same(there, here):
+        yield f"{name}: {_short(there)} in the store, {_short(here)} asked for"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
