@@ -213,6 +213,9 @@ def _gone_on(store: Place, layout: Layout, unproven: Unproven) -> Ledger:
 def _check_plan(store: Place, plan: Mapping[str, Any], layout: Layout) -> None:
     if _is_begun(store, plan, layout):
         return
+    if extends(plan, layout.plan):
+        why = 'is finished, by a run with on_error="raise" (--on-error raise), which fills nothing'
+        raise RecordsError(_exists(store.url, why))
     # Digests are told of only where nothing says it better.
     digests = "made of", "crc32c of files"
     there, here = ({k: v for k, v in p.items() if k not in digests} for p in (plan, layout.plan))
