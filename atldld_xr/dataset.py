@@ -19,10 +19,11 @@ from atldld_xr.fetch import OnError
 from atldld_xr.lazy import assemble
 from atldld_xr.memory import TILES
 from atldld_xr.metadata import SectionDataset, SectionImage, parse_dataset
-from atldld_xr.plan import Interpolation, LoadPlan, SectionPlan, default_fill, plan_section
+from atldld_xr.plan import Interpolation, LoadPlan, SectionPlan, default_fill
 from atldld_xr.reference import CORONAL, Anchor, Grid, get_space
 from atldld_xr.sources.base import Source, View
 from atldld_xr.sources.resolve import parse_dataset_name, resolve
+from atldld_xr.tiers import plan_section
 from atldld_xr.variables import (
     BlockVariable,
     SectionVariable,

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.metadata import SectionImage
 from atldld_xr.sources.base import Tile, View
-from atldld_xr.tiers import affine_to_tier, pick_tier, tier_size
+from atldld_xr.tiers import affine_to_tier, largest_scale, tier_size
 
 Interpolation = Literal["nearest", "linear", "cubic", "lanczos"]
 INTERPOLATIONS: tuple[Interpolation, ...] = ("nearest", "linear", "cubic", "lanczos")
@@ -33,12 +33,6 @@ def default_fill(view: View, fluorescence: bool) -> int:
 
 # Source pixels that each kernel reads to either side of a position, one more for rounding.
 _REACH = {"nearest": 2, "linear": 2, "cubic": 3, "lanczos": 5}
-
-# Scale up to which output pixels are not subsampled: registration stretches by a few percent.
-_NO_SUBSAMPLES = 1.05
-
-# Tile sides are multiples of 2**9, so that the tiles of a reduced image still lie on a grid.
-_MOST_HALVINGS = 9
 
 Matrix = tuple[tuple[float, float, float], tuple[float, float, float]]
 
@@ -137,7 +131,7 @@ class SectionPlan:
     @property
     def scale(self) -> float:
         """Size of an output pixel in pixels of `level`, along its longer side."""
-        return _scale(self.level_affine)
+        return largest_scale(self.level_affine)
 
     def window(self, block: Block) -> tuple[int, int, int, int] | None:
         """Return left, top, right, bottom of what a block samples at `level`, or None for nothing.
@@ -226,54 +220,6 @@ class SectionPlan:
             height=min(self.tile_side, height - top),
             whole=self.tile_grid == (1, 1),
         )
-
-
-def plan_section(
-    image: SectionImage,
-    affine: NDArray[np.float64],
-    *,
-    tier: int | None,
-    tiers: frozenset[int] | None,
-    interpolation: Interpolation,
-    resolution: float,
-) -> tuple[int, int, int]:
-    """Return (tier, reduction, subsamples) for one section.
-
-    Parameters
-    ----------
-    image : SectionImage
-        The section image.
-    affine : ndarray, shape (2, 3)
-        Output index to full-resolution pixels.
-    tier : int, optional
-        The tier to fetch; None picks the one that the output resolution needs.
-    tiers : frozenset of int, optional
-        The tiers that the source has, None for all.
-    interpolation : str
-        "nearest" samples points: no averaging.
-    resolution : float
-        Output pixel size, in micrometres.
-    """
-    wanted = pick_tier(resolution, image.resolution, image.tier_count) if tier is None else tier
-    fetched = wanted
-    if tier is None and tiers is not None and wanted not in tiers:
-        finer = [t for t in tiers if t < wanted]
-        fetched = max(finer, default=wanted)  # with none finer, reading reports what is missing
-    scale = _scale(affine_to_tier(affine, fetched))
-    if interpolation == "nearest":
-        return fetched, 0, 1
-    reduction = min(max(math.floor(math.log2(scale / _NO_SUBSAMPLES)), 0), _MOST_HALVINGS)
-    if tier is None and fetched != wanted:
-        reduction = min(
-            wanted - fetched, _MOST_HALVINGS
-        )  # what the service's own tier would have been
-    scale /= 2**reduction
-    subsamples = 1 if scale <= _NO_SUBSAMPLES else math.ceil(scale)
-    return fetched, reduction, subsamples
-
-
-def _scale(affine: NDArray[np.float64]) -> float:
-    return float(max(np.hypot(affine[0, 0], affine[1, 0]), np.hypot(affine[0, 1], affine[1, 1])))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,14 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from atldld_xr.metadata import SectionImage
+
+# Scale up to which output pixels are not subsampled: registration stretches by a few percent.
+_NO_SUBSAMPLES = 1.05
+
+# Tile sides are multiples of 2**9, so that the tiles of a reduced image still lie on a grid.
+_MOST_HALVINGS = 9
+
 
 def pick_tier(target: float, native: float, tier_count: int) -> int:
     """Return the coarsest tier whose pixels are still no larger than the target's.
@@ -74,3 +82,51 @@ def slide_offset(offset: int, at: int, tier: int) -> int:
     prove to matter, it is corrected here and in `affine_to_tier`.
     """
     return offset + (at << tier)
+
+
+def plan_section(
+    image: SectionImage,
+    affine: NDArray[np.float64],
+    *,
+    tier: int | None,
+    tiers: frozenset[int] | None,
+    interpolation: str,
+    resolution: float,
+) -> tuple[int, int, int]:
+    """Return (tier, reduction, subsamples) for one section.
+
+    Parameters
+    ----------
+    image : SectionImage
+        The section image.
+    affine : ndarray, shape (2, 3)
+        Output index to full-resolution pixels.
+    tier : int, optional
+        The tier to fetch; None picks the one that the output resolution needs.
+    tiers : frozenset of int, optional
+        The tiers that the source has, None for all.
+    interpolation : str
+        "nearest" samples points: no averaging.
+    resolution : float
+        Output pixel size, in micrometres.
+    """
+    wanted = pick_tier(resolution, image.resolution, image.tier_count) if tier is None else tier
+    fetched = wanted
+    if tier is None and tiers is not None and wanted not in tiers:
+        finer = [t for t in tiers if t < wanted]
+        fetched = max(finer, default=wanted)  # with none finer, reading reports what is missing
+    scale = largest_scale(affine_to_tier(affine, fetched))
+    if interpolation == "nearest":
+        return fetched, 0, 1
+    reduction = min(max(math.floor(math.log2(scale / _NO_SUBSAMPLES)), 0), _MOST_HALVINGS)
+    if tier is None and fetched != wanted:
+        # What the service's own tier would have been.
+        reduction = min(wanted - fetched, _MOST_HALVINGS)
+    scale /= 2**reduction
+    subsamples = 1 if scale <= _NO_SUBSAMPLES else math.ceil(scale)
+    return fetched, reduction, subsamples
+
+
+def largest_scale(affine: NDArray[np.float64]) -> float:
+    """Return how far an affine moves at most, where its input moves by one along an axis."""
+    return float(max(np.hypot(affine[0, 0], affine[1, 0]), np.hypot(affine[0, 1], affine[1, 1])))

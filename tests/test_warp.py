@@ -14,8 +14,8 @@ from scipy import ndimage
 from atldld_xr.errors import SectionImageError
 from atldld_xr.inside import find_inside
 from atldld_xr.metadata import SectionImage
-from atldld_xr.plan import Block, SectionPlan, plan_section
-from atldld_xr.tiers import to_full
+from atldld_xr.plan import Block, SectionPlan
+from atldld_xr.tiers import plan_section, to_full
 from atldld_xr.warp import coverage, displacement, reduce_tile, render, sample
 from noise import noise
 
