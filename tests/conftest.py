@@ -112,3 +112,12 @@ def pytest_configure(config):
     if os.environ.get("CI"):
         settings.register_profile("same-examples", derandomize=True, deadline=None)
         settings.load_profile("same-examples")
+
+
+@pytest.fixture(scope="module")
+def made(shared, tmp_path_factory):
+    """Give a store that is whole, and one that is half finished; others make ones of their own."""
+    from damage import Made
+
+    with atldld_xr.config.set({"cache.enabled": False}):
+        yield Made(shared.url, tmp_path_factory.mktemp("made"))

@@ -8,16 +8,13 @@ import pytest
 import xarray as xr
 from click.testing import CliRunner
 
-import atldld_xr
 from atldld_xr.cli import cli
 from atldld_xr.export import status, verify
-from atldld_xr.testing import AllenServer
 from damage import (
     LEDGER,
     PAGE,
     PLAN,
     RECORDS,
-    Made,
     emptied,
     garbled,
     made_a_folder,
@@ -27,20 +24,11 @@ from damage import (
     refused,
     truncated,
 )
-from kills import SMALL, tree
+from kills import tree
 
 DAMAGES = [truncated, emptied, garbled, made_a_folder, made_a_pipe, nested]
 MENDED = {"zarr.json", "status/c/0", "chunk"}
 FILES = [PLAN, PAGE, "image/zarr.json", "status/zarr.json", "y/zarr.json", "y/c/0"]
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    with (
-        AllenServer(phantoms=[SMALL]) as server,
-        atldld_xr.config.set({"cache.enabled": False}),
-    ):
-        yield Made(server.url, tmp_path_factory.mktemp("made"))
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

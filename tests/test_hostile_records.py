@@ -10,22 +10,10 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import atldld_xr
 from atldld_xr.cli import cli
 from atldld_xr.export import status, verify
-from atldld_xr.testing import AllenServer
-from damage import DEEP, LARGE, LEDGER, PAGE, PLAN, Made, one_line, refused, with_checksum
-from kills import SMALL, tree
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    with (
-        AllenServer(phantoms=[SMALL]) as server,
-        atldld_xr.config.set({"cache.enabled": False}),
-    ):
-        yield Made(server.url, tmp_path_factory.mktemp("made"))
-
+from damage import DEEP, LARGE, LEDGER, PAGE, PLAN, one_line, refused, with_checksum
+from kills import tree
 
 CHUNK = {"array": "image", "chunk": [0, 0, 0, 0], "size": 9, "crc32c": 9}
 IMPOSSIBLE = [

@@ -11,10 +11,9 @@ import xarray as xr
 
 import atldld_xr
 from atldld_xr.export import verify
-from atldld_xr.testing import AllenServer, Faults
+from atldld_xr.testing import Faults
 from kills import (
     SLOW,
-    SMALL,
     Child,
     at_work,
     entered,
@@ -29,12 +28,6 @@ from kills import (
 
 ARRAYS = {"image", "coverage", "displacement"}
 FEW = {"resolution": 100}
-
-
-@pytest.fixture(scope="module")
-def shared():
-    with AllenServer(phantoms=[SMALL]) as server:
-        yield server
 
 
 @pytest.fixture
