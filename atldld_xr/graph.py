@@ -163,7 +163,8 @@ class VariableLayer(PlanLayer):
     @cached_property
     def content(self) -> str:
         """Name what is made, in whatever blocks, and whatever is done about errors."""
-        return str(tokenize(self.variable.content, self._source_token))
+        plans = [plan.content for plan in self.variable.plans]
+        return str(tokenize(self.variable.make, plans, self._source_token))
 
 
 class BlockLayer(VariableLayer):

@@ -60,11 +60,6 @@ class BlockVariable:
         """Sections, rows, columns and what follows."""
         return len(self.plan.sections), *self.plan.shape, *(size for _, size in self.last)
 
-    @property
-    def content(self) -> tuple[Any, ...]:
-        """What the values are, but for where tiles come from."""
-        return self.make, self.plan.content
-
     def places(self, section: SectionPlan, block: Block) -> list[TilePlace]:
         """Return the tiles that a block needs, as places on the section's tile grid."""
         return section.tiles(block) if self.reads else []
@@ -95,11 +90,6 @@ class SectionVariable:
     def shape(self) -> tuple[int]:
         """The number of sections."""
         return (len(self.plans[0].sections),)
-
-    @property
-    def content(self) -> tuple[Any, ...]:
-        """What the values are, but for where tiles come from."""
-        return self.make, *(plan.content for plan in self.plans)
 
     def places(self, plan: LoadPlan, index: int) -> list[TilePlace]:
         """Return the tiles of one plan that any block of a section needs."""

@@ -268,10 +268,12 @@ def is_complete(store: Place, zarr_format: int | None = None) -> bool:
     return (read_attributes(store, zarr_format) or {}).get(STATE) == "complete"
 
 
-def changed_files(store: Place, plan: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the files of metadata and coordinates that are not as the plan says."""
+def changed_files(store: Place, plan: Mapping[str, Any], below: str = "") -> Iterator[str]:
+    """Yield the files of metadata and coordinates, all or in a folder, that are not as planned."""
     for name, metadata in plan["arrays"].items():
         key = f"{name}/{METADATA[plan['zarr format']]}"
+        if not key.startswith(below):
+            continue
         try:
             found = read_json(store, key)
         except (FileNotFoundError, ValueError):
@@ -279,7 +281,7 @@ def changed_files(store: Place, plan: Mapping[str, Any]) -> Iterator[str]:
         if not same(found, metadata):
             yield key
     for key, told in plan["crc32c of files"].items():
-        if store.checksum(key) != told:
+        if key.startswith(below) and store.checksum(key) != told:
             yield key
 
 

@@ -50,7 +50,8 @@ class Parts:
     def on_error(self) -> str | None:
         """What is done about sections that cannot be read; None if there are no arrays."""
         found = {trace.on_error for trace in self.traces.values()}
-        return max(found, default=None)  # "raise" where some are so: nothing may be left then
+        # Where some raise, nothing may be left.
+        return "raise" if "raise" in found else next(iter(found), None)
 
     @property
     def count(self) -> int:
@@ -140,7 +141,7 @@ class Trace:
     def on_error(self) -> str:
         """What is done about sections that cannot be read."""
         found = {plan.on_error for layer in self._made.values() for plan in layer.variable.plans}
-        return max(found)
+        return "raise" if "raise" in found else "fill"
 
     @cached_property
     def is_plain(self) -> bool:

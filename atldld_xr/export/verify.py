@@ -298,6 +298,6 @@ def _section_ids(store: Place, plan: Mapping[str, Any]) -> dict[int, int]:
 
 def _unchanged(store: Place, plan: Mapping[str, Any], name: str) -> NDArray[Any]:
     """Return a small array that was written beforehand; an empty one if it is not as it was."""
-    changed = any(key.startswith(f"{name}/") for key in changed_files(store, plan))
+    changed = any(changed_files(store, plan, f"{name}/"))
     read = None if changed else _read(store, name)
     return np.atleast_1d([] if read is None else read)
