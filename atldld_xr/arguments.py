@@ -10,6 +10,7 @@ import numpy as np
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.metadata import SectionImage
 from atldld_xr.plan import INTERPOLATIONS
+from atldld_xr.repeating import short
 
 Chunks = Literal["auto"] | int | Mapping[Any, Any] | None
 
@@ -78,14 +79,14 @@ def _split(side: Any, size: int) -> tuple[int, ...]:
     if isinstance(side, tuple | list):
         if all(is_whole(s) and s > 0 for s in side) and sum(map(int, side)) == size:
             return tuple(map(int, side))
-        raise InvalidArgumentError(f"chunks {side!r} do not add up to {size} pixels")
+        raise InvalidArgumentError(f"chunks {short(side)} do not add up to {size} pixels")
     if is_one_of(side, ("auto",)):
         # Even parts: 528 pixels are one block, not one of 512 and a sliver.
         side = -(-size // max(round(size / BLOCK_SIDE), 1))
     elif side is None or (is_whole(side) and side == -1):
         side = size
     if not is_whole(side) or side < 1:
-        raise InvalidArgumentError(f"chunks must be positive numbers of pixels, not {side!r}")
+        raise InvalidArgumentError(f"chunks must be positive numbers of pixels, not {short(side)}")
     step = int(side)
     full, rest = divmod(size, step)
     return (step,) * full + ((rest,) if rest else ())
@@ -102,7 +103,7 @@ def check_tier(tier: int | Literal["auto"], image: SectionImage) -> int | None:
     if is_one_of(tier, ("auto",)):
         return None
     if not is_whole(tier):
-        raise InvalidArgumentError(f'tier must be "auto" or a whole number, not {tier!r}')
+        raise InvalidArgumentError(f'tier must be "auto" or a whole number, not {short(tier)}')
     if not 0 <= tier < image.tier_count:
         raise InvalidArgumentError(
             f"tier={tier} is out of range: section image {image.id} has tiers 0 (full resolution) "
@@ -127,20 +128,20 @@ def check_options(
     """
     if not is_one_of(interpolation, INTERPOLATIONS):
         raise InvalidArgumentError(
-            f"interpolation must be one of {', '.join(INTERPOLATIONS)}, not {interpolation!r}"
+            f"interpolation must be one of {', '.join(INTERPOLATIONS)}, not {short(interpolation)}"
         )
     if not is_one_of(on_error, ("raise", "fill")):
-        raise InvalidArgumentError(f'on_error must be "raise" or "fill", not {on_error!r}')
+        raise InvalidArgumentError(f'on_error must be "raise" or "fill", not {short(on_error)}')
     if not isinstance(expression, bool | np.bool_) and not is_one_of(expression, ("intensity",)):
         raise InvalidArgumentError(
-            f'expression must be True, False or "intensity", not {expression!r}'
+            f'expression must be True, False or "intensity", not {short(expression)}'
         )
     if fill_value is not None and not (is_whole(fill_value) and 0 <= fill_value <= 255):
-        raise InvalidArgumentError(f"fill_value must be from 0 to 255, not {fill_value!r}")
+        raise InvalidArgumentError(f"fill_value must be from 0 to 255, not {short(fill_value)}")
     if detection_xy is not None and not _is_point(detection_xy):
         raise InvalidArgumentError(
             f"detection_xy must be two numbers of pixels, at most {_FARTHEST:g}, not "
-            f"{detection_xy!r}"
+            f"{short(detection_xy)}"
         )
 
 

@@ -117,6 +117,7 @@ class AtldldBackendEntrypoint(BackendEntrypoint):
     """``xarray.open_dataset("allen:71717640", engine="atldld")``: see `atldld_xr.open_dataset`.
 
     With ``chunks=None`` arrays are lazy without Dask; with any other, xarray chunks them.
+    ``open_mfdataset`` takes names that xarray knows for addresses: ``"allen://71717640"``.
     """
 
     description = "Allen Brain Atlas section data sets, registered to the reference space"

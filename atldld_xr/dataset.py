@@ -61,7 +61,8 @@ def open_dataset(
     Parameters
     ----------
     dataset : int or str
-        Allen's section data set id, as ``71717640`` or ``"allen:71717640"``; or ``"phantom"`` or
+        Allen's section data set id, as ``71717640``, ``"71717640"``, ``"allen:71717640"`` or
+        ``"allen://71717640"``, or an array of one of these without dimensions; or ``"phantom"`` or
         ``"phantom-sagittal"``, the built-in data sets.
     resolution : float
         Size of the output pixels, in micrometres.

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.repeating import short
 
 Array = NDArray[np.float32]
 
@@ -194,7 +195,7 @@ class DisplacementField:
         if border_mode not in _LOCAL_BORDERS:
             raise InvalidArgumentError(
                 f"with more than {_MOST} px a side, border_mode must be one of "
-                f"{', '.join(_LOCAL_BORDERS)}, not {border_mode!r}"
+                f"{', '.join(_LOCAL_BORDERS)}, not {short(border_mode)}"
             )
         out = np.empty(self.shape + image.shape[2:], dtype=image.dtype)
         for top in range(0, self.shape[0], _PART):
@@ -262,7 +263,7 @@ def _option(name: str, value: str, known: dict[str, str]) -> int:
     import cv2
 
     if not isinstance(value, str) or value not in known:
-        raise InvalidArgumentError(f"{name} must be one of {', '.join(known)}, not {value!r}")
+        raise InvalidArgumentError(f"{name} must be one of {', '.join(known)}, not {short(value)}")
     return int(getattr(cv2, known[value]))
 
 
@@ -274,11 +275,11 @@ def _border_value(c: float | Sequence[float], image: NDArray[Any]) -> tuple[floa
     except (TypeError, ValueError):
         values = np.empty(0)
     if c is None or values.ndim != 1 or values.size not in {1, channels} or values.size > 4:
-        raise InvalidArgumentError(f"c must be a number, or one for each channel, not {c!r}")
+        raise InvalidArgumentError(f"c must be a number, or one for each channel, not {short(c)}")
     if image.dtype.kind in "iu":
         least, most = np.iinfo(image.dtype).min, np.iinfo(image.dtype).max
         if not ((values >= least) & (values <= most)).all():
-            raise InvalidArgumentError(f"c must be from {least} to {most}, not {c!r}")
+            raise InvalidArgumentError(f"c must be from {least} to {most}, not {short(c)}")
     return tuple(np.resize(values, 4) if values.size == 1 else np.pad(values, (0, 4 - values.size)))
 
 

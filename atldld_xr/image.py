@@ -26,7 +26,7 @@ from atldld_xr.variables import pixels_variable
 
 
 def open_image(
-    image_id: int,
+    image_id: int | str,
     *,
     tier: int = 0,
     expression: bool | Literal["intensity"] = False,
@@ -37,8 +37,9 @@ def open_image(
 
     Parameters
     ----------
-    image_id : int
-        Allen's section image id.
+    image_id : int or str
+        Allen's section image id, in any of the ways in which `open_dataset` takes an id: also one
+        value of ``ds.section_image_id``.
     tier : int
         How many times the image is halved; 0 is full resolution.
     expression : bool or "intensity"

@@ -20,6 +20,7 @@ from atldld_xr.records import (
     stretches,
 )
 from atldld_xr.reference import PLANES, REFERENCE_SPACES, Plane
+from atldld_xr.repeating import short
 
 # Connectivity sections reach 65 000 px a side, whole slides 40 000; beyond this it is no image.
 _LARGEST_SIDE = 200_000
@@ -148,10 +149,17 @@ def parse_dataset(record: Mapping[str, Any]) -> SectionDataset:
     dataset_id = integer(record, "id", "section data set", 1, _LARGEST_ID)
     name = f"section data set {dataset_id}"
     plane = record.get("plane_of_section_id")
+    if plane is None:
+        raise MetadataError(f"{name} is not registered: its record names no plane of section")
     if not isinstance(plane, int) or isinstance(plane, bool) or plane not in PLANES:
         raise MetadataError(
-            f"{name}: plane of section {plane!r} is not supported; "
+            f"{name}: plane of section {short(plane)} is not supported; "
             "coronal (1) and sagittal (2) sections are"
+        )
+    if record.get("reference_space_id") is None:
+        raise MetadataError(
+            f"{name} is not registered: its record names no reference space, as those of human "
+            "data sets do not; its images open one by one with open_image"
         )
     space = integer(record, "reference_space_id", name, 0, _LARGEST_ID)
     if space not in REFERENCE_SPACES:

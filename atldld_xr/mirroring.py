@@ -16,8 +16,10 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from atldld_xr.cache import write_whole
 from atldld_xr.errors import InvalidArgumentError, SectionImageError
 from atldld_xr.metadata import SectionImage, parse_dataset
+from atldld_xr.repeating import short
 from atldld_xr.settings import as_int, setting
 from atldld_xr.sources.base import Source, Tile, View, service_tile_side
+from atldld_xr.sources.ids import parse_dataset_name
 from atldld_xr.sources.mirror import (
     MANIFEST,
     MirrorSource,
@@ -81,7 +83,7 @@ class _Job:
 
 
 def save_mirror(
-    dataset_ids: Iterable[int],
+    dataset_ids: Iterable[int | str],
     path: str,
     *,
     source: Source,
@@ -97,8 +99,8 @@ def save_mirror(
 
     Parameters
     ----------
-    dataset_ids : iterable of int
-        The data sets.
+    dataset_ids : iterable of int or str
+        The data sets, each as `atldld_xr.open_dataset` takes it.
     path : str
         A local path or a URL that fsspec can write to.
     source : Source
@@ -127,12 +129,13 @@ def save_mirror(
         If the mirror cannot be written.
     """
     if on_error not in ("raise", "skip"):
-        raise InvalidArgumentError(f'on_error is "raise" or "skip", not {on_error!r}')
+        raise InvalidArgumentError(f'on_error is "raise" or "skip", not {short(on_error)}')
     if not views or not set(views) <= {"image", "expression", "intensity"}:
-        raise InvalidArgumentError(f"views are image, expression and intensity, not {views!r}")
+        raise InvalidArgumentError(f"views are image, expression and intensity, not {short(views)}")
     connections = setting("http.connections", as_int)
     target = _Target(MirrorSource(path, storage_options))
-    records = {i: source.dataset_record(i) for i in dict.fromkeys(dataset_ids)}
+    ids = dict.fromkeys(map(parse_dataset_name, dataset_ids))
+    records = {dataset_id: source.dataset_record(dataset_id) for dataset_id in ids}
     images = [image for record in records.values() for image in parse_dataset(record).images]
     jobs = _list_jobs(source, images, tiers, views)
 
@@ -171,7 +174,9 @@ def _list_jobs(
 ) -> list[_Job]:
     most = max((image.tier_count for image in images), default=0)
     if not tiers or not all(isinstance(t, int) and 0 <= t < most for t in tiers):
-        raise InvalidArgumentError(f"tiers are whole numbers from 0 to {most - 1}, not {tiers!r}")
+        raise InvalidArgumentError(
+            f"tiers are whole numbers from 0 to {most - 1}, not {short(tiers)}"
+        )
     return [
         _Job(image, tile, view)
         for image in images

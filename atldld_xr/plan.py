@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from hashlib import sha256
 from itertools import accumulate
+from operator import index
 from typing import Any, Literal
 
 import numpy as np
@@ -39,12 +40,19 @@ Matrix = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 @dataclass(frozen=True)
 class Block:
-    """A rectangle of output pixels: rows y0 to y1, columns x0 to x1, ends excluded."""
+    """A rectangle of output pixels: rows y0 to y1, columns x0 to x1, ends excluded.
+
+    They may be given as NumPy's integers, and are kept as Python's, which do not overflow.
+    """
 
     y0: int
     y1: int
     x0: int
     x1: int
+
+    def __post_init__(self) -> None:
+        for name in ("y0", "y1", "x0", "x1"):
+            object.__setattr__(self, name, index(getattr(self, name)))
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from reprlib import repr as short
 from typing import Any
 
 from atldld_xr.errors import MetadataError
+from atldld_xr.repeating import short
 
 Affine2D = tuple[tuple[float, float, float], tuple[float, float, float]]
 Affine3D = tuple[
@@ -43,8 +43,10 @@ def number(record: Mapping[str, Any], key: str, name: str, least: float, most: f
         If it is missing, no number or out of bounds.
     """
     value = record.get(key)
+    if value is None:  # which the service's schema allows of nearly all fields
+        raise MetadataError(f"{name}: its record has no {key}")
     try:
-        found = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+        found = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
         found = math.nan
     if not least <= found <= most:  # also if it is not a number

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.repeating import short
 
 Anchor = Literal["center", "edge"]
 
@@ -84,7 +85,7 @@ def get_space(reference_space: int) -> ReferenceSpace:
         return REFERENCE_SPACES[reference_space]
     except (KeyError, TypeError):  # of what cannot be a key
         raise InvalidArgumentError(
-            f"reference space {reference_space!r} is not known; the ones supported are "
+            f"reference space {short(reference_space)} is not known; the ones supported are "
             + ", ".join(f"{s.id} ({s.name})" for s in REFERENCE_SPACES.values())
         ) from None
 
@@ -129,7 +130,7 @@ class Grid:
         real = int | float | np.integer | np.floating
         if not isinstance(self.resolution, real) or isinstance(self.resolution, bool):
             raise InvalidArgumentError(
-                f"resolution must be a number of micrometres, not {self.resolution!r}"
+                f"resolution must be a number of micrometres, not {short(self.resolution)}"
             )
         if not FINEST_RESOLUTION <= self.resolution <= largest:
             raise InvalidArgumentError(
@@ -139,7 +140,9 @@ class Grid:
         object.__setattr__(self, "resolution", float(self.resolution))
         # An array would be compared element by element.
         if not isinstance(self.anchor, str) or self.anchor not in ("center", "edge"):
-            raise InvalidArgumentError(f'anchor must be "center" or "edge", not {self.anchor!r}')
+            raise InvalidArgumentError(
+                f'anchor must be "center" or "edge", not {short(self.anchor)}'
+            )
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -20,6 +20,7 @@ from atldld_xr.errors import InvalidArgumentError, SectionImageError
 from atldld_xr.field import DisplacementField
 from atldld_xr.metadata import ExcludedSection, SectionDataset, SectionImage, parse_dataset
 from atldld_xr.reference import PLANES, get_space
+from atldld_xr.repeating import short
 from atldld_xr.sources.base import Source, View
 from atldld_xr.sources.ids import parse_dataset_name
 from atldld_xr.sources.resolve import resolve
@@ -88,7 +89,7 @@ def get_parallel_transform(
     ``(k + 0.5) * resolution``.
     """
     if not is_one_of(axis, _AXES):
-        raise InvalidArgumentError(f"axis must be one of {', '.join(_AXES)}, not {axis!r}")
+        raise InvalidArgumentError(f"axis must be one of {', '.join(_AXES)}, not {short(axis)}")
     fixed = _AXES.index(axis)
     row_axis, column_axis = (k for k in range(3) if k != fixed)
     extent = get_space(9).extent
@@ -97,7 +98,8 @@ def get_parallel_transform(
     divisor = 2 ** _whole("downsample_img", downsample_img, 0, 30)
     if not _is_finite(slice_coordinate):
         raise InvalidArgumentError(
-            f"slice_coordinate must be a finite number of micrometres, not {slice_coordinate!r}"
+            "slice_coordinate must be a finite number of micrometres, not "
+            f"{short(slice_coordinate)}"
         )
     matrix_2d, matrix_3d = _matrix(affine_2d, (2, 3)), _matrix(affine_3d, (3, 4))
 
@@ -256,7 +258,7 @@ class DatasetDownloader:
         tier = check_tier(self.downsample_img, image)
         if tier is None:
             raise InvalidArgumentError(
-                f"downsample_img must be a whole number, not {self.downsample_img!r}"
+                f"downsample_img must be a whole number, not {short(self.downsample_img)}"
             )
         try:
             return read_whole(self.source, image, tier, view)
@@ -300,7 +302,7 @@ def _describe(data: SectionDataset) -> dict[str, Any]:
 def _whole(name: str, value: int, least: int, most: int) -> int:
     if not is_whole(value) or not least <= value <= most:
         raise InvalidArgumentError(
-            f"{name} must be a whole number from {least} to {most}, not {value!r}"
+            f"{name} must be a whole number from {least} to {most}, not {short(value)}"
         )
     return int(value)
 

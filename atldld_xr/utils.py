@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from atldld_xr.arguments import check_mask, check_tier
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.metadata import parse_image
+from atldld_xr.repeating import short
 from atldld_xr.settings import config
 from atldld_xr.sources.base import Source
 from atldld_xr.sources.ids import check_id
@@ -25,7 +26,7 @@ _folder_lock = threading.Lock()
 
 
 def get_image(
-    image_id: int,
+    image_id: int | str,
     folder: str | PathLike[str] | None = None,
     expression: bool = False,
     downsample: int = 0,
@@ -36,8 +37,8 @@ def get_image(
 
     Parameters
     ----------
-    image_id : int
-        Allen's section image id.
+    image_id : int or str
+        Allen's section image id, as for `atldld_xr.open_image`.
     folder : str or path, optional
         A directory to keep the image in: the cache is its subdirectory ``atldld_xr`` while this
         runs, in all threads. Default: the cache of the settings.
@@ -75,7 +76,9 @@ def get_image(
         image = parse_image(opened.image_record(image_id))
         tier = check_tier(downsample, image)
         if tier is None:
-            raise InvalidArgumentError(f"downsample must be a whole number, not {downsample!r}")
+            raise InvalidArgumentError(
+                f"downsample must be a whole number, not {short(downsample)}"
+            )
         if expression:
             check_mask(image)
         return read_whole(opened, image, tier, "expression" if expression else "image")

@@ -155,7 +155,7 @@ def test_an_image_has_a_record(source: ApiSource, image: SectionImage) -> None:
     assert record["alignment2d"]["tsv_00"] == image.tsv[0][0]
 
 
-@pytest.mark.parametrize("bad", [0, -1, 2**63, 1.0, True, "1", "../../etc", None, [1]])
+@pytest.mark.parametrize("bad", [0, -1, 2**63, 1.0, True, "1.0", "../../etc", None, [1]])
 def test_ids_are_checked_before_anything_is_asked(
     source: ApiSource, server: AllenServer, bad: object
 ) -> None:

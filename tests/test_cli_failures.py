@@ -82,7 +82,7 @@ def test_what_needs_no_metadata_is_checked_before_any_request(server, flags):
         (["export", SMALL.id, "OUT/a.zarr", "--mode", "a"], 2, "--mode"),
         (["export", SMALL.id, ""], 2, "is no path or URL"),
         (["export", SMALL.id, "nosuch://bucket/a.zarr"], 2, "nosuch"),
-        (["image", "../../etc", "OUT/a.png"], 2, "IMAGE_ID"),
+        (["image", "../../etc", "OUT/a.png"], 2, "the id of a section image"),
         (["image", "12", "OUT/a.png"], 3, "there is no section image 12"),
         (["image", "0", "OUT/a.png"], 2, "positive whole number"),
         (["image", IMAGE.id, "OUT/a.bmp"], 2, ".png"),

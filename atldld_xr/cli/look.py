@@ -42,7 +42,7 @@ def info(dataset: str, as_json: bool, **reading: Any) -> None:
 
 
 @click.command(cls=options.ExpressionCommand)
-@click.argument("image_id", type=int)
+@click.argument("image_id")
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--tier", type=int, default=0, metavar="N", help="Halvings of the image.")
 @click.option(
@@ -51,7 +51,7 @@ def info(dataset: str, as_json: bool, **reading: Any) -> None:
     help="Save Allen's expression mask of it instead, as the service colours it or as grey.",
 )
 @options.source
-def image(image_id: int, out: Path, tier: int, expression: str | None, source: str | None) -> None:
+def image(image_id: str, out: Path, tier: int, expression: str | None, source: str | None) -> None:
     """Save one section image as it is, unregistered, to OUT.
 
     Without loss as .png or .tif; as .jpg it is encoded anew. A file of that name is replaced.

@@ -12,6 +12,7 @@ from atldld_xr.arguments import is_whole
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.encoding import check_codecs
 from atldld_xr.export.records import RECORDS, ROOTS, STATE, Layout, is_key, lay
+from atldld_xr.repeating import short
 
 PENDING = 255
 """What a section's status is until the export has come to it."""
@@ -160,7 +161,8 @@ def _check_inner_chunks(inner_chunks: Any, dataset: xr.Dataset) -> None:
         return
     if not isinstance(inner_chunks, Mapping):
         raise InvalidArgumentError(
-            f"inner_chunks are sizes by dimension, as {{'y': 256, 'x': 256}}, not {inner_chunks!r}"
+            "inner_chunks are sizes by dimension, as {'y': 256, 'x': 256}, not "
+            f"{short(inner_chunks)}"
         )
     for dim, size in inner_chunks.items():
         if dim not in dataset.dims:
@@ -168,7 +170,7 @@ def _check_inner_chunks(inner_chunks: Any, dataset: xr.Dataset) -> None:
             raise InvalidArgumentError(f"inner_chunks: there is no dimension {dim!r} in {names}")
         if not is_whole(size) or size < 1:
             raise InvalidArgumentError(
-                f"inner_chunks: {dim} must be a whole number from 1, not {size!r}"
+                f"inner_chunks: {dim} must be a whole number from 1, not {short(size)}"
             )
 
 
@@ -178,7 +180,7 @@ def _check_compressor(compressor: Any) -> None:
     is_auto = isinstance(compressor, str) and compressor == "auto"
     if not (is_auto or compressor is None or isinstance(compressor, BytesBytesCodec)):
         raise InvalidArgumentError(
-            f'compressor must be "auto", None or a codec of zarr.codecs, not {compressor!r}'
+            f'compressor must be "auto", None or a codec of zarr.codecs, not {short(compressor)}'
         )
 
 

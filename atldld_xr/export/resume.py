@@ -24,6 +24,7 @@ from atldld_xr.export.records import (
     read_plan,
 )
 from atldld_xr.export.replace import MARK, aside, mend, swap
+from atldld_xr.repeating import short
 
 Mode = Literal["w-", "w"]
 
@@ -60,7 +61,7 @@ def begun(
         another export is writing there.
     """
     if mode not in ("w-", "w"):
-        raise InvalidArgumentError(f'mode must be "w-" (new) or "w" (replace), not {mode!r}')
+        raise InvalidArgumentError(f'mode must be "w-" (new) or "w" (replace), not {short(mode)}')
     place.check_writable()
     place = place.real()
     _is_replaced(place, layout, mode)  # what cannot be is refused before anything is written

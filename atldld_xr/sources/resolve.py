@@ -7,10 +7,11 @@ from pathlib import PurePath
 from urllib.parse import urlsplit
 
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.repeating import short
 from atldld_xr.settings import config
 from atldld_xr.sources.api import ApiSource
 from atldld_xr.sources.base import Source
-from atldld_xr.sources.ids import PHANTOMS, parse_dataset_name
+from atldld_xr.sources.ids import is_phantom, parse_dataset_name
 from atldld_xr.sources.mirror import MirrorSource
 
 __all__ = ["parse_dataset_name", "resolve"]
@@ -35,8 +36,7 @@ def resolve(source: object, dataset: object = None) -> Source:
     """
     if isinstance(source, Source):
         return source
-    is_phantom = isinstance(dataset, str) and dataset in PHANTOMS
-    if source == "phantom" or (source is None and is_phantom):
+    if source == "phantom" or (source is None and is_phantom(dataset)):
         from atldld_xr.sources.phantom import PhantomSource
 
         return PhantomSource()
@@ -50,8 +50,9 @@ def resolve(source: object, dataset: object = None) -> Source:
         if _is_known_url(source) or os.path.exists(os.path.expanduser(source)):
             return MirrorSource(source)
     raise InvalidArgumentError(
-        f"{source!r} is no source: give the service's address (http(s)://.../api/v2), the path or "
-        'URL of a mirror that exists, "phantom", a Source object, or nothing for the Allen service'
+        f"{short(source)} is no source: give the service's address (http(s)://.../api/v2), the "
+        'path or URL of a mirror that exists, "phantom", a Source object, or nothing for the Allen '
+        "service"
     )
 
 

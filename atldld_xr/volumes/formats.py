@@ -15,6 +15,7 @@ import numpy as np
 
 from atldld_xr.arguments import is_one_of
 from atldld_xr.errors import InvalidArgumentError, MissingExtraError
+from atldld_xr.repeating import short
 from atldld_xr.volumes.planes import VolumeGrid
 
 FormatName = Literal["nrrd", "nifti", "tiff"]
@@ -128,7 +129,7 @@ def choose_compression(path: Path, found: Format, compress: bool | None) -> bool
         If these two do not agree, or what was asked is neither yes nor no.
     """
     if compress is not None and not isinstance(compress, bool | np.bool_):
-        raise InvalidArgumentError(f"compress must be True, False or None, not {compress!r}")
+        raise InvalidArgumentError(f"compress must be True, False or None, not {short(compress)}")
     if found.name != "nifti":
         return compress is None or bool(compress)
     named = path.name.lower().endswith(".gz")

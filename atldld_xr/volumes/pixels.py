@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from atldld_xr.arguments import is_one_of
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.reference import PLANES, Grid, Plane, get_space
+from atldld_xr.repeating import short
 
 Channel = Literal["grey", "red", "green", "blue"]
 
@@ -65,7 +66,7 @@ class Pixels:
                 raise ValueError
         except (TypeError, ValueError, OverflowError):
             raise InvalidArgumentError(
-                f"the variable's attribute fill_value is {value!r}, which is no {self.dtype}"
+                f"the variable's attribute fill_value is {short(value)}, which is no {self.dtype}"
             ) from None
         return (self._reduce(filled) if self.channel else filled)[0, 0].flat[0]
 
@@ -168,7 +169,7 @@ def _check_values(array: xr.DataArray, channel: str | None) -> None:
         )
     if channel is not None and not is_one_of(channel, _CHANNELS):
         raise InvalidArgumentError(
-            f"channel must be one of {', '.join(_CHANNELS)}, not {channel!r}"
+            f"channel must be one of {', '.join(_CHANNELS)}, not {short(channel)}"
         )
     if "channel" not in array.dims:
         if channel is not None:

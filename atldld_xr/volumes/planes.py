@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.reference import FINEST_RESOLUTION, Grid, Plane
+from atldld_xr.repeating import short
 
 _MM = 1000.0  # micrometres
 _NAMED = 4  # collisions written out, at most
@@ -42,7 +43,9 @@ class VolumeGrid:
         largest = self.sections.space.extent[self.section_axis]
         real = int | float | np.integer | np.floating
         if not isinstance(self.step, real) or isinstance(self.step, bool):
-            raise InvalidArgumentError(f"step must be a number of micrometres, not {self.step!r}")
+            raise InvalidArgumentError(
+                f"step must be a number of micrometres, not {short(self.step)}"
+            )
         if not FINEST_RESOLUTION <= self.step <= largest:
             raise InvalidArgumentError(
                 f"step={self.step} is out of range: planes can be from {FINEST_RESOLUTION} to "

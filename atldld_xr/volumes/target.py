@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from atldld_xr.errors import InvalidArgumentError, StoreError
+from atldld_xr.repeating import short
 
 
 def resolve_path(path: str | os.PathLike[str]) -> Path:
@@ -56,7 +57,7 @@ def check_free(paths: Sequence[Path], mode: Mode) -> None:
         If something is there that `mode` may not replace: "w-" replaces nothing, "w" files.
     """
     if not isinstance(mode, str) or mode not in ("w-", "w"):
-        raise InvalidArgumentError(f'mode must be "w-" (new) or "w" (replace), not {mode!r}')
+        raise InvalidArgumentError(f'mode must be "w-" (new) or "w" (replace), not {short(mode)}')
     for path in paths:
         above = next(folder for folder in path.parents if os.path.lexists(folder))
         if not above.is_dir():

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from atldld_xr.arguments import is_one_of
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.progress import progress_bar
+from atldld_xr.repeating import short
 from atldld_xr.volumes import nifti, nrrd, tiff
 from atldld_xr.volumes.formats import (
     Format,
@@ -205,10 +206,12 @@ def save_volume(
 def _choose_writer(form: Format, header: str | None, compress: bool) -> Callable[..., None]:
     if form.name != "nrrd":
         if header is not None:
-            raise InvalidArgumentError(f"header={header!r} is a choice of NRRD, not of {form.name}")
+            raise InvalidArgumentError(
+                f"header={short(header)} is a choice of NRRD, not of {form.name}"
+            )
         return partial({"nifti": nifti.write, "tiff": tiff.write}[form.name], compress=compress)
     if header is not None and not is_one_of(header, ("allen", "anatomical")):
-        raise InvalidArgumentError(f'header must be "allen" or "anatomical", not {header!r}')
+        raise InvalidArgumentError(f'header must be "allen" or "anatomical", not {short(header)}')
     return partial(nrrd.write, compress=compress, anatomical=header == "anatomical")
 
 

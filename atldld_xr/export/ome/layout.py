@@ -8,6 +8,7 @@ from typing import Any, Literal
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.ome.metadata import Version, check_version
 from atldld_xr.export.ome.pyramid import AXES, Pyramid
+from atldld_xr.repeating import short
 
 Compressor = Any | Literal["auto"] | None
 
@@ -91,6 +92,6 @@ def _check_compressor(compressor: Compressor, zarr_format: Literal[2, 3]) -> Any
         version = "0.5" if zarr_format == 3 else "0.4"
         raise InvalidArgumentError(
             f'compressor must be "auto", None or, for OME-NGFF {version}, a codec of {module}, not '
-            f"{compressor!r}"
+            f"{short(compressor)}"
         )
     return compressor

@@ -18,6 +18,7 @@ from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.ome.axis import UNIT, round_off
 from atldld_xr.export.ome.pyramid import AXES, Pyramid
 from atldld_xr.export.records import OME_KEY
+from atldld_xr.repeating import short
 
 Version = Literal["0.4", "0.5"]
 VERSIONS: tuple[Version, ...] = ("0.5", "0.4")
@@ -46,7 +47,7 @@ def check_version(version: str) -> Version:
         if isinstance(version, str) and version == known:
             return known
     raise InvalidArgumentError(
-        f"OME-NGFF can be written in version {' or '.join(VERSIONS)}, not {version!r}"
+        f"OME-NGFF can be written in version {' or '.join(VERSIONS)}, not {short(version)}"
     )
 
 

@@ -22,6 +22,7 @@ import xarray as xr
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.ome.axis import Axis, check_unit, round_off
 from atldld_xr.reference import FINEST_RESOLUTION, PLANES, REFERENCE_SPACES
+from atldld_xr.repeating import short
 
 DIMS = tuple(plane.dim for plane in PLANES.values())
 """Names of the dimension across sections."""
@@ -149,7 +150,7 @@ def _check_step(dataset: xr.Dataset, step: float | None) -> float:
     if not real or isinstance(value, bool) or not FINEST_RESOLUTION <= value <= _THICKEST:
         raise InvalidArgumentError(
             f"{name} must be a number of micrometres from {FINEST_RESOLUTION} to {_THICKEST:g}, "
-            f"not {value!r}"
+            f"not {short(value)}"
         )
     return float(value)
 

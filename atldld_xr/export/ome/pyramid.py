@@ -19,6 +19,7 @@ from atldld_xr.arguments import is_whole, split_blocks
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.ome.axis import Axis, find_axis
 from atldld_xr.export.ome.planes import Planes, find_planes
+from atldld_xr.repeating import short
 
 AXES = ("c", "z", "y", "x")
 
@@ -174,7 +175,7 @@ def _check_fill(array: xr.DataArray) -> int:
         raise InvalidArgumentError(
             f"what {array.name} holds where there is no section is not known: set its attribute "
             f"fill_value to a value of {array.dtype} (255 in bright-field images, 0 in masks); it "
-            f"is {fill!r}"
+            f"is {short(fill)}"
         )
     return int(fill)
 
@@ -202,6 +203,6 @@ def _check_levels(levels: int | None, y: Axis, x: Axis) -> int:
     if not is_whole(levels) or not 1 <= levels <= most:
         raise InvalidArgumentError(
             f"levels must be a whole number from 1 to {most}, where one pixel is left, not "
-            f"{levels!r}"
+            f"{short(levels)}"
         )
     return int(levels)
