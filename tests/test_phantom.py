@@ -18,6 +18,7 @@ from atldld_xr.testing import (
     BEADS,
     CORONAL,
     CORONAL_ID,
+    LANDMARK,
     PHANTOMS,
     SAGITTAL,
     SAGITTAL_ID,
@@ -40,8 +41,8 @@ def middle(phantom):
 
 
 def pir_of(dataset, image, x, y):
-    """Reference space 9 of full-resolution pixels, by the package's own transforms."""
-    tvr, _ = affines_in_space(dataset, 9)
+    """The brain's own coordinates of full-resolution pixels, by the package's own transforms."""
+    tvr, _ = affines_in_space(dataset, dataset.reference_space_id)
     z = np.full(np.size(x), image.section_number * dataset.section_thickness)
     return xy_to_pir(np.stack([np.ravel(x), np.ravel(y), z]), image.tsv, tvr)
 
@@ -59,9 +60,11 @@ def test_formula_is_glass_outside_and_tissue_inside():
     assert inside.max() < 241
 
 
-def test_formula_is_symmetric():
+def test_formula_is_symmetric_but_for_the_landmark():
     rng = np.random.default_rng(1)
-    p, i, x = rng.uniform(1500, 12000, 3000), rng.uniform(1500, 7000, 3000), rng.integers(1, 4500)
+    p, i, x = rng.uniform((1500, 1500, 1), (12000, 7000, 4500), (3000, 3)).T
+    away = np.sum((np.stack([p, i, 5700 - x], 1) - LANDMARK[:3]) ** 2, axis=1)
+    p, i, x = np.stack([p, i, x])[:, away > (1.2 * LANDMARK.radius) ** 2]
     left, right = value(p, i, 5700 - x), value(p, i, 5700 + x)
     # But for cells, which are scattered: anatomy is the bulk of it.
     assert np.abs(np.median(left - right)) == 0
@@ -103,6 +106,35 @@ def test_false_colour():
     assert not colours[0].any()
     assert colours[40].argmax() == 2
     assert colours[255].argmax() == 0
+
+
+def test_landmark_is_on_the_left_alone():
+    rng = np.random.default_rng(4)
+    way = rng.normal(size=(2000, 3))
+    way *= LANDMARK.radius / np.linalg.norm(way, axis=1, keepdims=True)
+    p, i, r = (np.array(LANDMARK[:3]) + 0.8 * rng.uniform(size=(2000, 1)) * way).T
+    assert expression(p, i, r).min() > 200
+    assert LANDMARK.r + 1.2 * LANDMARK.radius < 5700
+    for mirror in (11400, 11350):
+        assert expression(p, i, mirror - r).mean() < 100
+    for distance, least, most in ((0.8, 0.85, 1), (1.0, 0.45, 0.75), (1.2, 0, 0.4)):
+        around = expression(*(np.array(LANDMARK[:3]) + distance * way).T)
+        assert least * 255 <= around.mean() <= most * 255
+    assert value(*LANDMARK[:3]).mean() < value(LANDMARK.p, LANDMARK.i, 11400 - LANDMARK.r).mean()
+
+
+def test_both_phantoms_cut_the_landmark_and_the_sagittal_one_is_of_the_left_half():
+    for phantom in (CORONAL, SAGITTAL):
+        dataset = parse_dataset(phantom.record)
+        cut = 0
+        for image in dataset.images:
+            x, y = np.meshgrid(np.arange(0, image.width, 25), np.arange(0, image.height, 25))
+            points = pir_of(dataset, image, x, y)
+            if phantom is SAGITTAL:
+                assert points[2].mean() < 5700
+            off = np.linalg.norm(points - np.array(LANDMARK[:3])[:, None], axis=0)
+            cut += off.min() < 0.75 * LANDMARK.radius
+        assert cut == 2
 
 
 def test_beads_are_beside_the_tissue():
@@ -154,7 +186,7 @@ def test_matrices_invert_each_other_to_their_six_digits(phantom):
     for image in dataset.images:
         x, y = np.array([0.0, image.width, image.width / 2]), np.array([0.0, 9.0, image.height])
         pir = pir_of(dataset, image, x, y)
-        _, trv = affines_in_space(dataset, 9)
+        _, trv = affines_in_space(dataset, dataset.reference_space_id)
         back = pir_to_xy(pir, image.tvs, trv)
         worst.append(np.abs(back[:2] - [x, y]).max() * image.resolution)
     assert max(worst) < 0.3  # um
@@ -169,10 +201,11 @@ def test_sections_are_oblique_turned_and_cover_the_brain(phantom):
     axis = dataset.plane.section_axis
     turns = set()
     for image in dataset.images:
-        corners = footprint(dataset, image)
+        own = dataset.reference_space_id
+        corners = footprint(dataset, image, reference_space=own)
         assert 100 < np.ptp(corners[:, axis]) < 520
         for bead in (b for b in BEADS if b.axis == axis):
-            _, trv = affines_in_space(dataset, 9)
+            _, trv = affines_in_space(dataset, own)
             point = np.array(bead[1:4])
             point[axis] = corners[:, axis].mean()
             x, y, _ = pir_to_xy(point[:, None], image.tvs, trv)[:, 0]
@@ -296,7 +329,7 @@ def test_sections_are_not_shifted_by_a_part_of_a_pixel():
     for phantom in (CORONAL, SAGITTAL):
         dataset, image = middle(phantom)
         axis = dataset.plane.section_axis
-        _, trv = affines_in_space(dataset, 9)
+        _, trv = affines_in_space(dataset, dataset.reference_space_id)
         for bead in (b for b in BEADS if b.axis == axis):
             point = np.array(bead[1:4])
             # The section's plane crosses the rod at a place of its own: along it, find z.

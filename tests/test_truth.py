@@ -8,25 +8,29 @@ import pytest
 import atldld_xr
 from atldld_xr import transforms
 from atldld_xr.metadata import parse_dataset
-from atldld_xr.testing import BEADS, CORONAL, PHANTOMS, value
+from atldld_xr.testing import BEADS, CORONAL, LANDMARK, PHANTOMS, value
 
 NAMES = {"phantom": 900_000_001, "phantom-sagittal": 900_000_002}
 
 
 def shown_at(name, ds, index, y, x):
-    """Return (p, i, r) in space 9 of the tissue that a section shows at (y, x), by the matrices.
+    """Return the (p, i, r) of the tissue that a section shows at (y, x), by the matrices.
+
+    They are the brain's own, as its data set was registered, in whichever space it is opened.
 
     An oracle of its own: each point goes to the volume, falls on the section along the volume's
     third axis, and comes back; images and grids play no part in it.
     """
     data = parse_dataset(PHANTOMS[NAMES[name]].record)
     dim = data.plane.dim
+    mirrored = ds.attrs["reference_space_id"] != data.reference_space_id
     image_id = int(ds.section_image_id[index])
     (image,) = (image for image in data.images if image.id == image_id)
     point = np.zeros((3, np.size(y)))
-    at = float(ds[dim][index])
-    point[data.plane.section_axis] = at if dim == "coronal" else 11350 - at
+    point[data.plane.section_axis] = float(ds[dim][index])
     point[data.plane.y_axis], point[data.plane.x_axis] = np.ravel(y), np.ravel(x)
+    if mirrored:
+        point[2] = 11350 - point[2]
     trv, tvr = np.asarray(data.trv), np.asarray(data.tvr)
     volume = trv[:, :3] @ point + trv[:, 3:]
     # The stored matrices are rounded: what is at a place in the image is what tsv says is there.
@@ -34,10 +38,7 @@ def shown_at(name, ds, index, y, x):
     pixel = tvs[:, :2] @ volume[:2] + tvs[:, 2:]
     volume[:2] = tsv[:, :2] @ pixel + tsv[:, 2:]
     volume[2] = image.section_number * data.section_thickness
-    out = tvr[:, :3] @ volume + tvr[:, 3:]
-    if dim == "sagittal":
-        out[2] = 11350 - out[2]
-    return out
+    return tvr[:, :3] @ volume + tvr[:, 3:]
 
 
 def solve(name, ds, index, axes, wanted):
@@ -70,6 +71,46 @@ def test_centroids_are_within_a_twentieth_of_a_pixel_at_every_tier(name, tier):
             got_x = (weight.sum(0) * near.x.values).sum() / weight.sum()
             worst = max(worst, float(np.hypot(got_y - y, got_x - x)) / pixel)
     assert 0 < worst < 0.05
+
+
+@pytest.mark.parametrize("resolution", [25, 40, 100])
+@pytest.mark.parametrize("space", [9, 10])
+@pytest.mark.parametrize("name", list(NAMES))
+def test_the_landmark_of_the_left_is_where_it_is_and_not_in_the_mirror(name, space, resolution):
+    ds = atldld_xr.open_dataset(
+        name, resolution=resolution, reference_space=space, expression="intensity", chunks=None
+    )
+    dim, own = ("coronal", 9) if name == "phantom" else ("sagittal", 10)
+    centre = np.array(LANDMARK[:3])
+    seen = 0
+    for index in range(ds.sizes[dim]):
+        # Where the section comes nearest to its centre: there a ball's round cut has its own.
+        ys, xs = np.array([0.0, 1000.0, 0.0]), np.array([0.0, 0.0, 1000.0])
+        a, b, c = shown_at(name, ds, index, ys, xs).T
+        basis = np.stack([(b - a) / 1000, (c - a) / 1000], axis=1)
+        (y, x), *_ = np.linalg.lstsq(basis, centre - a, rcond=None)
+        off = np.linalg.norm(a + basis @ [y, x] - centre)
+        near = {"y": slice(y - 700, y + 700), "x": slice(x - 700, x + 700)}
+        if off > 1.2 * LANDMARK.radius:
+            # Of the sections that do not cut it, some is enough.
+            assert resolution < 100 or ds.expression[index].sel(near).mean() < 100
+            continue
+        intensity = ds.expression[index].sel(near)
+        seen += 1
+        weight = np.clip(intensity.values.astype(float) - 160, 0, None)
+        got_y = (weight.sum(1) * intensity.y.values).sum() / weight.sum()
+        got_x = (weight.sum(0) * intensity.x.values).sum() / weight.sum()
+        assert np.hypot(got_y - y, got_x - x) < 10 + resolution / 10
+        side = got_x if dim == "coronal" else float(ds[dim][index])
+        assert (side < 5600) == (space == own)
+        assert shown_at(name, ds, index, got_y, got_x)[2] < 3700
+        # Its place looks unlike the mirrored one, in the image as in the mask.
+        if dim == "coronal":
+            mirror = near | {"x": slice(10650 - x, 12050 - x)}
+            assert ds.expression[index].sel(mirror).max() < 160 < intensity.max()
+            darkest = [int(ds.image[index].sel(at).sum("channel").min()) for at in (near, mirror)]
+            assert darkest[0] < darkest[1] - 60
+    assert seen == 2
 
 
 def psnr(image, truth):

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atldld_xr.reference import change_space
-
 Matrix = NDArray[np.float64]
 
 THICKNESS = 25.0
@@ -44,7 +42,7 @@ def alignment3d(plane: str, numbers: tuple[int, int]) -> dict[str, float]:
     axes = [[0, 0, -1], [0, 1, 0], [1, 0, 0]] if plane == "coronal" else np.eye(3)
     linear = turn @ np.diag(_SCALES) @ np.asarray(axes, dtype=np.float64)
     target = np.array(_BRAIN_CENTRE)
-    if plane == "sagittal":  # one hemisphere, in the flipped space: the right one in space 9
+    if plane == "sagittal":  # the left hemisphere, as of most of Allen's
         target[2] = _HEMISPHERE_CENTRE
     shift = target - linear @ np.array([*_VOLUME_CENTRE, sum(numbers) / 2 * THICKNESS])
     back = np.linalg.inv(linear)
@@ -77,7 +75,9 @@ def alignment2d(index: int, width: int, height: int, resolution: float) -> dict[
 
 
 def pixel_to_pir(dataset: Mapping[str, Any], image: Mapping[str, Any]) -> Matrix:
-    """Return the (3, 3) affine from full-resolution pixels (x, y, 1) to (p, i, r) in space 9.
+    """Return the (3, 3) affine from full-resolution pixels (x, y, 1) to the brain's (p, i, r).
+
+    Those are the coordinates of the space that the data set is registered to.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def pixel_to_pir(dataset: Mapping[str, Any], image: Mapping[str, Any]) -> Matrix
     volume[:2] = _unpack("tsv", image["alignment2d"], _LAYOUT_2D)
     volume[2] = [0.0, 0.0, image["section_number"] * dataset["section_thickness"]]
     tvr = np.vstack([_unpack("tvr", dataset["alignment3d"], _LAYOUT_3D), [0, 0, 0, 1]])
-    out: Matrix = (change_space(dataset["reference_space_id"], 9) @ tvr @ volume)[:3]
+    out: Matrix = (tvr @ volume)[:3]
     return out
 
 

@@ -55,7 +55,7 @@ class Tissue(NamedTuple):
 
 
 def tissue_at(p: Array, i: Array, r: Array) -> Tissue:
-    """Return the tissue at points of reference space 9.
+    """Return the tissue at points of the brain.
 
     Parameters
     ----------

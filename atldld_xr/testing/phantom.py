@@ -1,4 +1,10 @@
-"""The built-in phantom: data sets of sections through `brain`, in records shaped like Allen's."""
+"""The built-in phantom: data sets of sections through `brain`, in records shaped like Allen's.
+
+The sections of the coronal phantom, registered to space 9, go through both halves. Those of the
+sagittal one, registered to space 10, are of the left half, r from 1900 to 5500, from its side to
+its middle. So both cut `LANDMARK`, which is on the left, where their own registration says left
+is; in space 9 the sagittal phantom is in the right half, mirrored, and its landmark with it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +22,9 @@ from atldld_xr.metadata import SectionImage
 from atldld_xr.testing.alignment import THICKNESS, alignment2d, alignment3d, pixel_to_pir
 from atldld_xr.testing.brain import (
     BEADS,
+    LANDMARK,
     Bead,
+    Landmark,
     colour,
     expression,
     expression_colour,
@@ -29,10 +37,12 @@ __all__ = [
     "BEADS",
     "CORONAL",
     "CORONAL_ID",
+    "LANDMARK",
     "PHANTOMS",
     "SAGITTAL",
     "SAGITTAL_ID",
     "Bead",
+    "Landmark",
     "Phantom",
     "draw",
     "expression",
