@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import chart, report
-from benchmarks.cases import CASES
+from benchmarks.cases import CASES, changes
 from benchmarks.folder import FEW_ID, Folder, build
 from benchmarks.measure import Bench, order, run
 from benchmarks.results import Case
@@ -42,11 +42,15 @@ def main() -> None:
         folder = build(served, size)
         with Server(folder.path) as server:
             codec = run(order("ours.codec", dataset=FEW_ID), server, scratch).facts["codec"]
-            bench = Bench(size, folder, server, repeats, scratch, codec)
+            before = arguments.before and arguments.before.resolve()
+            bench = Bench(size, folder, server, repeats, scratch, codec, before)
             cases = []
             for name in arguments.cases:
                 print(f"{name} ...", flush=True)
                 cases.append(CASES[name](bench))
+                _print(cases[-1])
+            if before:
+                cases.append(changes(bench))
                 _print(cases[-1])
     about = _about(folder, size.name, repeats, codec, time.perf_counter() - started)
     _write(cases, about, arguments.out, judged=size.name == "full")
@@ -60,6 +64,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, help="turns of each race; default: 5, or 1 if small")
     parser.add_argument("--out", type=Path, default=Path("benchmark-results"),
                         help="where the report goes; default: %(default)s")  # fmt: skip
+    parser.add_argument("--before", type=Path,
+                        help="another checkout of this project to run beside this one")  # fmt: skip
     parser.add_argument("--keep", type=Path, help="a folder to keep the served sections in")
     arguments = parser.parse_args()
     if arguments.repeats is not None and arguments.repeats < 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 from collections.abc import Callable
 from itertools import combinations
 from typing import Any
@@ -15,6 +16,9 @@ from benchmarks.results import Case
 
 FEW_REPEATS = 3
 """Turns, at most, of races in which a contestant takes many seconds."""
+
+_TOO_SHORT = 0.05
+"""Seconds: of what takes less, ratios of single runs say nothing."""
 
 
 def auto_tier(bench: Bench) -> int:
@@ -307,6 +311,20 @@ def service(bench: Bench) -> Case:
         rate = len(what) / race.median(name)
         speed = race.runs[name][0].served.bytes / 1e6 / race.median(name)
         case.notes.append(f"{name}: {rate:.0f} images and {speed:.0f} MB a second.")
+    return case
+
+
+def changes(bench: Bench) -> Case:
+    """Compare this checkout with the one before, turn by turn, over all races that were run."""
+    case = Case("change", "this checkout over the one before, medians of ratios within each turn")
+    for name, runs in bench.changes.items():
+        seconds, cpu, peak = (
+            statistics.median(getattr(now, value) / getattr(then, value) for now, then in runs)
+            for value in ("seconds", "cpu", "peak")
+        )
+        if min(then.seconds for _, then in runs) > _TOO_SHORT:
+            case.at_most(name, seconds, 1.03)
+        case.notes.append(f"{name}: time {seconds:.3f}x, CPU {cpu:.3f}x, peak memory {peak:.3f}x")
     return case
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +120,10 @@ def _value(run: Run, name: str) -> float:
     raise KeyError(name)
 
 
+# The modules whose contestants are this project.
+_OURS = ("ours", "inside", "opening")
+
+
 @dataclass(frozen=True)
 class Bench:
     """What cases measure with.
@@ -138,6 +142,11 @@ class Bench:
         Where contestants may write.
     codec : mapping
         The codec that this project compresses with; the others use it too.
+    before : Path, optional
+        Another checkout of this project. In every race each contestant that is this project runs
+        there as well, right after it ran here.
+    changes : dict
+        Of those, by race and contestant: the runs here and there, turn by turn.
     """
 
     size: Size
@@ -146,6 +155,8 @@ class Bench:
     repeats: int
     scratch: Path
     codec: Mapping[str, Any] | None
+    before: Path | None = None
+    changes: dict[str, list[tuple[Run, Run]]] = field(default_factory=dict)
 
     def race(self, orders: Mapping[str, Order], repeats: int | None = None) -> Race:
         """Run contestants in turns: A, B, C, A, B, C, ...
@@ -160,11 +171,23 @@ class Bench:
         runs: dict[str, list[Run]] = {name: [] for name in orders}
         for _ in range(repeats or self.repeats):
             for name, what in orders.items():
-                runs[name].append(run(what, self.server, self.scratch))
+                now = run(what, self.server, self.scratch)
+                runs[name].append(now)
+                if self.before is not None and what.module in _OURS:
+                    then = run(what, self.server, self.scratch, self.before)
+                    self.changes.setdefault(_describe(what), []).append((now, then))
         return Race(runs)
 
 
-def run(what: Order, server: Server, scratch: Path) -> Run:
+def _describe(what: Order) -> str:
+    """Name an order by all that it says."""
+    options = ", ".join(
+        f"{name}={value}" for name, value in what.options.items() if not isinstance(value, list)
+    )
+    return f"{what.module}.{what.function}({options})"
+
+
+def run(what: Order, server: Server, scratch: Path, checkout: Path | None = None) -> Run:
     """Run a contestant once.
 
     Parameters
@@ -175,6 +198,8 @@ def run(what: Order, server: Server, scratch: Path) -> Run:
         Where it gets its data.
     scratch : Path
         A folder in which it gets one to write in, which is removed afterwards.
+    checkout : Path, optional
+        Of this project: whose code runs. Default: this one's.
 
     Raises
     ------
@@ -195,7 +220,8 @@ def run(what: Order, server: Server, scratch: Path) -> Run:
             input=json.dumps(
                 {"module": what.module, "function": what.function, "options": options}
             ),
-            env=os.environ | own,
+            env=os.environ | own | ({"PYTHONPATH": str(checkout)} if checkout else {}),
+            cwd=checkout,
             capture_output=True,
             text=True,
             check=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,10 +18,14 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    out = tmp_path_factory.mktemp("benchmarks")
+def served(tmp_path_factory):
+    return tmp_path_factory.mktemp("served")
+
+
+def benchmark(out, served, *options):
+    options = ["--out", str(out), "--keep", str(served), *options]
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "--small", "--out", str(out)],
+        [sys.executable, "-m", "benchmarks", "--small", *options],
         cwd=ROOT,
         env=os.environ | {"MPLCONFIGDIR": str(out / "matplotlib")},
         capture_output=True,
@@ -31,6 +36,11 @@ def results(tmp_path_factory):
     assert done.returncode == 0, done.stderr[-3000:]
     assert (out / "benchmarks.png").read_bytes().startswith(b"\x89PNG")
     return json.loads((out / "benchmarks.json").read_text()), (out / "benchmarks.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def results(served, tmp_path_factory):
+    return benchmark(tmp_path_factory.mktemp("benchmarks"), served)
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +113,16 @@ def test_the_graph_is_small(cases):
     assert ours["facts"]["chunks"] == 30 * 352
     assert ours["facts"]["pickled_mb"] < 15
     assert 352 < ours["facts"]["tasks"] < 2000
+
+
+def test_another_checkout_runs_beside(served, tmp_path):
+    before, ran = tmp_path / "before", tmp_path / "ran"
+    for package in ("atldld_xr", "benchmarks"):
+        shutil.copytree(ROOT / package, before / package)
+    imported = before / "atldld_xr" / "__init__.py"
+    imported.write_text(f"{imported.read_text()}\nopen({str(ran)!r}, 'a').write('imported ')\n")
+    found, text = benchmark(tmp_path, served, "--cases", "opening", "--before", str(before))
+    assert ran.read_text() == "imported " * 3  # by each of two contestants; one fills a cache first
+    notes = found["cases"]["change"]["notes"]
+    assert [note.split("(")[0] for note in notes] == ["opening.importing", "opening.cached"]
+    assert all(note in text for note in notes)
