@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from atldld_xr.words import one_line
+
+_MOST = 2000  # characters of a message, whatever was put in it
+
 
 class AtldldError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base of every error that this package raises on purpose; its message is one short line."""
+
+    def __str__(self) -> str:
+        return one_line(super().__str__(), _MOST)
 
 
 class InvalidArgumentError(AtldldError, ValueError):
@@ -38,6 +45,7 @@ class SectionImageError(AtldldError):
 
     def __init__(self, section_image_id: int, address: str, reason: str) -> None:
         # All three in args, so that the error crosses process borders whole.
+        reason = one_line(reason)  # it is kept in Datasets and stores
         super().__init__(section_image_id, address, reason)
         self.section_image_id = section_image_id
         self.address = address

@@ -27,6 +27,14 @@ class InvalidJpegError(AtldldError, ValueError):
     """The bytes are no whole JPEG of the announced size; the message is the reason, in words."""
 
 
+def most_bytes(width: int, height: int) -> int:
+    """Return the most bytes that a JPEG of a size can sensibly have.
+
+    Even black and white noise at the highest quality takes 1.6 times the pixels' own bytes.
+    """
+    return 2 * (3 * width * height) + 65536
+
+
 def decode(data: bytes, *, width: int, height: int, grey: bool) -> NDArray[np.uint8]:
     """Decode a JPEG, having checked that it is whole and of the announced size.
 

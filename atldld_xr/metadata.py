@@ -21,12 +21,14 @@ from atldld_xr.records import (
 )
 from atldld_xr.reference import PLANES, REFERENCE_SPACES, Plane
 from atldld_xr.repeating import short
+from atldld_xr.words import one_line
 
 # Connectivity sections reach 65 000 px a side, whole slides 40 000; beyond this it is no image.
 _LARGEST_SIDE = 200_000
 _MOST_TIERS = 16
 _LARGEST_ID = 2**63 - 1
 _LARGEST_SECTION_NUMBER = 10**6
+_LONGEST_NAME = 100  # characters, of a gene's acronym
 
 # Registration turns and shears, but about keeps sizes: of what is recorded, within 1.4.
 _MOST_STRETCH = 10.0
@@ -184,7 +186,7 @@ def parse_dataset(record: Mapping[str, Any]) -> SectionDataset:
         images=images,
         excluded=excluded,
         genes=tuple(
-            str(g["acronym"])
+            one_line(str(g["acronym"]), _LONGEST_NAME)
             for g in items(record, "genes", name)
             if isinstance(g, Mapping) and g.get("acronym")
         ),

@@ -15,17 +15,19 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from atldld_xr.cache import write_whole
 from atldld_xr.errors import InvalidArgumentError, SectionImageError
+from atldld_xr.jpeg import most_bytes
 from atldld_xr.metadata import SectionImage, parse_dataset
 from atldld_xr.repeating import short
 from atldld_xr.settings import as_int, setting
 from atldld_xr.sources.base import Source, Tile, View, service_tile_side
 from atldld_xr.sources.ids import parse_dataset_name
-from atldld_xr.sources.mirror import (
+from atldld_xr.sources.mirror import MirrorSource, decode_tile
+from atldld_xr.sources.mirror_contents import (
     MANIFEST,
-    MirrorSource,
+    Contents,
     dataset_file,
-    decode_tile,
     image_file,
+    read_manifest,
 )
 from atldld_xr.tiers import tier_size
 
@@ -248,7 +250,8 @@ class _Target:
     def holds(self, job: _Job) -> bool:
         """Tell whether a tile is there, whole; one that is damaged is as good as not there."""
         try:
-            decode_tile(self._mirror.cat(job.file), job.tile, job.view)
+            most = most_bytes(job.tile.width, job.tile.height)
+            decode_tile(self._mirror.cat(job.file, most), job.tile, job.view)
         except (FileNotFoundError, ValueError):
             return False
         return True
@@ -270,22 +273,24 @@ class _Target:
     ) -> None:
         """Add what was copied to the manifest, and replace what it says of failures of the same."""
         try:
-            manifest = json.loads(self._mirror.cat(MANIFEST))
-            failed = {f["file"]: f for f in manifest["failures"]}
-            images, datasets = manifest["images"], set(manifest["section_data_sets"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            failed, images, datasets = {}, {}, set()
+            known = read_manifest(self._mirror.cat(MANIFEST))
+        except (FileNotFoundError, ValueError):
+            known = Contents(known=False)
+        failed: dict[str, Any] = dict(known.failures)
+        images: dict[str, dict[str, dict[str, bool]]] = {}
+        for (image_id, view), tiers in known.images.items():
+            images.setdefault(str(image_id), {})[view] = {str(t): w for t, w in tiers.items()}
         for job in jobs:
             failed.pop(job.file, None)
         failed |= {f.file: asdict(f) for f in failures}
         for job in jobs:
             if job.file not in failed:
-                tiers = images.setdefault(str(job.image.id), {}).setdefault(job.view, {})
-                tiers[str(job.tile.tier)] = job.tile.whole
+                held = images.setdefault(str(job.image.id), {}).setdefault(job.view, {})
+                held[str(job.tile.tier)] = job.tile.whole
         content = {
             "format": _MANIFEST_FORMAT,
             "source": origin,
-            "section_data_sets": sorted(datasets | set(records)),
+            "section_data_sets": sorted(known.datasets | set(records)),
             "images": images,
             "failures": [failed[name] for name in sorted(failed)],
         }

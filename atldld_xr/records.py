@@ -22,6 +22,9 @@ _LAYOUTS = {2: ((0, 1, 4), (2, 3, 5)), 3: ((0, 1, 2, 9), (3, 4, 5, 10), (6, 7, 8
 # No affine needs more, and products of a few such numbers do not overflow.
 _LARGEST_ENTRY = 1e12
 
+# Data sets have some hundred sections, and one gene or two.
+_MOST_ITEMS = 10_000
+
 
 def number(record: Mapping[str, Any], key: str, name: str, least: float, most: float) -> float:
     """Return a number of a record.
@@ -75,13 +78,17 @@ def items(record: Mapping[str, Any], key: str, name: str) -> Sequence[Any]:
     Raises
     ------
     MetadataError
-        If it is something else.
+        If it is something else, or has more in it than any record of Allen's.
     """
     value = record.get(key)
     if value is None:
         return ()
     if not isinstance(value, list | tuple):
         raise MetadataError(f"{name}: {key} is {short(value)}, not a list")
+    if len(value) > _MOST_ITEMS:
+        raise MetadataError(
+            f"{name}: {key} are {len(value):,}, where at most {_MOST_ITEMS:,} can be"
+        )
     return value
 
 

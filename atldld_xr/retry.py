@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from atldld_xr.errors import AtldldError
 from atldld_xr.settings import as_float, as_int, setting
+from atldld_xr.words import one_line
 
 T = TypeVar("T")
 
@@ -40,6 +41,7 @@ class TransportError(AtldldError):
         status: int | None = None,
         body: bytes = b"",
     ) -> None:
+        reason = one_line(reason)
         super().__init__(reason, address, retried, status, body)
         self.reason = reason
         self.address = address

@@ -18,7 +18,8 @@ from typing import Any
 
 from atldld_xr.errors import AtldldError, StoreError
 from atldld_xr.export.place import Place
-from atldld_xr.export.records import RECORDS, parse
+from atldld_xr.export.records import RECORDS
+from atldld_xr.foreign_json import parse_json
 
 LEASE = f"{RECORDS}/lease.json"
 RENEWED, STALE = 10, 60
@@ -202,7 +203,7 @@ def _read(folder: Place, key: str) -> dict[str, Any] | None:
     if content is None:
         return None
     try:
-        holder = parse(content)
+        holder = parse_json(content)
     except ValueError:
         return {}
     return holder if isinstance(holder, dict) else {}

@@ -18,8 +18,9 @@ from atldld_xr.errors import InvalidArgumentError, StoreError
 from atldld_xr.export.encoding import ArraySpec
 from atldld_xr.export.pages import PAGES, are, checked, damaged, numbered, with_checksum
 from atldld_xr.export.place import Place
-from atldld_xr.export.records import RECORDS, is_complete, parse
+from atldld_xr.export.records import RECORDS, is_complete
 from atldld_xr.export.work import Finished, Known, Written
+from atldld_xr.foreign_json import parse_json
 
 LEDGER = f"{RECORDS}/ledger.jsonl"
 _MOST_PAGES = 100
@@ -147,7 +148,7 @@ class Ledger:
             address = f"{self._store.url}/{key}"
             for line in checked(content, address):
                 try:
-                    self._enter(parse(line))
+                    self._enter(parse_json(line))
                 except (ValueError, TypeError, LookupError, OverflowError):
                     raise damaged(address, f"it has {line!r:.80}") from None
         self._pages = [*numbers]

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from atldld_xr.export.encoding import checksum
-from atldld_xr.export.records import RECORDS, RecordsError, parse
+from atldld_xr.export.records import RECORDS, RecordsError
+from atldld_xr.foreign_json import parse_json
 
 PAGES = f"{RECORDS}/pages"
 """The folder of those that are not gathered yet."""
@@ -41,7 +42,7 @@ def checked(content: bytes, address: str) -> list[bytes]:
     body, _, last = content.removesuffix(b"\n").rpartition(b"\n")
     body += b"\n" if body else b""
     try:
-        told = parse(last)["crc32c of the above"]
+        told = parse_json(last)["crc32c of the above"]
     except (ValueError, KeyError, TypeError):
         raise damaged(address, "it is cut short") from None
     if told != checksum(body):

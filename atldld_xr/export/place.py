@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import json
 import os
 import shutil
 import stat
@@ -12,11 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
+from atldld_xr import web
 from atldld_xr.errors import AtldldError, InvalidArgumentError, MissingExtraError, StoreError
-from atldld_xr.export import web
 from atldld_xr.export.address import check_url
 from atldld_xr.export.disk import PARTIAL, create, sync_disk_of
 from atldld_xr.export.encoding import checksum
+from atldld_xr.foreign_json import parse_json
 from atldld_xr.storage_options import SharedOptions, share, store_errors
 
 Options = Mapping[str, Any]
@@ -336,8 +336,8 @@ class Place:
     def _is_zarr(self, key: str) -> bool:
         """Return whether a file is what Zarr has at a store's root: others use its name too."""
         try:
-            return "zarr_format" in json.loads(self.get(key, 1 << 24) or b"null")
-        except (ValueError, TypeError, RecursionError):
+            return "zarr_format" in parse_json(self.get(key, 1 << 24) or b"null")
+        except (ValueError, TypeError):
             return False
 
     def _is_hardly_begun(self) -> bool:

@@ -13,6 +13,7 @@ from atldld_xr.errors import StoreError
 from atldld_xr.export.consolidated import CONSOLIDATED, consolidated, encoded, is_metadata, same
 from atldld_xr.export.encoding import ArraySpec, checksum
 from atldld_xr.export.place import Place
+from atldld_xr.foreign_json import parse_json
 
 STATE = "atldld_xr_export"
 """Attribute of the store: "incomplete" until everything has been written, then "complete"."""
@@ -190,14 +191,6 @@ class RecordsError(StoreError):
     """A store's records are damaged, or of something else: it cannot be gone on with."""
 
 
-def parse(content: bytes) -> Any:
-    """Return what JSON says; a ValueError for whatever is none, and for what is nested too deep."""
-    try:
-        return json.loads(content)
-    except RecursionError:
-        raise ValueError("it is nested too deep") from None
-
-
 def read_plan(store: Place) -> dict[str, Any] | None:
     """Return what a store says that it is made of; None if it says nothing.
 
@@ -238,7 +231,7 @@ def read_json(store: Place, key: str) -> Any:
         raise FileNotFoundError(key)
     if len(content) >= MOST:
         raise ValueError(f"{key} is too large")
-    return parse(content)
+    return parse_json(content)
 
 
 def read_attributes(store: Place, zarr_format: int | None = None) -> dict[str, Any] | None:

@@ -25,7 +25,9 @@ from atldld_xr.errors import (
     SectionImageError,
     ServiceError,
 )
+from atldld_xr.foreign_json import MOST_BYTES, parse_json
 from atldld_xr.metadata import SectionImage, single_record
+from atldld_xr.repeating import short
 from atldld_xr.settings import as_float, setting
 from atldld_xr.sources import rma
 from atldld_xr.sources.base import Tile, View, service_tile_side
@@ -43,7 +45,8 @@ _VIEWS: dict[View, dict[str, str]] = {
     "intensity": {"view": "expression", "filter": "colormap", "filterVals": "0,1,0,256,0"},
 }
 
-_LARGEST_ANSWER = 256_000_000  # bytes: a page of 25 000 records has some tens of millions
+
+_MOST_KEPT = 6 * MOST_BYTES  # an answer in ASCII, to which letters may be six bytes each
 
 
 @dataclass(frozen=True)
@@ -185,8 +188,7 @@ class ApiSource:
             except ValueError:  # the disk's fault, or another's hand: fetched again
                 cache.discard(key)
         address = f"{self.url}/section_image_download/{image.id}"
-        # Even black and white noise at the highest quality takes 1.6 times the pixels' own bytes.
-        limit = 2 * (3 * tile.width * tile.height) + 65536
+        limit = jpeg.most_bytes(tile.width, tile.height)
         try:
             data, pixels = http.get(
                 address, params=_window(image, tile, view), check=check, limit=limit
@@ -204,7 +206,7 @@ class ApiSource:
         def check(envelope: Mapping[str, Any]) -> Mapping[str, Any]:
             record = single_record(envelope["msg"], name)
             if record.get("id") != record_id:
-                raise MetadataError(f"{name}: {self.url} answered with {record.get('id')!r}")
+                raise MetadataError(f"{name}: {self.url} answered with {short(record.get('id'))}")
             return record
 
         cache = default_cache()
@@ -228,9 +230,7 @@ class ApiSource:
         """Return the envelope of a successful answer."""
         address = f"{self.url}/{path}"
         try:
-            envelope = http.get(
-                address, params=params, check=rma.parse_envelope, limit=_LARGEST_ANSWER
-            )
+            envelope = http.get(address, params=params, check=rma.parse_envelope, limit=MOST_BYTES)
         except http.TransportError as error:
             # The service may say more in the body than by the status.
             said = rma.failure_message(error.body)
@@ -253,7 +253,7 @@ def _current(kept: bytes | None) -> Mapping[str, Any] | None:
     if kept is None:
         return None
     try:
-        content = json.loads(kept)
+        content = parse_json(kept, most=_MOST_KEPT)
         age = time.time() - content["fetched"]
         is_current = 0 <= age < 86400 * setting("cache.metadata_days", as_float)
         return rma.check_envelope(content["answer"]) if is_current else None

@@ -12,9 +12,8 @@ Its layout, d being the tier, w and h the size of a tile in pixels of the tier::
 from __future__ import annotations
 
 import functools
-import json
 import os
-import re
+import stat
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from atldld_xr import jpeg
+from atldld_xr import jpeg, web
 from atldld_xr.errors import (
     DatasetNotFoundError,
     InvalidArgumentError,
@@ -33,23 +32,27 @@ from atldld_xr.errors import (
     SectionImageError,
     StoreError,
 )
+from atldld_xr.foreign_json import MOST_BYTES
 from atldld_xr.metadata import SectionImage, single_record
+from atldld_xr.records import items
+from atldld_xr.repeating import short
 from atldld_xr.retry import TransportError, TryError, persist
 from atldld_xr.sources import rma
 from atldld_xr.sources.base import Tile, View, service_tile_side
 from atldld_xr.sources.ids import check_id
+from atldld_xr.sources.mirror_contents import (
+    MANIFEST,
+    Contents,
+    dataset_file,
+    image_file,
+    list_contents,
+    names_in_page,
+    read_manifest,
+)
 from atldld_xr.storage_options import SharedOptions, share, store_errors
 from atldld_xr.tiers import tier_size
 
-MANIFEST = "mirror.json"
-"""What a mirror holds, for those that cannot list it; and what could not be put there."""
-
 _EXTRAS = "the extras s3, gcs, azure and http bring what fsspec needs: pip install atldld-xr[s3]"
-
-_DATASET_FILE = re.compile(r"section_data_set_(\d+)\.json")
-_IMAGE_FILE = re.compile(
-    r"section_image_(\d+)_downsample_(\d+)(_\d+_\d+_\d+x\d+)?(?:_(expression|intensity))?\.jpg"
-)
 
 
 @dataclass(frozen=True)
@@ -126,8 +129,12 @@ class MirrorSource:
         """Return Allen's ``SectionImage`` record; raises as `dataset_record` does."""
         image_id = check_id(image_id, "section image")
         for dataset_id in sorted(_contents(self).datasets):
-            dataset = self._parse(self.cat(dataset_file(dataset_id)), dataset_id)
-            for record in dataset.get("section_images") or ():
+            try:
+                body = self.cat(dataset_file(dataset_id))
+            except FileNotFoundError:  # though the manifest names it
+                continue
+            dataset = self._parse(body, dataset_id)
+            for record in items(dataset, "section_images", f"section data set {dataset_id}"):
                 if isinstance(record, Mapping) and record.get("id") == image_id:
                     return record
         raise DatasetNotFoundError(
@@ -171,7 +178,7 @@ class MirrorSource:
 
         def attempt() -> tuple[bytes, NDArray[np.uint8]]:
             try:
-                data = self.cat(name)
+                data = self.cat(name, jpeg.most_bytes(tile.width, tile.height))
                 return data, decode_tile(data, tile, view)
             except FileNotFoundError:
                 raise TryError(self._missing(image, tile, view), again=False) from None
@@ -195,15 +202,68 @@ class MirrorSource:
         has = f"tiers {', '.join(map(str, sorted(tiers)))}" if tiers else "none at all"
         return f"the mirror has no {what} of it at tier {tile.tier} (it has {has})"
 
-    def cat(self, name: str) -> bytes:
-        """Return a file's bytes; FileNotFoundError where there is none, StoreError for the rest."""
+    def cat(self, name: str, most: int = MOST_BYTES) -> bytes:
+        """Return a file's bytes.
+
+        Parameters
+        ----------
+        name : str
+            Which.
+        most : int
+            The most bytes that it can sensibly have; no more is read of a larger one.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is none.
+        StoreError
+            If it cannot be read, is too large or no plain file.
+        """
         fs, root = self.open()
         absent = FileNotFoundError, NotADirectoryError
         try:
             with self.errors("read", but=absent):
-                return bytes(fs.cat_file(f"{root}/{name}"))
+                data = self._some(fs, f"{root}/{name}", most + 1)
         except absent:
             raise FileNotFoundError(name) from None
+        if len(data) > most:
+            raise StoreError(f"{self.path}/{name} has more than {most:,} bytes, which cannot be")
+        return data
+
+    def _some(self, fs: Any, path: str, most: int) -> bytes:
+        """Return a file's bytes up to a number of them, asking for no more."""
+        if self._is_web:
+            return b"".join(web.pieces(fs, path, most))
+        if self.is_local and not stat.S_ISREG(os.stat(path).st_mode):
+            raise StoreError(f"{path} is no plain file")  # a pipe would be waited for
+        return bytes(fs.cat_file(path, 0, most))
+
+    def names(self) -> list[str]:
+        """Return the names of its files as far as they are told; none where nobody lists them.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be listed; of a web server that only means that it does not do so.
+        """
+        fs, root = self.open()
+        fs.invalidate_cache()
+        absent = FileNotFoundError, NotADirectoryError
+        try:
+            with self.errors("listed", but=absent):
+                if self._is_web:
+                    return sorted(names_in_page(self._some(fs, f"{root}/", MOST_BYTES)))
+                return [path.rstrip("/").rsplit("/", 1)[-1] for path in fs.ls(root, detail=False)]
+        except absent:
+            return []
+        except StoreError:
+            if not self._is_web:
+                raise
+            return []
+
+    @property
+    def _is_web(self) -> bool:
+        return self.path.startswith(("http://", "https://"))
 
     def open(self) -> tuple[Any, str]:
         """Return fsspec's file system and the folder on it.
@@ -248,7 +308,7 @@ class MirrorSource:
         record = single_record(envelope["msg"], name)
         if record.get("id") != dataset_id:
             raise MetadataError(
-                f"{name}: {self.path}/{dataset_file(dataset_id)} is about {record.get('id')!r}"
+                f"{name}: {self.path}/{dataset_file(dataset_id)} is about {short(record.get('id'))}"
             )
         return record
 
@@ -261,83 +321,19 @@ class MirrorSource:
         return f"it holds {', '.join(ids[:10])}{more}" if ids else "it holds none"
 
 
-@dataclass(frozen=True)
-class Contents:
-    """What a mirror holds.
-
-    Attributes
-    ----------
-    known : bool
-        False where neither a listing nor a manifest is to be had.
-    datasets : frozenset of int
-        The ids of the data sets whose metadata are there.
-    images : mapping
-        By image id and view, the tiers, each with whether it is there in one piece.
-    """
-
-    known: bool
-    datasets: frozenset[int] = frozenset()
-    images: Mapping[tuple[int, str], Mapping[int, bool]] = field(default_factory=dict)
-
-
-def dataset_file(dataset_id: int) -> str:
-    """Return the name of a data set's metadata in a mirror."""
-    return f"section_data_set_{dataset_id}.json"
-
-
-def image_file(image_id: int, tile: Tile, view: View) -> str:
-    """Return the name of a tile's JPEG in a mirror."""
-    place = "" if tile.whole else f"_{tile.left}_{tile.top}_{tile.width}x{tile.height}"
-    suffix = "" if view == "image" else f"_{view}"
-    return f"section_image_{image_id}_downsample_{tile.tier}{place}{suffix}.jpg"
-
-
 def decode_tile(data: bytes, tile: Tile, view: View) -> NDArray[np.uint8]:
     """Return the pixels of a tile's JPEG; raises ValueError, with the reason, if it is no good."""
     return jpeg.decode(data, width=tile.width, height=tile.height, grey=view == "intensity")
 
 
-def list_contents(names: list[str]) -> Contents:
-    """Tell from the names of its files what a mirror holds."""
-    datasets = set()
-    images: dict[tuple[int, str], dict[int, bool]] = {}
-    for name in names:
-        if match := _DATASET_FILE.fullmatch(name):
-            datasets.add(int(match[1]))
-        elif match := _IMAGE_FILE.fullmatch(name):
-            tiers = images.setdefault((int(match[1]), match[4] or "image"), {})
-            tiers[int(match[2])] = tiers.get(int(match[2]), False) or match[3] is None
-    return Contents(True, frozenset(datasets), images)
-
-
 @functools.lru_cache(maxsize=32)
 def _contents(mirror: MirrorSource) -> Contents:
     """List a mirror; where that yields nothing, as on most web servers, read its manifest."""
-    fs, root = mirror.open()
-    fs.invalidate_cache()
-    names: list[str] = []
-    try:
-        with mirror.errors("listed", but=(FileNotFoundError, NotADirectoryError)):
-            names = [path.rstrip("/").rsplit("/", 1)[-1] for path in fs.ls(root, detail=False)]
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    except StoreError:
-        if not mirror.path.startswith(("http://", "https://")):  # a refusal just means no listing
-            raise
+    names = mirror.names()
     contents = list_contents(names)
     if contents.datasets or contents.images:
         return contents
     try:
-        return read_manifest(json.loads(mirror.cat(MANIFEST)))
-    except (FileNotFoundError, StoreError, ValueError, TypeError, KeyError, AttributeError):
+        return read_manifest(mirror.cat(MANIFEST))
+    except (FileNotFoundError, StoreError, ValueError):
         return Contents(known=bool(names))
-
-
-def read_manifest(manifest: Mapping[str, Any]) -> Contents:
-    """Tell from its manifest what a mirror holds."""
-    images = {
-        (int(image_id), view): {int(t): bool(whole) for t, whole in tiers.items()}
-        for image_id, views in manifest["images"].items()
-        for view, tiers in views.items()
-    }
-    return Contents(True, frozenset(manifest["section_data_sets"]), images)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.foreign_json import InvalidJsonError, parse_json
+from atldld_xr.repeating import short
+from atldld_xr.words import one_line
 
 MOST_ROWS = 25_000
 """Rows that the service returns at most, whatever is asked for; 50 where nothing is."""
@@ -21,10 +23,10 @@ def parse_envelope(body: bytes) -> dict[str, Any]:
         If the bytes are no such answer: cut short, or not from the service.
     """
     try:
-        envelope = json.loads(body)
-    except ValueError as error:
+        envelope = parse_json(body)
+    except InvalidJsonError as error:
         start = body[:40].decode("utf-8", "replace").split("\n")[0]
-        raise ValueError(f"the answer is no JSON ({error}); it starts with {start!r}") from None
+        raise ValueError(f"the answer is no good: {error}; it starts with {start!r}") from None
     return check_envelope(envelope)
 
 
@@ -45,7 +47,8 @@ def failure_message(answer: bytes | Mapping[str, Any]) -> str:
             answer = parse_envelope(answer)
         except ValueError:
             return ""
-    return str(answer["msg"] or "").strip()[:500]
+    said = answer["msg"] or ""
+    return one_line(said if isinstance(said, str) else short(said))
 
 
 def count(envelope: Mapping[str, Any], key: str) -> int:

@@ -1,4 +1,4 @@
-"""Stores on web servers: files are read up to a bound, and only those whose keys are known."""
+"""Files on web servers: read up to a bound, and only those whose names are known."""
 
 from __future__ import annotations
 

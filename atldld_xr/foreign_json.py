@@ -1,0 +1,70 @@
+"""JSON that others wrote: bounded before it is parsed, so that no answer takes all memory. Pure.
+
+245 kB of gzip unfold to 255 MB of ``[]``, and these to 6 GB of lists. Here 30 MB at most are looked
+at, and a million values and 64 levels at most are made of them: about 300 MB, whatever it says.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import accumulate
+from typing import Any
+
+from atldld_xr.errors import AtldldError
+
+MOST_BYTES = 1 << 25
+"""Bytes of a record, or of a page of them: a data set of 10 000 sections has 15 MB."""
+
+_MOST_VALUES = 1_000_000  # the same data set has half of these
+_DEEPEST = 64  # Allen's records have 5 levels, Zarr's metadata 10
+
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NO_BRACKETS = bytes(code for code in range(256) if code not in _STEPS)
+
+
+class InvalidJsonError(AtldldError, ValueError):
+    """The bytes are no JSON, or more of it than can be; the message is the reason, in words."""
+
+
+def parse_json(content: bytes, *, most: int = MOST_BYTES) -> Any:
+    """Return what JSON says.
+
+    Parameters
+    ----------
+    content : bytes
+        The text. Of a key that is there twice, the last value counts, as in all of Python.
+    most : int
+        Bytes that it can have.
+
+    Raises
+    ------
+    InvalidJsonError
+        If it is none, or too large, has too many values or is nested too deep to be what it should.
+    """
+    if len(content) > most:
+        raise InvalidJsonError(f"it has {len(content):,} bytes where at most {most:,} can be")
+    try:
+        text = content.decode(json.detect_encoding(content))
+        _check_size(text)
+        return json.loads(text)
+    except InvalidJsonError:
+        raise
+    except RecursionError:  # of a caller who has used up nearly all levels
+        raise InvalidJsonError("it is nested too deep") from None
+    except ValueError as error:  # also of text that is not in its encoding, and of endless numbers
+        raise InvalidJsonError(f"it is no JSON ({error})") from None
+
+
+def _check_size(text: str) -> None:
+    if text.count("[") + text.count("{") <= _DEEPEST and len(text) <= _MOST_VALUES:
+        return
+    # Each value but the first follows one of these; a few in strings are no matter.
+    if sum(map(text.count, ",[{")) > _MOST_VALUES or text.count('"') > 4 * _MOST_VALUES:
+        raise InvalidJsonError(f"it has more than {_MOST_VALUES:,} values")
+    if "\\" in text:
+        text = text.replace("\\\\", "").replace('\\"', "")
+    # Without escaped quotes, every other piece between quotes is outside of strings.
+    outside = "".join(text.split('"')[::2]).encode("ascii", "replace")
+    steps = map(_STEPS.__getitem__, outside.translate(None, _NO_BRACKETS))
+    if max(accumulate(steps), default=0) > _DEEPEST:
+        raise InvalidJsonError(f"it is nested more than {_DEEPEST} levels deep")
