@@ -46,9 +46,6 @@ _VIEWS: dict[View, dict[str, str]] = {
 }
 
 
-_MOST_KEPT = 6 * MOST_BYTES  # an answer in ASCII, to which letters may be six bytes each
-
-
 @dataclass(frozen=True)
 class ApiSource:
     """The Allen service, or something that answers like it.
@@ -253,7 +250,7 @@ def _current(kept: bytes | None) -> Mapping[str, Any] | None:
     if kept is None:
         return None
     try:
-        content = parse_json(kept, most=_MOST_KEPT)
+        content = parse_json(kept)
         age = time.time() - content["fetched"]
         is_current = 0 <= age < 86400 * setting("cache.metadata_days", as_float)
         return rma.check_envelope(content["answer"]) if is_current else None
