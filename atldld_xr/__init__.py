@@ -1,10 +1,68 @@
 """Allen Brain Atlas section data sets as lazy xarray arrays, registered to the reference space."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 __version__ = "0.1.0"
 
-from atldld_xr import accessor  # registers Dataset.atldld
-from atldld_xr.dataset import open_dataset
-from atldld_xr.image import open_image
-from atldld_xr.settings import config
+from atldld_xr import accessor as accessor  # registers .atldld of Datasets and DataArrays
 
-__all__ = ["__version__", "accessor", "config", "open_dataset", "open_image"]
+__all__ = [
+    "DisplacementField",
+    "MirrorSource",
+    "__version__",
+    "config",
+    "errors",
+    "info",
+    "mirror",
+    "open_cache",
+    "open_dataset",
+    "open_image",
+    "preview",
+    "status",
+    "verify",
+]
+
+if TYPE_CHECKING:
+    from atldld_xr import cluster as cluster
+    from atldld_xr import errors
+    from atldld_xr import export as export
+    from atldld_xr import sources as sources
+    from atldld_xr import sync as sync
+    from atldld_xr import testing as testing
+    from atldld_xr import utils as utils
+    from atldld_xr.cache import open_cache
+    from atldld_xr.copying import mirror
+    from atldld_xr.dataset import open_dataset
+    from atldld_xr.export.verify import status, verify
+    from atldld_xr.facts import info
+    from atldld_xr.field import DisplacementField
+    from atldld_xr.image import open_image
+    from atldld_xr.plot import preview
+    from atldld_xr.settings import config
+    from atldld_xr.sources.mirror import MirrorSource
+else:  # type checkers would take any name for one of this module's
+    _PLACES = {
+        "DisplacementField": "atldld_xr.field",
+        "MirrorSource": "atldld_xr.sources.mirror",
+        "config": "atldld_xr.settings",
+        "info": "atldld_xr.facts",
+        "mirror": "atldld_xr.copying",
+        "open_cache": "atldld_xr.cache",
+        "open_dataset": "atldld_xr.dataset",
+        "open_image": "atldld_xr.image",
+        "preview": "atldld_xr.plot",
+        "status": "atldld_xr.export.verify",
+        "verify": "atldld_xr.export.verify",
+    }
+
+    def __getattr__(name):
+        from atldld_xr.names import find_name
+
+        found = globals()[name] = find_name(__name__, name, _PLACES)
+        return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -301,13 +301,25 @@ def default_cache() -> Cache | None:
     """
     if not setting("cache.enabled", as_bool):
         return None
-    cache = configured_cache()
+    cache = open_cache()
     cache.ensure()
     return cache
 
 
-def configured_cache() -> Cache:
-    """Return the cache that the settings name, be it on or off, without making its directory."""
+def open_cache() -> Cache:
+    """Return the cache that the settings name, be it on or off, without making its directory.
+
+    Returns
+    -------
+    Cache
+        With its ``directory`` and ``limit`` (bytes), and methods to look at what is kept
+        (``entries``, ``size``) and to remove it (``trim``, ``clear``).
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a setting ``cache.*`` has no value that it can have.
+    """
     directory = setting("cache.directory", as_path)
     if directory is None:
         import platformdirs

@@ -15,9 +15,9 @@ import xarray as xr
 import atldld_xr
 from atldld_xr.cli import cli
 from atldld_xr.cli.options import EXPRESSIONS
-from atldld_xr.cli.text import format_bytes
 from atldld_xr.plan import INTERPOLATIONS
 from atldld_xr.testing import CORONAL_ID, SAGITTAL_ID, AllenServer, Faults
+from atldld_xr.text import format_bytes
 from atldld_xr.utils import get_image
 from commandline import COARSE, IMAGE, IMAGES, SMALL, facts, run, tree
 
@@ -132,7 +132,7 @@ def test_chunks(text, expected):
 def test_sizes_in_words():
     sizes = {0: "0 bytes", 999: "999 bytes", 1000: "1 kB", 999_999: "1 MB", 152e9: "152 GB"}
     assert {n: format_bytes(n) for n in sizes} == sizes
-    assert format_bytes(12_345_000_000_000_000) == "1.234e+04 TB"
+    assert format_bytes(12_345_000_000_000_000) == "12,345 TB"
 
 
 # What is written

@@ -87,12 +87,12 @@ def _report(files: int, size: int, *, as_json: bool) -> None:
 
 def _open(*, even_if_off: bool = False) -> Cache:
     """Return the cache to look at or to tidy; its directory is not made for that."""
-    from atldld_xr.cache import configured_cache
+    from atldld_xr.cache import open_cache
     from atldld_xr.errors import CacheError
     from atldld_xr.settings import as_bool, setting
 
     if not even_if_off and not setting("cache.enabled", as_bool):
         raise CacheError("the cache is off: the setting cache.enabled is false")
-    opened = configured_cache()
+    opened = open_cache()
     opened.exists()  # or raises
     return opened

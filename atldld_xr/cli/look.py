@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atldld_xr.cli import options
-from atldld_xr.cli.text import format_bytes, format_range, print_json, print_rows
+from atldld_xr.cli.text import print_json
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from atldld_xr.dataset import DatasetPlan
 
 _JPEG_QUALITY = 95
 
@@ -30,15 +28,14 @@ def info(dataset: str, as_json: bool, **reading: Any) -> None:
 
     Makes one request, for the metadata, and none for images.
     """
-    from atldld_xr.dataset import plan_dataset
+    from atldld_xr import info as look
 
-    planned = plan_dataset(dataset, **reading)
-    facts = _describe(planned)
+    found = look(dataset, **reading)
     if as_json:
         asked = {name: value for name, value in reading.items() if name != "source"}
-        print_json({**facts, "options": asked, "costs": _costs(planned)})
-        return
-    print_rows([*_dataset_rows(facts), ("", ""), *_cost_rows(planned, reading)])
+        print_json({**asdict(found), "options": asked})
+    else:
+        click.echo(str(found))
 
 
 @click.command(cls=options.ExpressionCommand)
@@ -92,8 +89,8 @@ def preview(dataset: str, out: Path, reference_space: int, source: str | None) -
     """
     import io
 
+    from atldld_xr import preview as draw
     from atldld_xr.cache import write_whole
-    from atldld_xr.plot import preview as draw
 
     kind = _suffix(out, ("png", "svg", "pdf"))
     figure = draw(dataset, source=source, reference_space=reference_space)
@@ -131,95 +128,3 @@ def _encoder(out: Path) -> Callable[[NDArray[np.uint8]], bytes]:
         return bytes(cv2.imencode(f".{suffix}", bgr)[1])
 
     return encode_jpeg if suffix in ("jpg", "jpeg") else encode_lossless
-
-
-def _describe(planned: DatasetPlan) -> dict[str, Any]:
-    import numpy as np
-
-    data, grid = planned.data, planned.grid
-    at = [float(point[grid.plane.section_axis]) for _, point in planned.placed]
-    steps = np.diff(at)
-    return {
-        "section_data_set_id": data.id,
-        "genes": list(data.genes),
-        "plane_of_section": data.plane.dim,
-        "reference_space_id": grid.space.id,
-        "reference_space": grid.space.name,
-        "registered_to_reference_space_id": data.reference_space_id,
-        "source": planned.source.url,
-        "sections": len(data.images),
-        "coordinates": at,
-        "spacing": float(np.median(steps)) if steps.size else None,
-        "widest_spacing": float(steps.max()) if steps.size else None,
-        "section_thickness": data.section_thickness,
-        "native_resolutions": sorted({image.resolution for image in data.images}),
-        "widths": [image.width for image, _ in planned.placed],
-        "heights": [image.height for image, _ in planned.placed],
-        "with_expression": sum(image.has_expression for image in data.images),
-        "excluded_sections": [asdict(excluded) for excluded in data.excluded],
-    }
-
-
-def _costs(planned: DatasetPlan) -> dict[str, Any]:
-    from atldld_xr.costs import estimate_costs
-
-    return asdict(estimate_costs(planned))
-
-
-def _dataset_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
-    dim, at, excluded = facts["plane_of_section"], facts["coordinates"], facts["excluded_sections"]
-    registered, space = facts["registered_to_reference_space_id"], facts["reference_space_id"]
-    moved = "" if registered == space else f", registered to {registered}"
-    spacing = "none"
-    if facts["spacing"] is not None:
-        spacing = f"{facts['spacing']:.0f} um, at most {facts['widest_spacing']:.0f} um"
-    sides = [format_range(facts[side], "px") for side in ("widths", "heights")]
-    rows = [
-        ("section data set", str(facts["section_data_set_id"])),
-        ("genes", ", ".join(facts["genes"]) or "none named"),
-        ("plane of section", dim),
-        ("reference space", f"{space} ({facts['reference_space']}){moved}"),
-        ("source", facts["source"]),
-        ("sections", f"{facts['sections']}, {facts['with_expression']} with an expression mask"),
-        (f"{dim} coordinates", f"{at[0]:.0f} to {at[-1]:.0f} um"),
-        ("spacing", spacing),
-        ("section thickness", f"{facts['section_thickness']:g} um"),
-        ("native resolution", format_range(facts["native_resolutions"], "um")),
-        ("image widths", sides[0]),
-        ("image heights", sides[1]),
-        ("excluded sections", "none" if not excluded else str(len(excluded))),
-    ]
-    for e in excluded:
-        rows.append(("", f"number {e['section_number']} (image {e['id']}): {e['reason']}"))
-    return rows
-
-
-def _cost_rows(planned: DatasetPlan, reading: dict[str, Any]) -> list[tuple[str, str]]:
-    from atldld_xr.costs import JPEG_BYTES_PER_PIXEL, Costs, estimate_costs
-
-    costs: Costs = estimate_costs(planned)
-    rows, columns = planned.grid.shape
-    tiers = [
-        f"{view} at tier {tier}: {count} sections"
-        for view, counts in costs.tiers.items()
-        for tier, count in counts.items()
-    ]
-    return [
-        ("at resolution", f"{reading['resolution']:g} um"),
-        ("output", f"{costs.sections} x {rows:,} x {columns:,} px"),
-        *zip(["read", *[""] * (len(tiers) - 1)], tiers, strict=True),
-        ("requests", f"{costs.requests:,} for images"),
-        (
-            "download",
-            f"about {format_bytes(costs.estimated_jpeg_bytes)}: a rough estimate, by "
-            f"{JPEG_BYTES_PER_PIXEL:g} bytes of JPEG per pixel",
-        ),
-        (
-            "source pixels",
-            f"{costs.source_pixels:,}, {format_bytes(costs.decoded_bytes)} decoded",
-        ),
-        (
-            "export",
-            f"{format_bytes(costs.output_bytes)} uncompressed, in {costs.chunks:,} Zarr chunks",
-        ),
-    ]

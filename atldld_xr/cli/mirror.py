@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -13,15 +11,12 @@ from atldld_xr.cli import options
 from atldld_xr.cli.failures import PARTIAL
 from atldld_xr.cli.text import format_bytes, print_json
 
-if TYPE_CHECKING:
-    from atldld_xr.sources.base import Source
-
 _VIEWS = ("image", "expression", "intensity")
 
 
-def _read_tiers(value: str) -> list[int] | None:
+def _read_tiers(value: str) -> list[int] | str:
     if value == "auto":
-        return None
+        return value
     try:
         return [int(tier) for tier in value.split(",")]
     except ValueError:
@@ -65,7 +60,7 @@ def mirror(
     /,
     datasets: tuple[str, ...],
     path: str,
-    tiers: list[int] | None,
+    tiers: Any,
     resolution: float,
     views: list[Any],
     source: str | None,
@@ -80,21 +75,19 @@ def mirror(
     again, so a copy that was interrupted is taken up by the same command.
     """
     options.check_both(datasets, path, "PATH")
-    from atldld_xr.mirroring import save_mirror
-    from atldld_xr.sources.resolve import parse_dataset_name
+    from atldld_xr import mirror as copy
 
-    opened = _common_source(source, datasets)
-    with _progress("mirroring", enabled=progress) as show:
-        summary = save_mirror(
-            [parse_dataset_name(dataset) for dataset in datasets],
-            path,
-            source=opened,
-            tiers=_needed_tiers(datasets, resolution, opened) if tiers is None else tiers,
-            views=views,
-            storage_options=storage_options,
-            on_error=on_error,
-            progress=show,
-        )
+    summary = copy(
+        datasets,
+        path=path,
+        tiers=tiers,
+        resolution=resolution,
+        views=views,
+        source=source,
+        storage_options=storage_options,
+        on_error=on_error,
+        progress=progress,
+    )
     if as_json:
         print_json(asdict(summary))
     else:
@@ -105,39 +98,3 @@ def mirror(
         for failure in summary.failures:
             click.echo(f"{failure.file} could not be had: {failure.reason}")
     ctx.exit(PARTIAL if summary.failures else 0)
-
-
-def _common_source(source: str | None, datasets: Sequence[str]) -> Source:
-    from atldld_xr.errors import InvalidArgumentError
-    from atldld_xr.sources.resolve import parse_dataset_name, resolve
-
-    for dataset in datasets:  # before anything is opened
-        parse_dataset_name(dataset)
-    first, *others = (resolve(source, dataset) for dataset in datasets)
-    if any(other != first for other in others):
-        raise InvalidArgumentError("the phantoms and the service's data sets need a mirror each")
-    return first
-
-
-def _needed_tiers(datasets: Sequence[str], resolution: float, source: Source) -> list[int]:
-    from atldld_xr.dataset import plan_dataset
-
-    plans = (plan_dataset(d, resolution=resolution, source=source).plans for d in datasets)
-    return sorted({section.tier for plan in plans for section in plan["image"].sections})
-
-
-@contextmanager
-def _progress(what: str, *, enabled: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar for work that tells with each step how many it has in all."""
-    from atldld_xr.progress import progress_bar
-
-    with ExitStack() as stack:
-        advance: Callable[[int], None] | None = None
-
-        def show(done: int, total: int) -> None:
-            nonlocal advance
-            if advance is None:
-                advance = stack.enter_context(progress_bar(what, total, enabled=enabled))
-            advance(1)
-
-        yield show

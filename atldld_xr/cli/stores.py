@@ -26,7 +26,7 @@ def status(
 
     The exit code is 4 unless all is written and all sections could be read.
     """
-    from atldld_xr.export import status as look
+    from atldld_xr import status as look
 
     found = look(store, storage_options=storage_options)
     if as_json:
@@ -60,8 +60,8 @@ def verify(
 
     The service is not asked.
     """
+    from atldld_xr import verify as check
     from atldld_xr.errors import StoreError
-    from atldld_xr.export import verify as check
 
     found = check(store, storage_options=storage_options, progress=progress)
     if as_json:

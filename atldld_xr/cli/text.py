@@ -1,4 +1,4 @@
-"""Facts as text: aligned rows for people, JSON for programs."""
+"""Facts on standard output: aligned rows for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from typing import Any
 
 import click
 
+from atldld_xr.text import format_bytes, format_count, format_rows
+
+__all__ = ["format_bytes", "format_count", "print_json", "print_rows"]
+
 
 def print_json(facts: Any) -> None:
     """Print facts as JSON."""
@@ -16,24 +20,4 @@ def print_json(facts: Any) -> None:
 
 def print_rows(rows: Iterable[tuple[str, str]]) -> None:
     """Print names and values in two columns; a row without a name goes on with the one above."""
-    rows = list(rows)
-    width = max((len(name) for name, _ in rows), default=0)
-    for name, value in rows:
-        click.echo(f"{name:<{width}}  {value}".rstrip())
-
-
-def format_bytes(count: int) -> str:
-    """Return a number of bytes with its unit, in powers of 1000."""
-    size = float(count)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 999.5:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:,.4g} TB"
-
-
-def format_range(values: Iterable[float], unit: str) -> str:
-    """Return the range of some numbers, or the number if all are the same."""
-    values = list(values)
-    low, high = min(values), max(values)
-    return f"{low:g} {unit}" if low == high else f"{low:g} to {high:g} {unit}"
+    click.echo(format_rows(rows))

@@ -97,6 +97,11 @@ def status(
     storage_options : mapping, optional
         For the file system.
 
+    Returns
+    -------
+    StoreStatus
+        Its state, the chunks that are written, and the sections that could not be read.
+
     Raises
     ------
     StoreError
@@ -138,6 +143,11 @@ def verify(
         For the file system.
     progress : bool
         Whether to show a progress bar on standard error.
+
+    Returns
+    -------
+    Verification
+        What was read, and what is missing or damaged.
 
     Raises
     ------

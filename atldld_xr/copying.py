@@ -1,0 +1,135 @@
+"""mirror: data sets by name, copied to a folder that can be opened in place of the service."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from os import PathLike
+from typing import Any, Literal
+
+from atldld_xr.arguments import is_whole
+from atldld_xr.dataset import plan_dataset
+from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.mirroring import MirrorSummary, save_mirror
+from atldld_xr.progress import progress_bar
+from atldld_xr.sources.base import Source, View
+from atldld_xr.sources.resolve import parse_dataset_name, resolve
+
+
+def mirror(
+    datasets: int | str | Iterable[int | str],
+    *,
+    path: str | PathLike[str],
+    tiers: Sequence[int] | Literal["auto"] = "auto",
+    resolution: float = 25,
+    views: Sequence[View] = ("image",),
+    source: str | PathLike[str] | Source | None = None,
+    storage_options: dict[str, Any] | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
+    progress: bool = False,
+) -> MirrorSummary:
+    """Copy data sets, as the service has them, to be opened with ``source=path``.
+
+    What is there already, whole, is not fetched again: an interrupted call can be repeated.
+
+    Parameters
+    ----------
+    datasets : int, str or iterable of these
+        One data set or several, named as for `atldld_xr.open_dataset`.
+    path : str or path
+        A folder, or a URL that fsspec can write to.
+    tiers : sequence of int or "auto"
+        The tiers to copy; "auto" takes those that `resolution` needs.
+    resolution : float
+        Size of the output pixels that "auto" is for, in micrometres.
+    views : sequence of {"image", "expression", "intensity"}
+        What to copy of each section. Masks are copied where there are any.
+    source : str, path or source object, optional
+        As for `atldld_xr.open_dataset`.
+    storage_options : mapping, optional
+        For the file system.
+    on_error : {"raise", "skip"}
+        Whether an image that cannot be had ends the copying, or is recorded in the mirror and in
+        the summary. Calling again tries those anew.
+    progress : bool
+        Whether to show a progress bar on standard error.
+
+    Returns
+    -------
+    MirrorSummary
+        How much was copied, and what could not be had.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there is nothing to copy, or an argument cannot work.
+    DatasetNotFoundError, MetadataError, ServiceError
+        If a data set's metadata cannot be had.
+    SectionImageError
+        Under "raise", if an image cannot be had.
+    StoreError
+        If the mirror cannot be written.
+
+    Examples
+    --------
+    >>> atldld_xr.mirror(71717640, path="mirror/", resolution=10)  # doctest: +SKIP
+    """
+    names = _names(datasets)
+    opened = _common_source(source, names)
+    with _bar("mirroring", enabled=progress) as show:
+        return save_mirror(
+            [parse_dataset_name(name) for name in names],
+            os.fspath(path),
+            source=opened,
+            tiers=_tiers(tiers, names, resolution, opened),
+            views=views,
+            storage_options=storage_options,
+            on_error=on_error,
+            progress=show,
+        )
+
+
+def _names(datasets: object) -> list[int | str]:
+    several = isinstance(datasets, Iterable) and not isinstance(datasets, str)
+    names: list[Any] = list(datasets) if several else [datasets]  # type: ignore[call-overload]
+    if not names:
+        raise InvalidArgumentError("there is no data set to copy")
+    for name in names:  # before anything is opened
+        parse_dataset_name(name)
+    return names
+
+
+def _common_source(source: object, names: Sequence[int | str]) -> Source:
+    first, *others = (resolve(source, name) for name in names)
+    if any(other != first for other in others):
+        raise InvalidArgumentError("the phantoms and the service's data sets need a mirror each")
+    return first
+
+
+def _tiers(
+    tiers: object, names: Sequence[int | str], resolution: float, source: Source
+) -> list[int]:
+    if isinstance(tiers, str) and tiers == "auto":
+        plans = (plan_dataset(n, resolution=resolution, source=source).plans for n in names)
+        return sorted({section.tier for plan in plans for section in plan["image"].sections})
+    if isinstance(tiers, Iterable):
+        asked = list(tiers)
+        if asked and all(map(is_whole, asked)):
+            return [int(tier) for tier in asked]
+    raise InvalidArgumentError(f'tiers are "auto" or whole numbers, as [4, 3], not {tiers!r}')
+
+
+@contextmanager
+def _bar(what: str, *, enabled: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar for work that tells with each step how many it has in all."""
+    with ExitStack() as stack:
+        advance: Callable[[int], None] | None = None
+
+        def show(done: int, total: int) -> None:
+            nonlocal advance
+            if advance is None:
+                advance = stack.enter_context(progress_bar(what, total, enabled=enabled))
+            advance(1)
+
+        yield show

@@ -1,0 +1,224 @@
+"""info: what a data set is, and what it costs to make all of it, before any image is fetched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import PathLike
+from typing import Literal
+
+import numpy as np
+
+from atldld_xr.arguments import Chunks, Tier
+from atldld_xr.costs import JPEG_BYTES_PER_PIXEL, Costs, estimate_costs
+from atldld_xr.dataset import DatasetPlan, plan_dataset
+from atldld_xr.fetch import OnError
+from atldld_xr.metadata import ExcludedSection
+from atldld_xr.plan import Interpolation
+from atldld_xr.reference import Anchor
+from atldld_xr.sources.base import Source
+from atldld_xr.text import format_bytes, format_count, format_range, format_rows
+
+
+@dataclass(frozen=True, repr=False)
+class DatasetInfo:
+    """What a section data set is, and what it costs to make all of it. Printed, it is rows of text.
+
+    Attributes
+    ----------
+    section_data_set_id : int
+        Allen's id.
+    genes : tuple of str
+        Acronyms.
+    plane_of_section : str
+        "coronal" or "sagittal", the dimension across sections.
+    reference_space_id, reference_space : int, str
+        Of the coordinates.
+    registered_to_reference_space_id : int
+        Of the data set's own registration.
+    source : str
+        Where it comes from.
+    sections : int
+        Those that can be registered.
+    coordinates : tuple of float
+        Of each section, in micrometres, ascending.
+    spacing, widest_spacing : float or None
+        Between sections: the median and the largest, in micrometres; None of a single section.
+    section_thickness : float
+        In micrometres.
+    native_resolutions : tuple of float
+        Of the images at full resolution, in micrometres per pixel; each once.
+    widths, heights : tuple of int
+        Of each section's image at full resolution, in pixels, in the order of the coordinates.
+    with_expression : int
+        Sections that have an expression mask.
+    excluded_sections : tuple of ExcludedSection
+        Those that cannot be registered, and why.
+    resolution : float
+        Size of the output pixels, in micrometres.
+    shape : tuple of int
+        Rows and columns of each registered section.
+    costs : Costs
+        Of making all of it.
+    """
+
+    section_data_set_id: int
+    genes: tuple[str, ...]
+    plane_of_section: str
+    reference_space_id: int
+    reference_space: str
+    registered_to_reference_space_id: int
+    source: str
+    sections: int
+    coordinates: tuple[float, ...]
+    spacing: float | None
+    widest_spacing: float | None
+    section_thickness: float
+    native_resolutions: tuple[float, ...]
+    widths: tuple[int, ...]
+    heights: tuple[int, ...]
+    with_expression: int
+    excluded_sections: tuple[ExcludedSection, ...]
+    resolution: float
+    shape: tuple[int, int]
+    costs: Costs
+
+    def __repr__(self) -> str:
+        return format_rows([*_dataset_rows(self), ("", ""), *_cost_rows(self)])
+
+
+def info(
+    dataset: int | str,
+    *,
+    resolution: float = 25,
+    tier: Tier = "auto",
+    expression: bool | Literal["intensity"] = False,
+    chunks: Chunks = "auto",
+    anchor: Anchor = "center",
+    interpolation: Interpolation = "linear",
+    on_error: OnError = "raise",
+    fill_value: int | None = None,
+    reference_space: int = 9,
+    detection_xy: tuple[float, float] | None = None,
+    source: str | PathLike[str] | Source | None = None,
+) -> DatasetInfo:
+    """Say what a section data set is, and what it costs to make all of it with these arguments.
+
+    One request for metadata is made, and none for images.
+
+    Parameters
+    ----------
+    dataset, resolution, tier, expression, chunks, anchor, interpolation, on_error, fill_value, \
+reference_space, detection_xy, source
+        As for `atldld_xr.open_dataset`.
+
+    Returns
+    -------
+    DatasetInfo
+        The facts, and under ``costs`` the requests, pixels and bytes. Printed, it is rows of text.
+
+    Raises
+    ------
+    InvalidArgumentError, DatasetNotFoundError, MetadataError, ServiceError
+        As for `atldld_xr.open_dataset`.
+
+    Examples
+    --------
+    >>> atldld_xr.info("phantom", resolution=10).costs.requests
+    17
+    """
+    return _describe(
+        plan_dataset(
+            dataset,
+            resolution=resolution,
+            tier=tier,
+            expression=expression,
+            chunks=chunks,
+            anchor=anchor,
+            interpolation=interpolation,
+            on_error=on_error,
+            fill_value=fill_value,
+            reference_space=reference_space,
+            detection_xy=detection_xy,
+            source=source,
+        )
+    )
+
+
+def _describe(planned: DatasetPlan) -> DatasetInfo:
+    data, grid = planned.data, planned.grid
+    at = [float(point[grid.plane.section_axis]) for _, point in planned.placed]
+    steps = np.diff(at)
+    return DatasetInfo(
+        section_data_set_id=data.id,
+        genes=data.genes,
+        plane_of_section=data.plane.dim,
+        reference_space_id=grid.space.id,
+        reference_space=grid.space.name,
+        registered_to_reference_space_id=data.reference_space_id,
+        source=planned.source.url,
+        sections=len(data.images),
+        coordinates=tuple(at),
+        spacing=float(np.median(steps)) if steps.size else None,
+        widest_spacing=float(steps.max()) if steps.size else None,
+        section_thickness=data.section_thickness,
+        native_resolutions=tuple(sorted({image.resolution for image in data.images})),
+        widths=tuple(image.width for image, _ in planned.placed),
+        heights=tuple(image.height for image, _ in planned.placed),
+        with_expression=sum(image.has_expression for image in data.images),
+        excluded_sections=data.excluded,
+        resolution=grid.resolution,
+        shape=grid.shape,
+        costs=estimate_costs(planned),
+    )
+
+
+def _dataset_rows(facts: DatasetInfo) -> list[tuple[str, str]]:
+    dim, at, excluded = facts.plane_of_section, facts.coordinates, facts.excluded_sections
+    registered, space = facts.registered_to_reference_space_id, facts.reference_space_id
+    moved = "" if registered == space else f", registered to {registered}"
+    spacing = "none"
+    if facts.spacing is not None:
+        spacing = f"{facts.spacing:.0f} um, at most {facts.widest_spacing:.0f} um"
+    rows = [
+        ("section data set", str(facts.section_data_set_id)),
+        ("genes", ", ".join(facts.genes) or "none named"),
+        ("plane of section", dim),
+        ("reference space", f"{space} ({facts.reference_space}){moved}"),
+        ("source", facts.source),
+        ("sections", f"{facts.sections:,}, {facts.with_expression:,} with an expression mask"),
+        (f"{dim} coordinates", f"{at[0]:.0f} to {at[-1]:.0f} um"),
+        ("spacing", spacing),
+        ("section thickness", f"{facts.section_thickness:g} um"),
+        ("native resolution", format_range(facts.native_resolutions, "um")),
+        ("image widths", format_range(facts.widths, "px")),
+        ("image heights", format_range(facts.heights, "px")),
+        ("excluded sections", "none" if not excluded else str(len(excluded))),
+    ]
+    rows += [("", f"number {e.section_number} (image {e.id}): {e.reason}") for e in excluded]
+    return rows
+
+
+def _cost_rows(facts: DatasetInfo) -> list[tuple[str, str]]:
+    costs, (rows, columns) = facts.costs, facts.shape
+    tiers = [
+        f"{view} at tier {tier}: {format_count(count, 'section')}"
+        for view, counts in costs.tiers.items()
+        for tier, count in counts.items()
+    ]
+    chunks = format_count(costs.chunks, "Zarr chunk")
+    return [
+        ("at resolution", f"{facts.resolution:g} um"),
+        ("output", f"{costs.sections:,} x {rows:,} x {columns:,} px"),
+        *zip(["read", *[""] * (len(tiers) - 1)], tiers, strict=True),
+        ("requests", f"{costs.requests:,} for images"),
+        (
+            "download",
+            f"about {format_bytes(costs.estimated_jpeg_bytes)}: a rough estimate, by "
+            f"{JPEG_BYTES_PER_PIXEL:g} bytes of JPEG per pixel",
+        ),
+        (
+            "source pixels",
+            f"{costs.source_pixels:,}, {format_bytes(costs.decoded_bytes)} decoded",
+        ),
+        ("export", f"{format_bytes(costs.output_bytes)} uncompressed, in {chunks}"),
+    ]

@@ -1,0 +1,36 @@
+"""Facts as text for people: sizes, ranges, counts and aligned rows. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def format_bytes(count: int) -> str:
+    """Return a number of bytes with its unit, in powers of 1000."""
+    if count == 1:
+        return "1 byte"
+    size = float(count)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 999.5:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB" if size < 999.5 else f"{size:,.0f} TB"
+
+
+def format_range(values: Iterable[float], unit: str) -> str:
+    """Return the range of some numbers, or the number if all are the same."""
+    values = list(values)
+    low, high = min(values), max(values)
+    return f"{low:g} {unit}" if low == high else f"{low:g} to {high:g} {unit}"
+
+
+def format_count(count: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with what is counted: "1 section", "1,200 sections"."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def format_rows(rows: Iterable[tuple[str, str]]) -> str:
+    """Return names and values in two columns; a row without a name goes on with the one above."""
+    rows = list(rows)
+    width = max((len(name) for name, _ in rows), default=0)
+    return "\n".join(f"{name:<{width}}  {value}".rstrip() for name, value in rows)
