@@ -8,6 +8,7 @@ from typing import Any
 from atldld_xr import __version__
 from atldld_xr.metadata import SectionDataset, SectionImage
 from atldld_xr.reference import Grid, Plane
+from atldld_xr.sides import find_hemisphere, sides_along_r, space_in_words
 from atldld_xr.sources.base import Source
 from atldld_xr.variables import BlockVariable, SectionVariable
 
@@ -20,6 +21,7 @@ PHANTOM_URL = "phantom"
 LICENSE = "Allen Institute Terms of Use, https://alleninstitute.org/terms-of-use/"
 
 _AXES = ("posterior", "inferior", "right")
+_R = 2
 
 _VARIABLES: dict[str, dict[str, Any]] = {
     "image": {"long_name": "registered section image"},
@@ -73,16 +75,31 @@ def unregistered_attributes(name: str) -> dict[str, Any]:
 
 
 def coordinate_attributes(
-    name: str, long_name: str | None = None, *, plane: Plane | None = None
+    name: str, long_name: str | None = None, *, plane: Plane | None = None, mirrored: bool = False
 ) -> dict[str, Any]:
-    """Return the attributes of a coordinate: for axes their direction, unit and letter."""
+    """Return the attributes of a coordinate: for axes their direction, unit and letter.
+
+    Parameters
+    ----------
+    name : str
+        The coordinate's.
+    long_name : str, optional
+        Of an axis that is none of a reference space.
+    plane : Plane, optional
+        Of registered sections.
+    mirrored : bool
+        Whether their space is the mirror image of the one that they are registered to.
+    """
     if name in _COORDINATES:
         return dict(_COORDINATES[name])
-    letter = name.upper() if name in ("x", "y") else "Z"
+    letter, more = name.upper() if name in ("x", "y") else "Z", {}
     if plane is not None:
         axis = {"Y": plane.y_axis, "X": plane.x_axis}.get(letter, plane.section_axis)
         long_name = f"{_AXES[axis]} ({'pir'[axis]})"
-    return {"long_name": long_name, "units": "micrometer", "axis": letter}
+        if axis == _R:
+            long_name = f"{'mirrored ' if mirrored else ''}{long_name}"
+            more["comment"] = sides_along_r(mirrored=mirrored)
+    return {"long_name": long_name, "units": "micrometer", "axis": letter, **more}
 
 
 def dataset_attributes(
@@ -90,15 +107,19 @@ def dataset_attributes(
 ) -> dict[str, Any]:
     """Return the attributes of a registered data set."""
     failed = {"failed": "Allen marked this data set as failed"} if data.failed else {}
+    mirrored = grid.space.id != data.reference_space_id
     return {
-        "title": f"Allen section data set {data.id}, registered to the reference space",
+        "title": f"Allen section data set {data.id}, registered to the reference space"
+        f"{', mirrored' if mirrored else ''}",
         "section_data_set_id": data.id,
         "genes": list(data.genes),
         "plane_of_section": grid.plane.dim,
         "section_thickness": data.section_thickness,
         "reference_space_id": grid.space.id,
-        "reference_space": f"Allen reference space {grid.space.id} ({grid.space.name}), affine",
+        "reference_space": space_in_words(grid.space.id, mirrored=mirrored),
         "registered_to_reference_space_id": data.reference_space_id,
+        "hemisphere": find_hemisphere(data),
+        "sides": sides_along_r(mirrored=mirrored),
         "resolution": grid.resolution,
         "anchor": anchor,
         "interpolation": interpolation,

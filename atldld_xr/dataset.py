@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -49,7 +49,7 @@ def open_dataset(
     interpolation: Interpolation = "linear",
     on_error: OnError = "raise",
     fill_value: int | None = None,
-    reference_space: int = 9,
+    reference_space: int | None = None,
     detection_xy: tuple[float, float] | None = None,
     source: str | PathLike[str] | Source | None = None,
 ) -> xr.Dataset:
@@ -86,8 +86,11 @@ def open_dataset(
     fill_value : int, optional
         The value where a section has no pixel. Default: 255 in bright-field images, 0 in
         fluorescence and masks.
-    reference_space : {9, 10}
-        The space of the coordinates: the adult mouse brain (9), or its mirror image (10).
+    reference_space : {9, 10}, optional
+        The space of the coordinates. Default: the one that the data set is registered to, 9 for
+        coronal and 10 for sagittal data sets, in which left lies left. In the other one everything
+        is mirrored, at ``r = 11350 - r``: 9 shows left sagittal sections beside the right half of
+        an atlas. The attributes say so.
     detection_xy : tuple of float, optional
         The point of a section image, in full-resolution pixels, whose coordinate is the section's.
         Default: the section's centre.
@@ -183,20 +186,20 @@ def plan_dataset(
     interpolation: Interpolation = "linear",
     on_error: OnError = "raise",
     fill_value: int | None = None,
-    reference_space: int = 9,
+    reference_space: int | None = None,
     detection_xy: tuple[float, float] | None = None,
     source: str | PathLike[str] | Source | None = None,
 ) -> DatasetPlan:
     """Plan what `open_dataset` makes of the same arguments; raises what that does."""
     check_options(interpolation, on_error, fill_value, expression, detection_xy)
     dataset_id = parse_dataset_name(dataset)
-    space = get_space(reference_space)
-    # Arguments are checked before the request: any plane has the same bounds on the resolution.
-    Grid(CORONAL, space, resolution, anchor)
+    # Arguments are checked before the request: any plane and space have the same bounds.
+    Grid(CORONAL, get_space(9 if reference_space is None else reference_space), resolution, anchor)
     opened = resolve(source, dataset)
 
     data = parse_dataset(opened.dataset_record(dataset_id))
-    grid = Grid(data.plane, space, resolution, anchor)
+    space = data.reference_space_id if reference_space is None else reference_space
+    grid = Grid(data.plane, get_space(space), resolution, anchor)
     placed = _place(data, grid, detection_xy)
     plans = {
         view: LoadPlan(
@@ -309,12 +312,15 @@ def _coordinates(
     }
     # Chunked like the data, so that xarray's `chunks` finds one chunking along the dimension.
     encoding = {"preferred_chunks": {dim: 1}}
+    mirrored = grid.space.id != data.reference_space_id
+
+    def described(name: str) -> dict[str, Any]:
+        return coordinate_attributes(name, plane=data.plane, mirrored=mirrored)
+
     out = {
-        name: xr.Variable(
-            dim, np.asarray(values), coordinate_attributes(name, plane=data.plane), encoding
-        )
+        name: xr.Variable(dim, np.asarray(values), described(name), encoding)
         for name, values in along.items()
     }
-    out["y"] = xr.Variable("y", grid.y, coordinate_attributes("y", plane=data.plane))
-    out["x"] = xr.Variable("x", grid.x, coordinate_attributes("x", plane=data.plane))
+    out["y"] = xr.Variable("y", grid.y, described("y"))
+    out["x"] = xr.Variable("x", grid.x, described("x"))
     return out

@@ -15,6 +15,7 @@ from atldld_xr.fetch import OnError
 from atldld_xr.metadata import ExcludedSection
 from atldld_xr.plan import Interpolation
 from atldld_xr.reference import Anchor
+from atldld_xr.sides import Hemisphere, find_hemisphere, sides_along_r
 from atldld_xr.sources.base import Source
 from atldld_xr.text import format_bytes, format_count, format_range, format_rows
 
@@ -35,6 +36,8 @@ class DatasetInfo:
         Of the coordinates.
     registered_to_reference_space_id : int
         Of the data set's own registration.
+    hemisphere, sides : str
+        Which side of the brain the sections are of, and which is at low and at high r.
     source : str
         Where it comes from.
     sections : int
@@ -67,6 +70,8 @@ class DatasetInfo:
     reference_space_id: int
     reference_space: str
     registered_to_reference_space_id: int
+    hemisphere: Hemisphere
+    sides: str
     source: str
     sections: int
     coordinates: tuple[float, ...]
@@ -97,7 +102,7 @@ def info(
     interpolation: Interpolation = "linear",
     on_error: OnError = "raise",
     fill_value: int | None = None,
-    reference_space: int = 9,
+    reference_space: int | None = None,
     detection_xy: tuple[float, float] | None = None,
     source: str | PathLike[str] | Source | None = None,
 ) -> DatasetInfo:
@@ -155,6 +160,8 @@ def _describe(planned: DatasetPlan) -> DatasetInfo:
         reference_space_id=grid.space.id,
         reference_space=grid.space.name,
         registered_to_reference_space_id=data.reference_space_id,
+        hemisphere=find_hemisphere(data),
+        sides=sides_along_r(mirrored=grid.space.id != data.reference_space_id),
         source=planned.source.url,
         sections=len(data.images),
         coordinates=tuple(at),
@@ -184,6 +191,7 @@ def _dataset_rows(facts: DatasetInfo) -> list[tuple[str, str]]:
         ("genes", ", ".join(facts.genes) or "none named"),
         ("plane of section", dim),
         ("reference space", f"{space} ({facts.reference_space}){moved}"),
+        ("sides", f"{facts.hemisphere}: {facts.sides}"),
         ("source", facts.source),
         ("sections", f"{facts.sections:,}, {facts.with_expression:,} with an expression mask"),
         (f"{dim} coordinates", f"{at[0]:.0f} to {at[-1]:.0f} um"),

@@ -29,7 +29,6 @@ _AXES = (
     "ventral  ←  i (mm)  →  dorsal",
     "left  ←  r (mm)  →  right",
 )
-_FLIPPED_SPACE = 10  # in which r runs from right to left
 
 _MM = 1000.0  # micrometres
 _MARGIN = 1.3  # mm around the sections, in which their numbers are
@@ -61,7 +60,7 @@ def preview(
     dataset: int | str,
     *,
     source: str | PathLike[str] | Source | None = None,
-    reference_space: int = 9,
+    reference_space: int | None = None,
 ) -> Figure:
     """Draw how the sections of a data set lie in the reference space, from three sides.
 
@@ -73,8 +72,8 @@ def preview(
         As for `atldld_xr.open_dataset`.
     source : str, path or source object, optional
         As for `atldld_xr.open_dataset`.
-    reference_space : {9, 10}
-        The space to draw in.
+    reference_space : {9, 10}, optional
+        The space to draw in. Default: the data set's own, as for `atldld_xr.open_dataset`.
 
     Returns
     -------
@@ -97,8 +96,12 @@ def preview(
         ) from error
 
     dataset_id = parse_dataset_name(dataset)
-    space = get_space(reference_space)
+    if reference_space is not None:
+        get_space(reference_space)  # checked before the request
     data = parse_dataset(resolve(source, dataset).dataset_record(dataset_id))
+    own = data.reference_space_id
+    space = get_space(own if reference_space is None else reference_space)
+    mirrored = space.id != own
     sections = _sections(data, space)
     limits = _limits(sections, space)
     size = limits[1] - limits[0]
@@ -121,21 +124,25 @@ def preview(
         axes.set(title=title, xlabel=_AXES[horizontal], ylabel=_AXES[vertical], aspect="equal")
         axes.xaxis.set_major_locator(MultipleLocator(_TICKS))
         axes.yaxis.set_major_locator(MultipleLocator(_TICKS))
-        axes.set_xlim(*limits[:: _direction(horizontal, space), horizontal])
-        axes.set_ylim(*limits[:: _direction(vertical, space), vertical])
+        axes.set_xlim(*limits[:: _direction(horizontal, mirrored=mirrored), horizontal])
+        axes.set_ylim(*limits[:: _direction(vertical, mirrored=mirrored), vertical])
         _draw_space(axes, space, horizontal, vertical)
         _draw_sections(
             axes, sections, horizontal, vertical, edge_on=across in (horizontal, vertical)
         )
         if across == horizontal:
-            _write_numbers(axes, sections, across, vertical, _direction(vertical, space))
+            _write_numbers(
+                axes, sections, across, vertical, _direction(vertical, mirrored=mirrored)
+            )
         elif across == vertical:
-            _write_numbers(axes, sections, across, horizontal, _direction(horizontal, space))
+            _write_numbers(
+                axes, sections, across, horizontal, _direction(horizontal, mirrored=mirrored)
+            )
     _write_notes(notes, data, sections)
     genes = f" ({', '.join(data.genes)})" if data.genes else ""
     figure.suptitle(
         f"Section data set {data.id}{genes}: {data.plane.dim} sections in reference space "
-        f"{space.id}, {space.name}",
+        f"{space.id}, {space.name}{', which mirrors them' if mirrored else ''}",
         fontsize=14,
     )
     return figure
@@ -163,13 +170,13 @@ def _limits(sections: list[_Section], space: ReferenceSpace) -> Array:
     return np.array([points.min(axis=0) - _MARGIN, points.max(axis=0) + _MARGIN])
 
 
-def _direction(axis: int, space: ReferenceSpace) -> int:
+def _direction(axis: int, *, mirrored: bool) -> int:
     """Return 1 for an axis that goes right or up on the page, -1 for one that goes the other way.
 
-    Dorsal is up and right is right. From above, where anterior is left, right is up: otherwise it
-    would be a mirror image.
+    Dorsal is up and right is right, also where r runs from right to left. From above, where
+    anterior is left, right is up: otherwise it would be a mirror image.
     """
-    return -1 if axis == _I or (axis == _R and space.id == _FLIPPED_SPACE) else 1
+    return -1 if axis == _I or (axis == _R and mirrored) else 1
 
 
 def _draw_space(axes: Axes, space: ReferenceSpace, horizontal: int, vertical: int) -> None:

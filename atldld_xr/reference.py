@@ -48,6 +48,9 @@ REFERENCE_SPACES = {
 # (11350, not the extent of 11400). It is its own inverse.
 _LEFT_RIGHT_FLIP = 11350.0
 
+MIDLINE = 5700.0
+"""The r between the halves of the brain, in micrometres: the annotation is symmetric about it."""
+
 
 @dataclass(frozen=True)
 class Plane:
@@ -97,6 +100,11 @@ def change_space(source: int, target: int) -> NDArray[np.float64]:
     if source != target:
         matrix[2, 2], matrix[2, 3] = -1.0, _LEFT_RIGHT_FLIP
     return matrix
+
+
+def mirror() -> NDArray[np.float64]:
+    """Return the (4, 4) affine that takes (p, i, r, 1) to Allen's mirror image of it, and back."""
+    return change_space(9, 10)
 
 
 @dataclass(frozen=True)

@@ -70,17 +70,18 @@ def _apply(affine: ArrayLike, points: Array) -> Array:
     return matrix[:, :-1] @ points + matrix[:, -1:]
 
 
-def affines_in_space(dataset: SectionDataset, reference_space: int) -> tuple[Array, Array]:
+def affines_in_space(dataset: SectionDataset, reference_space: int | None) -> tuple[Array, Array]:
     """Return the data set's ``tvr`` and ``trv``, each (3, 4), for a reference space.
 
     Parameters
     ----------
     dataset : SectionDataset
         Registered to its own ``reference_space_id``.
-    reference_space : int
-        The space wanted.
+    reference_space : int or None
+        The space wanted; None for its own.
     """
     own = dataset.reference_space_id
+    reference_space = own if reference_space is None else reference_space
     tvr = change_space(own, reference_space) @ _homogeneous(dataset.tvr)
     trv = _homogeneous(dataset.trv) @ change_space(reference_space, own)
     return tvr[:3], trv[:3]
@@ -100,7 +101,7 @@ def detect(
     dataset: SectionDataset,
     image: SectionImage,
     *,
-    reference_space: int = 9,
+    reference_space: int | None = None,
     detection_xy: tuple[float, float] | None = None,
 ) -> Array:
     """Return (p, i, r) of the point at which a section's coordinate is taken, in micrometres.
@@ -109,8 +110,8 @@ def detect(
     ----------
     dataset, image : SectionDataset, SectionImage
         The data set and one of its section images.
-    reference_space : int
-        The space of the answer.
+    reference_space : int, optional
+        The space of the answer. Default: the data set's own.
     detection_xy : tuple of float, optional
         The point, in full-resolution pixels. Default: the section's centre.
     """
@@ -120,8 +121,18 @@ def detect(
     return xy_to_pir([[x], [y], [z]], image.tsv, tvr)[:, 0]
 
 
-def footprint(dataset: SectionDataset, image: SectionImage, *, reference_space: int = 9) -> Array:
-    """Return a section's (4, 3) corners in (p, i, r), micrometres, around from the top left."""
+def footprint(
+    dataset: SectionDataset, image: SectionImage, *, reference_space: int | None = None
+) -> Array:
+    """Return a section's (4, 3) corners in (p, i, r), micrometres, around from the top left.
+
+    Parameters
+    ----------
+    dataset, image : SectionDataset, SectionImage
+        The data set and one of its section images.
+    reference_space : int, optional
+        The space of the answer. Default: the data set's own.
+    """
     tvr, _ = affines_in_space(dataset, reference_space)
     left, top = -0.5, -0.5
     right, bottom = image.width - 0.5, image.height - 0.5

@@ -72,7 +72,8 @@ def test_info_in_rows():
     assert rows["section data set"] == str(SAGITTAL_ID)
     assert rows["genes"] == "Phans"
     assert rows["plane of section"] == "sagittal"
-    assert rows["reference space"] == "9 (P56 Brain), registered to 10"
+    assert rows["reference space"] == "10 (P56 Brain, L/R Flipped)"
+    assert rows["sides"] == "left: the brain's left is at low r, and its right at high r"
     assert rows["sections"].startswith("7,")
     assert rows["native resolution"] == "4 um"
     assert rows["excluded sections"] == "1"

@@ -59,14 +59,14 @@ def test_the_brain_is_the_right_way_round(space):
     for title, (horizontal, vertical) in PANELS.items():
         axes = drawn[title]
         for axis, limits in ((horizontal, axes.get_xlim()), (vertical, axes.get_ylim())):
-            # In space 10 r runs from right to left; the brain is drawn the same way round.
-            is_reversed = axis == 1 or (axis == 2 and space == 10)
+            # In space 9 it is mirrored, and r runs from right to left; it is drawn as it is.
+            is_reversed = axis == 1 or (axis == 2 and space == 9)
             assert (limits[0] > limits[1]) == is_reversed, (title, axis)
-    right = [xy[:, 0].mean() for xy in outlines(drawn["from behind"])]
+    left = [xy[:, 0].mean() for xy in outlines(drawn["from behind"])]
     x_of = drawn["from behind"].transData.transform
     middle = x_of((5.7, 4.0))[0]
-    # The phantom's sagittal sections are of the right hemisphere.
-    assert all(x_of((r, 4.0))[0] > middle for r in right)
+    # The phantom's sagittal sections are of the left hemisphere.
+    assert all(x_of((r, 4.0))[0] < middle for r in left)
 
 
 @pytest.mark.parametrize("name", ["phantom", "phantom-sagittal"])

@@ -82,7 +82,7 @@ def image(image_id: str, out: Path, tier: int, expression: str | None, source: s
 @click.argument("out", type=click.Path(path_type=Path))
 @options.reference_space
 @options.source
-def preview(dataset: str, out: Path, reference_space: int, source: str | None) -> None:
+def preview(dataset: str, out: Path, reference_space: int | None, source: str | None) -> None:
     """Draw to OUT (.png, .svg or .pdf) how the sections of DATASET lie in the reference space.
 
     Needs the extra "plot". Fetches no images. A file of that name is replaced.

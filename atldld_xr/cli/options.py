@@ -83,7 +83,11 @@ source = click.option(
     "[default: the Allen service]",
 )
 reference_space = click.option(
-    "--reference-space", type=int, default=9, metavar="9|10", help="The space of the coordinates."
+    "--reference-space",
+    type=int,
+    metavar="9|10",
+    help="The space of the coordinates. The one that a data set is not registered to shows it "
+    "mirrored, left tissue right. [default: the data set's own]",
 )
 resolution = click.option(
     "--resolution", type=float, default=25, metavar="UM", help="Size of the output pixels."

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from atldld_xr import __version__
+from atldld_xr.sides import orientation, sides_along_r
 from atldld_xr.volumes.pixels import Pixels
 from atldld_xr.volumes.planes import PlacedSection, VolumeGrid
 
@@ -74,6 +75,12 @@ def list_planes(
         "channel": pixels.channel,
         "plane_of_section": grid.plane.dim,
         "reference_space_id": grid.sections.space.id,
+        "registered_to_reference_space_id": _plain(
+            attributes.get("registered_to_reference_space_id", grid.sections.space.id)
+        ),
+        "hemisphere": _plain(attributes.get("hemisphere")),
+        "sides": sides_along_r(mirrored=grid.mirrored),
+        "orientation": list(orientation(mirrored=grid.mirrored)),
         "axes": ["posterior", "inferior", "right"],
         "shape": list(grid.shape),
         "voxel_size": list(grid.spacing),

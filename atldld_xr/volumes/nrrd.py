@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from atldld_xr.sides import sides_along_r
 from atldld_xr.volumes.formats import Volume, compressed
 
 _TYPES = {
@@ -65,6 +66,8 @@ def _header(volume: Volume, compress: bool, anatomical: bool) -> Iterator[str]:
     yield f"kinds: {' '.join(kinds)}"
     yield "endian: little"
     yield f"encoding: {'gzip' if compress else 'raw'}"
+    yield f"reference_space:={volume.grid.sections.space.id}"
+    yield f"sides:={sides_along_r(mirrored=volume.grid.mirrored)}"
     # As the format has it: a backslash is written as two.
     yield "section_planes:=" + volume.text.replace("\\", "\\\\")
 

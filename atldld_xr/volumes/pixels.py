@@ -19,7 +19,7 @@ Channel = Literal["grey", "red", "green", "blue"]
 _COLOURS = ("red", "green", "blue")
 _CHANNELS = ("grey", *_COLOURS)
 _DTYPES = ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
-_SPACE = 9  # p, i and r run where the formats' headers say only there
+_SPACE = 9  # of a Dataset that does not say
 
 
 @dataclass(frozen=True)
@@ -129,15 +129,10 @@ def choose_pixels(dataset: xr.Dataset, variable: str, channel: str | None) -> Pi
         raise InvalidArgumentError(f"{variable} is empty: its shape is {array.shape}")
     _check_values(array, channel)
     space = dataset.attrs.get("reference_space_id", _SPACE)
-    if space != _SPACE:
-        raise InvalidArgumentError(
-            f"volumes are in reference space {_SPACE}, and this Dataset is in {space!r}: open it "
-            f"with reference_space={_SPACE}"
-        )
     for axis in (plane.dim, "y", "x"):
         if axis not in array.coords or array[axis].dtype.kind not in "iuf":
             raise InvalidArgumentError(f"{variable} has no coordinate {axis} in micrometres")
-    grid = Grid(plane, get_space(_SPACE), _resolution(dataset))
+    grid = Grid(plane, get_space(space), _resolution(dataset))
     top, left = _offset(array, "y", grid, 0), _offset(array, "x", grid, 1)
     return Pixels(array, grid, top, left, channel)  # type: ignore[arg-type]  # checked above
 

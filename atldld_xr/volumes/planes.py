@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.reference import FINEST_RESOLUTION, Grid, Plane
+from atldld_xr.reference import FINEST_RESOLUTION, Grid, Plane, mirror
 from atldld_xr.repeating import short
 
 _MM = 1000.0  # micrometres
@@ -29,6 +29,8 @@ class VolumeGrid:
         The pixels of the sections.
     step : float
         From one plane to the next, in micrometres.
+    mirrored : bool
+        Whether the voxels show the mirror image of the brain, left tissue at high r.
 
     Raises
     ------
@@ -38,6 +40,7 @@ class VolumeGrid:
 
     sections: Grid
     step: float
+    mirrored: bool = False
 
     def __post_init__(self) -> None:
         largest = self.sections.space.extent[self.section_axis]
@@ -89,10 +92,14 @@ class VolumeGrid:
     def affine(self) -> NDArray[np.float64]:
         """The (4, 4) affine from indices (p, i, r) to (right, anterior, superior) in millimetres.
 
-        World zero is the corner of the reference space; index 0 is a voxel's centre.
+        World zero is the corner of the space that the data set is registered to; index 0 is a
+        voxel's centre. A voxel leads to where its tissue is in the brain: of mirrored ones the
+        third axis leads to the left.
         """
-        p, i, r = (size / _MM for size in self.spacing)
-        return np.array([[0, 0, r, r / 2], [-p, 0, 0, -p / 2], [0, -i, 0, -i / 2], [0, 0, 0, 1]])
+        to_reference = np.diag([*self.spacing, 1.0])
+        to_reference[:3, 3] = np.divide(self.spacing, 2)
+        p, i, r, one = (mirror() if self.mirrored else np.eye(4)) @ to_reference
+        return np.array([r / _MM, -p / _MM, -i / _MM, one])
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from atldld_xr.arguments import is_one_of
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.progress import progress_bar
 from atldld_xr.repeating import short
+from atldld_xr.sides import is_mirrored
 from atldld_xr.volumes import nifti, nrrd, tiff
 from atldld_xr.volumes.formats import (
     Format,
@@ -88,7 +89,8 @@ def save_volume(
     beside it, ``PATH.json``.
 
     The axes are posterior, inferior and right, for coronal and sagittal data sets, in every format;
-    voxel k is centred at ``(k + 0.5)`` times its size. At 25 um the shape is that of Allen's own
+    voxel k is centred at ``(k + 0.5)`` times its size. Header and list say which side of the brain
+    is at low and which at high r. At 25 um the shape is that of Allen's own
     volumes, 528 x 320 x 456. Sections are computed a few at a time, and kept in a temporary file
     until the volume is written, so memory is needed for two planes, not for the volume.
 
@@ -140,6 +142,9 @@ def save_volume(
 
     Notes
     -----
+    NIfTI's affine and the anatomical header lead to where a voxel's tissue is in the brain, so
+    those of a mirrored Dataset lead from right to left along r.
+
     NRRD: gzip or raw. In colour the channel is the first, fastest axis, of kind "RGB-color". The
     list is the key ``section_planes``.
 
@@ -159,7 +164,11 @@ def save_volume(
 
     pixels = choose_pixels(dataset, variable, channel)
     fill = pixels.fill
-    grid = VolumeGrid(pixels.grid, pixels.grid.resolution if step is None else step)
+    grid = VolumeGrid(
+        pixels.grid,
+        pixels.grid.resolution if step is None else step,
+        mirrored=is_mirrored(dataset.attrs),
+    )
     dim = grid.plane.dim
     sections = place_sections(grid, dataset[dim].values.tolist(), section_facts(dataset, dim))
     inside = [section for section in sections if section.plane is not None]

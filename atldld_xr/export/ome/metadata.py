@@ -18,7 +18,9 @@ from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.ome.axis import UNIT, round_off
 from atldld_xr.export.ome.pyramid import AXES, Pyramid
 from atldld_xr.export.records import OME_KEY
+from atldld_xr.reference import PLANES
 from atldld_xr.repeating import short
+from atldld_xr.sides import is_mirrored, orientation
 
 Version = Literal["0.4", "0.5"]
 VERSIONS: tuple[Version, ...] = ("0.5", "0.4")
@@ -153,6 +155,7 @@ def own_attributes(dataset: xr.Dataset, pyramid: Pyramid) -> dict[str, Any]:
         "variable": pyramid.variable,
         "plane_of_section": planes.dim,
         "comment": _COMMENT,
+        "orientation": dict(zip("zyx", _orientation(dataset, planes.dim), strict=True)),
         "planes": {"step": planes.step, "first": planes.first, "count": planes.axis.size},
         "sections": [
             {
@@ -167,6 +170,13 @@ def own_attributes(dataset: xr.Dataset, pyramid: Pyramid) -> dict[str, Any]:
         ],
         "attributes": {str(name): plain(str(name), v) for name, v in dataset.attrs.items()},
     }
+
+
+def _orientation(dataset: xr.Dataset, dim: str) -> list[str]:
+    """Return where planes, rows and columns lead in the brain."""
+    plane = next(plane for plane in PLANES.values() if plane.dim == dim)
+    leads = orientation(mirrored=is_mirrored(dataset.attrs))
+    return [leads[axis] for axis in (plane.section_axis, plane.y_axis, plane.x_axis)]
 
 
 def plain(name: str, value: Any) -> Any:
