@@ -31,9 +31,13 @@ class Made:
             count -= 10
             shutil.rmtree(self.half.parent, ignore_errors=True)
             Child(url, self.half, opening=FEW, dies=count).begun().killed()
+        pages = sorted((self.half / RECORDS / "pages").iterdir())
+        pages[0].rename(self.half / PAGE)  # the rest of a page's number is drawn
         self.chunk = max(entered(self.half).items(), key=lambda item: item[1])[0]
         for path in self.half.parent.glob(".*"):
             path.unlink()
+        for path in self.half.glob(f"{RECORDS}/*.atldld-part"):  # what it had under way
+            shutil.rmtree(path)
 
     def copy(self, folder, store="half"):
         shutil.copytree(getattr(self, store), folder / "b" / "a.zarr")

@@ -56,6 +56,8 @@ class Child:
         The address of the cluster to compute on.
     dies : int, optional
         The step on the disk before which it kills itself.
+    stops : bool
+        Whether it is stopped there, as by SIGSTOP, and not killed.
     exchanges : bool
         Whether the system can exchange two folders at once.
     opening, writing : dict
@@ -63,10 +65,19 @@ class Child:
     """
 
     def __init__(
-        self, url, store, *, scheduler=None, dies=None, exchanges=True, opening=(), **writing
+        self,
+        url,
+        store,
+        *,
+        scheduler=None,
+        dies=None,
+        stops=False,
+        exchanges=True,
+        opening=(),
+        **writing,
     ):
         self._end, end = _processes.Pipe()
-        job = (url, str(store), scheduler, dies, exchanges, dict(opening), writing)
+        job = (url, str(store), scheduler, dies, stops, exchanges, dict(opening), writing)
         self._process = _processes.Process(target=_export, args=(end, job))
         self._process.start()
         end.close()
@@ -86,6 +97,19 @@ class Child:
         with pytest.raises(EOFError):
             self._told()
         assert self._left() == -signal.SIGKILL
+
+    def stopped(self):
+        """Wait until it is stopped."""
+        deadline = time.monotonic() + _LONG
+        while _state(self._process.pid) != "T":
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        return self
+
+    def revived(self):
+        """Let it go on."""
+        os.kill(self._process.pid, signal.SIGCONT)
+        return self
 
     def end(self):
         """Wait for its end; return how many chunks it wrote, or what it failed of."""
@@ -121,7 +145,7 @@ def steps(url, store, **options):
 def _export(end, job):
     from atldld_xr.export import cluster, dasked, replace, run
 
-    url, store, scheduler, dies, exchanges, opening, writing = job
+    url, store, scheduler, dies, stops, exchanges, opening, writing = job
     # The runs are short; and for the same steps each time, nothing may depend on time.
     run._ENTERED = 0.02 if dies is None else -1
     dasked._BATCH, cluster._UNITS = 5, 1
@@ -138,19 +162,20 @@ def _export(end, job):
             stack.enter_context(dask.config.set(scheduler="sync"))
         ds = opened(url, **opening)
         end.send("begun")
-        count = _dying(os.path.dirname(store), dies) if dies is not None else None
+        last = signal.SIGSTOP if stops else signal.SIGKILL
+        count = _dying(os.path.dirname(store), dies, last) if dies is not None else None
         try:
             end.send(ds.atldld.to_zarr(store, **writing).blocks)
         except AtldldError as error:
             end.send(f"{type(error).__name__}: {error}")
-        if count:
+        if count and not stops:
             end.send(count())
         with suppress(EOFError, ConnectionError):
             end.recv()  # its end is for others to say
 
 
-def _dying(folder, dies):
-    """Have this process killed before its n-th step in a folder; return what counts them."""
+def _dying(folder, dies, last):
+    """Have this process killed or stopped before its n-th step in a folder; return what counts."""
     taken = 0
 
     def step(event, args):
@@ -160,10 +185,15 @@ def _dying(folder, dies):
         if folder in str(args[0]) or args[-1] == "renameat2":
             taken += 1
             if taken == dies:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), last)
 
     sys.addaudithook(step)
     return lambda: taken
+
+
+def _state(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0]
 
 
 def tree(folder):

@@ -58,7 +58,7 @@ def test_a_full_disk(server, small_disk, whole):
     done = entered(folder / "a.zarr")
     before = marks(folder / "a.zarr", done)
     assert grow().returncode == 0
-    assert (export(server.url, folder / "a.zarr") == len(expected) and False) or True
+    assert export(server.url, folder / "a.zarr") > 0
     assert tree(folder) == expected
     assert marks(folder / "a.zarr", done) == before
 

@@ -6,12 +6,74 @@ import os
 import uuid
 from contextlib import suppress
 
+from atldld_xr.folders import make_folders
+
 PARTIAL = ".atldld-part"
-"""How the names of files that are still being written end."""
+"""How the names of files that are still being written end, and of folders that hold them."""
 
 
-def create(path: str, content: bytes) -> None:
-    """Write a local file that is not there; nobody sees it empty, where the disk has links."""
+class Disk:
+    """Writes files: each under another name beside it, which it then takes the place of."""
+
+    def __init__(self) -> None:
+        self._folders: set[str] = set()  # known to be there
+
+    def put(self, path: str, content: bytes, *, durable: bool) -> None:
+        """Write a file whole: it is there as it should be, or as it was.
+
+        Parameters
+        ----------
+        path : str
+            Where.
+        content : bytes
+            What is in it.
+        durable : bool
+            Whether to wait until the disk has it.
+        """
+        partial = self._partial(path)
+        try:
+            with open(partial, "wb") as file:
+                file.write(content)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            self._make(os.path.dirname(path))
+            os.replace(partial, path)
+        except BaseException:
+            self.forget_folders()
+            with suppress(FileNotFoundError, NotADirectoryError):
+                os.unlink(partial)
+            raise
+
+    def remove(self, path: str) -> None:
+        """Remove a file, if it is there."""
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+
+    def forget_folders(self) -> None:
+        """Take no folder for there that was there before."""
+        self._folders.clear()
+
+    def forget(self) -> None:
+        """Take nothing for there that was there before."""
+        self.forget_folders()
+
+    def _partial(self, path: str) -> str:
+        """Return where a file is written first, in a folder that is there."""
+        self._make(os.path.dirname(path))
+        return f"{path}.{uuid.uuid4().hex[:8]}{PARTIAL}"
+
+    def _make(self, folder: str) -> None:
+        if folder not in self._folders:
+            make_folders(folder)
+            self._folders.add(folder)
+
+
+def create(path: str, content: bytes) -> bool:
+    """Write a local file that is not there; return False if it is.
+
+    Its folder is there. Nobody sees the file empty, where the disk has links.
+    """
     partial = f"{path}.{uuid.uuid4().hex[:8]}{PARTIAL}"
     try:
         with open(partial, "xb") as file:
@@ -19,13 +81,23 @@ def create(path: str, content: bytes) -> None:
         try:
             os.link(partial, path)
         except FileExistsError:
-            raise
+            return False
         except OSError:
-            with open(path, "xb") as file:
-                file.write(content)
+            return _create_without_links(path, content)
+        return True
     finally:
         with suppress(FileNotFoundError):
             os.unlink(partial)
+
+
+def _create_without_links(path: str, content: bytes) -> bool:
+    try:
+        file = open(path, "xb")  # noqa: SIM115  # so that only this is what may be there
+    except FileExistsError:
+        return False
+    with file:
+        file.write(content)
+    return True
 
 
 def sync_disk_of(path: str) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 from atldld_xr.errors import AtldldError, StoreError
 from atldld_xr.export.place import Place
 from atldld_xr.export.records import RECORDS
+from atldld_xr.folders import locked, make_folders
 from atldld_xr.foreign_json import parse_json
 
 LEASE = f"{RECORDS}/lease.json"
@@ -71,6 +72,12 @@ class Lease:
             raise StoreError(_taken(self._store.url, holder or {}))
         self._seen = looked
 
+    def make_room(self) -> None:
+        """Make the folder that the lease is in."""
+        if self._folder.is_local:
+            with self._store.storing():
+                make_folders(os.path.dirname(os.path.join(self._folder.url, self._key)))
+
     def take(self) -> None:
         """Get the lease.
 
@@ -79,7 +86,7 @@ class Lease:
         StoreError
             If another export has it.
         """
-        with _alone(self._folder):
+        with self._alone():
             holder = self._holder()
             if holder is not None:
                 if is_alive(holder):
@@ -95,14 +102,16 @@ class Lease:
         while not self._ended.wait(RENEWED):
             # Out of reach for now: who writes chunks will say so. Lost: so will who looks.
             with contextlib.suppress(AtldldError):
-                self.check()
-                self._folder.put(self._key, self._content())
+                self._tell(self.id)
 
     def leave_behind(self) -> None:
         """Go on with another id: what works on behalf of the one so far is to stop."""
-        self._id = uuid.uuid4().hex
+        former, self.id = self.id, uuid.uuid4().hex
+        if former in _HELD:
+            _HELD.add(self.id)  # before it is told: a holder of this process that is not is gone
         with contextlib.suppress(AtldldError):
-            self._folder.put(self._key, self._content())
+            self._tell(former)
+        _HELD.discard(former)
 
     def stop(self) -> None:
         """End the signs of life."""
@@ -110,9 +119,31 @@ class Lease:
 
     def end(self) -> None:
         """Give the lease back."""
-        self.check()
-        self._seen = -float("inf")
-        self._folder.remove([self._key])
+        with self._alone():
+            self.check()
+            self._seen = -float("inf")
+            self._folder.remove([self._key])
+
+    def _tell(self, known: str) -> None:
+        """Say that this one has the lease, if the one that is known by an id still has it."""
+        if not self._folder.is_local:
+            if (self._holder() or {}).get("id") == known:
+                self._folder.put(self._key, self._content())
+            return
+        # Into the file itself: who takes over makes another one, which this does not touch, however
+        # long the process is stopped here. What is written is as long as what was there.
+        with (
+            self._folder.storing(),
+            open(os.path.join(self._folder.url, self._key), "r+b", buffering=0) as file,
+        ):
+            if known.encode() in file.read(_MOST):
+                file.seek(0)
+                file.write(self._content())
+                file.truncate()
+
+    def _alone(self) -> contextlib.AbstractContextManager[None]:
+        """Keep other processes of this machine from doing the same, where the system can."""
+        return locked(self._folder.url) if self._folder.is_local else contextlib.nullcontext()
 
     def _holder(self) -> dict[str, Any] | None:
         return _read(self._folder, self._key)
@@ -125,7 +156,7 @@ class Lease:
             "machine": _machine(),
             "process": os.getpid(),
             "started": _started(os.getpid()),
-            "renewed": time.time(),
+            "renewed": round(time.time()),
         }
         return json.dumps(about).encode()
 
@@ -143,6 +174,7 @@ def lease(store: Place) -> Iterator[Lease]:
     thread = threading.Thread(target=mine.renew, name="atldld-lease", daemon=True)
     _HELD.add(mine.id)
     try:
+        mine.make_room()
         mine.take()
         thread.start()
         try:
@@ -217,28 +249,6 @@ def _taken(url: str, holder: dict[str, Any]) -> str:
         f"another export is writing to {url} (process {process} on {host}); if it no longer runs, "
         f"try again in {STALE} s"
     )
-
-
-@contextmanager
-def _alone(folder: Place) -> Iterator[None]:
-    """Keep other processes of this machine from doing the same, where the system can."""
-    if not folder.is_local:
-        yield
-        return
-    try:
-        import fcntl
-
-        os.makedirs(folder.url, exist_ok=True)
-        file = os.open(folder.url, os.O_RDONLY)
-    except (ImportError, OSError):  # what cannot be done there will be said of the lease
-        yield
-        return
-    try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(file)
 
 
 @lru_cache(maxsize=1)

@@ -9,14 +9,23 @@ not tell how it was done.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from atldld_xr.errors import InvalidArgumentError, StoreError
 from atldld_xr.export.encoding import ArraySpec
-from atldld_xr.export.pages import PAGES, are, checked, damaged, numbered, with_checksum
+from atldld_xr.export.pages import (
+    PAGES,
+    are,
+    checked,
+    damaged,
+    numbered,
+    page_after,
+    page_key,
+    with_checksum,
+)
 from atldld_xr.export.place import Place
 from atldld_xr.export.records import RECORDS, is_complete
 from atldld_xr.export.work import Finished, Known, Written
@@ -91,7 +100,7 @@ class Ledger:
         """Chunks that are entered, by name of the array, and not in the store as written."""
         self._lines: list[dict[str, Any]] = []
         self._pages: list[str] = []
-        self._next = 1
+        self._next = page_after(0)
         self.is_old = False
         """Whether an earlier run may have written to the store."""
 
@@ -152,7 +161,7 @@ class Ledger:
                 except (ValueError, TypeError, LookupError, OverflowError):
                     raise damaged(address, f"it has {line!r:.80}") from None
         self._pages = [*numbers]
-        self._next = 1 + max(numbers.values(), default=0)
+        self._next = page_after(max(numbers.values(), default=0))
 
     def compare(self, sizes: Mapping[str, int]) -> None:
         """Find what is entered and not in the store as it was written, as far as sizes tell.
@@ -198,15 +207,27 @@ class Ledger:
         """Whether there is something that `flush` would put in the store."""
         return bool(self._lines)
 
-    def flush(self) -> None:
-        """Put what was entered in the store."""
+    def flush(self, check: Callable[[], None] | None = None) -> None:
+        """Put what was entered in the store.
+
+        Parameters
+        ----------
+        check : callable, optional
+            Raises an error if the store is another run's by now: nothing is left there then.
+        """
         if not self._lines:
             return
-        key = f"{PAGES}/{self._next:06d}.jsonl"
+        key = page_key(self._next)
         self._store.put(key, with_checksum(self._lines), durable=True)
+        try:
+            if check is not None:
+                check()
+        except StoreError:
+            self._store.remove([key])
+            raise
         self._lines = []
         self._pages.append(key)
-        self._next += 1
+        self._next = page_after(self._next)
 
     def gather_many(self) -> None:
         """Put everything in one file if there are many."""

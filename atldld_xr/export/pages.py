@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,11 +19,25 @@ PAGES = f"{RECORDS}/pages"
 
 _PAGE = re.compile(rf"{PAGES}/(\d{{6,12}})\.jsonl")
 
+_APART = 10**5
+"""The last digits of a page's number are drawn: a run that was stopped, and writes a page when
+another goes on with the ledger, does not write over that one's."""
+
 
 def numbered(keys: Iterable[str]) -> dict[str, int]:
     """Return the pages that are among some files, in their order, with their numbers."""
     found = {page[0]: int(page[1]) for page in map(_PAGE.fullmatch, keys) if page}
     return dict(sorted(found.items(), key=lambda page: page[1]))
+
+
+def page_after(number: int) -> int:
+    """Return the number of a page that comes after another one, 0 for the first; never the same."""
+    return (number // _APART + 1) * _APART + secrets.randbelow(_APART)
+
+
+def page_key(number: int) -> str:
+    """Return the file of a page."""
+    return f"{PAGES}/{number:012d}.jsonl"
 
 
 def with_checksum(lines: Iterable[Any]) -> bytes:

@@ -6,16 +6,18 @@ import glob
 import os
 import shutil
 import stat
-import uuid
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from atldld_xr import web
-from atldld_xr.errors import AtldldError, InvalidArgumentError, MissingExtraError, StoreError
+from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.address import check_url
-from atldld_xr.export.disk import PARTIAL, create, sync_disk_of
+from atldld_xr.export.disk import PARTIAL, Disk, create, sync_disk_of
 from atldld_xr.export.encoding import checksum
+from atldld_xr.export.filesystem import open_file_system
+from atldld_xr.export.staging import Staging
+from atldld_xr.folders import make_folders
 from atldld_xr.foreign_json import parse_json
 from atldld_xr.storage_options import SharedOptions, share, store_errors
 
@@ -24,13 +26,9 @@ Options = Mapping[str, Any]
 _PIECE = 1 << 24
 _MOST = 1 << 28  # bytes of a file of which nobody knows the size, on a web server
 
-_EXTRAS = {
-    "s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure",
-    "http": "http", "https": "http",
-}  # fmt: skip
-
 # Files that show that a folder is a store.
-_PLAN = "atldld_xr_export/plan.json"
+_RECORDS = "atldld_xr_export"
+_PLAN = f"{_RECORDS}/plan.json"
 _ROOTS = ("zarr.json", ".zgroup", ".zarray")
 
 
@@ -45,6 +43,8 @@ class Place:
         A path or any fsspec URL.
     storage_options : mapping, optional
         For the file system.
+    disk : Disk, optional
+        How files of a local disk are written. Default: beside their places.
 
     Raises
     ------
@@ -56,7 +56,10 @@ class Place:
     """
 
     def __init__(
-        self, url: str | os.PathLike[str], storage_options: Options | SharedOptions | None = None
+        self,
+        url: str | os.PathLike[str],
+        storage_options: Options | SharedOptions | None = None,
+        disk: Disk | None = None,
     ) -> None:
         url = os.fspath(url) if isinstance(url, os.PathLike) else url
         if not isinstance(url, str) or not url.strip() or "\0" in url:
@@ -74,36 +77,15 @@ class Place:
         self.shared = share(storage_options)
         if self.is_local and self.shared:
             raise InvalidArgumentError(f"{self.url} is a local path: it takes no storage_options")
-        self._fs, self._path = self._file_system(protocol)
-        self._folders: set[str] = set()  # known to be there, on a local disk
+        self._fs, self._path = open_file_system(self.url, protocol, self.shared)
+        self._disk = disk or Disk()
 
     def __reduce__(self) -> Any:
-        return Place, (self.url, self.shared)
+        staging = self._disk if isinstance(self._disk, Staging) else None
+        return Place, (self.url, self.shared, staging)
 
     def __repr__(self) -> str:
         return f"Place({self.url!r})"
-
-    def _file_system(self, protocol: str) -> tuple[Any, str]:
-        import fsspec
-
-        problem: AtldldError
-        try:
-            fs, path = fsspec.core.url_to_fs(self.url, **self.shared.options())
-        except AtldldError:
-            raise
-        except ImportError as error:
-            extra = _EXTRAS.get(protocol)
-            advice = f'pip install "atldld-xr[{extra}]"' if extra else self.shared.describe(error)
-            raise MissingExtraError(f"{protocol}:// needs another package: {advice}") from error
-        except (TypeError, ValueError) as error:
-            problem = InvalidArgumentError(
-                f"{self.url!r} is no path or URL of a store: {self.shared.describe(error)}"
-            )
-        except Exception as error:  # some log in at once, and each fails in ways of its own
-            problem = StoreError(f"{self.url} cannot be reached: {self.shared.describe(error)}")
-        else:
-            return fs, str(path).rstrip("/")
-        raise problem
 
     def storing(self, verb: str = "written") -> AbstractContextManager[None]:
         """Turn what a file system raises into a StoreError that tells no secret."""
@@ -160,24 +142,7 @@ class Place:
             if not self.is_local:
                 self._fs.pipe_file(f"{self._path}/{key}", content)
                 return
-            path = os.path.join(self.url, key)
-            folder = os.path.dirname(path)
-            if folder not in self._folders:
-                os.makedirs(folder, exist_ok=True)
-                self._folders.add(folder)
-            partial = f"{path}.{uuid.uuid4().hex[:8]}{PARTIAL}"
-            try:
-                with open(partial, "wb") as file:
-                    file.write(content)
-                    if durable:
-                        file.flush()
-                        os.fsync(file.fileno())
-                os.replace(partial, path)
-            except BaseException:
-                self._folders.clear()
-                if os.path.exists(partial):
-                    os.unlink(partial)
-                raise
+            self._disk.put(os.path.join(self.url, key), content, durable=durable)
 
     def update(self, key: str, content: bytes | None) -> None:
         """Put a file durably, or for None remove it, where it is not so already."""
@@ -190,15 +155,14 @@ class Place:
     def create(self, key: str, content: bytes) -> bool:
         """Write a file that is not there; return False if it is. Of two that try, one succeeds."""
         with self.storing():
+            if self.is_local:
+                path = os.path.join(self.url, key)
+                make_folders(os.path.dirname(path))
+                return create(path, content)
+            if self.get(key, 1) is not None:
+                return False
             try:
-                if self.is_local:
-                    path = os.path.join(self.url, key)
-                    os.makedirs(os.path.dirname(path), exist_ok=True)
-                    create(path, content)
-                elif self.get(key, 1) is not None:
-                    return False
-                else:
-                    self._fs.pipe_file(f"{self._path}/{key}", content, mode="create")
+                self._fs.pipe_file(f"{self._path}/{key}", content, mode="create")
             except FileExistsError:
                 return False
         return True
@@ -282,18 +246,18 @@ class Place:
         """Remove files; those that are not there are no matter."""
         with self.storing():
             for key in keys:
-                try:
-                    self._fs.rm_file(f"{self._path}/{key}")
-                except FileNotFoundError:
+                if self.is_local:
+                    self._disk.remove(os.path.join(self.url, key))
                     continue
+                with suppress(FileNotFoundError):
+                    self._fs.rm_file(f"{self._path}/{key}")
 
     def remove_folder(self, key: str) -> None:
         """Remove a folder of a local disk, if it is there and has nothing in it."""
         if self.is_local and key:
-            path = os.path.join(self.url, key)
-            self._folders.discard(path)
+            self._disk.forget_folders()
             with suppress(OSError):
-                os.rmdir(path)
+                os.rmdir(os.path.join(self.url, key))
 
     def tidy(self, key: str) -> None:
         """Remove what is left of one file by those that were killed as they wrote it."""
@@ -307,13 +271,50 @@ class Place:
     def clear(self, keep: str = "") -> None:
         """Remove everything but one file; what shows that it is a store goes last."""
         with self.storing():
-            self._folders.clear()
+            self._disk.forget()
             if self.is_local and not (keep and os.path.exists(os.path.join(self.url, keep))):
-                shutil.rmtree(self.url, ignore_errors=True)
+                with suppress(FileNotFoundError):
+                    shutil.rmtree(self.url)
                 return
             keys = (key for key in self.sizes() if key != keep)
             self.remove(sorted(keys, key=lambda key: (key != _PLAN, key in _ROOTS)))
             self._fs.invalidate_cache()
+
+    @contextmanager
+    def staged(self, check: Callable[[], None]) -> Iterator[Place]:
+        """Give this place for a run to write to, by itself and by workers that it is sent to.
+
+        On a local disk what other runs have under way there is taken away first, and at the end
+        what this one has.
+
+        Parameters
+        ----------
+        check : callable
+            Raises an error if the run has lost its lease.
+        """
+        if not self.is_local:
+            yield self
+            return
+        staging = Staging(os.path.join(self.url, _RECORDS), check)
+        with self.storing():
+            staging.begin()
+        try:
+            yield Place(self.url, disk=staging)
+        finally:
+            with suppress(OSError):
+                staging.end()
+
+    def stage(self) -> None:
+        """Have workers write here from now on."""
+        if isinstance(self._disk, Staging):
+            with self.storing():
+                self._disk.make()
+
+    def end_stage(self) -> None:
+        """Have nobody else write here any more: what others have under way is taken away."""
+        if isinstance(self._disk, Staging):
+            with self.storing():
+                self._disk.end()
 
     def settle(self) -> None:
         """Wait until a local disk has all that was put."""

@@ -23,7 +23,7 @@ from atldld_xr.export.records import (
     is_complete,
     read_plan,
 )
-from atldld_xr.export.replace import MARK, aside, mend, swap
+from atldld_xr.export.replace import MARK, aside, is_begun, mend, swap
 from atldld_xr.repeating import short
 
 Mode = Literal["w-", "w"]
@@ -68,25 +68,22 @@ def begun(
     with lease(place) as held:
         mend(place)
         replaced = _is_replaced(place, layout, mode)
-        swaps = place.is_movable and (replaced or (mode == "w" and _is_there(aside(place))))
+        swaps = place.is_movable and (replaced or (mode == "w" and is_begun(place)))
         if replaced and may_read and not swaps:
             raise StoreError(
                 f"{place.url} was not replaced: this Dataset may be read from it, and there is no "
                 "renaming there, so the old store would go first. Write it to another place"
             )
-        store = aside(place) if swaps else place
-        anew = store.get(MARK) is None if swaps else replaced
-        ledger = _opened(store, layout, mode, unproven, anew=anew)
-        if swaps and anew:
-            store.put(MARK, b"", durable=True)
-        yield store, ledger, held
+        target = aside(place) if swaps else place
+        with target.staged(held.check) as store:
+            anew = store.get(MARK) is None if swaps else replaced
+            ledger = _opened(store, layout, mode, unproven, anew=anew)
+            if swaps and anew:
+                store.put(MARK, b"", durable=True)
+            yield store, ledger, held
         if swaps:
             held.check()
-            swap(place)
-
-
-def _is_there(store: Place) -> bool:
-    return store.what() == "zarr"
+            swap(place, target)
 
 
 def _is_replaced(place: Place, layout: Layout, mode: Mode) -> bool:

@@ -88,6 +88,8 @@ def carry_out(
         How many chunks were written.
     """
     missing = sum(ledger.chunks.values()) - sum(ledger.written.values())
+    if missing:
+        store.stage()
     with (
         progress_bar("exporting", missing, enabled=progress) as advance,
         closing(events),
@@ -97,6 +99,9 @@ def carry_out(
             advance(_chunks_of(event))
     values = {name: ledger.all_values(name) for name in layout.values}
     lease.check()
+    if missing:  # who still works on it, taken for dead as it may be, comes too late
+        lease.leave_behind()
+        store.end_stage()
     ledger.gather()
     for key, content in layout.finished(values, ledger.failures).items():
         store.update(key, content)
@@ -113,13 +118,13 @@ def _recorded(
             ledger.enter(event)
             if time.monotonic() - entered > _ENTERED:
                 lease.check()
-                ledger.flush()
+                ledger.flush(lease.check)
                 ledger.gather_many()
                 entered = time.monotonic()
             yield event
     finally:
         lease.check()
-        ledger.flush()
+        ledger.flush(lease.check)
 
 
 def _chunks_of(event: Event) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from atldld_xr.errors import SectionImageError
+from atldld_xr.errors import SectionImageError, StoreError
 from atldld_xr.export.encoding import ArraySpec, checksum
 from atldld_xr.export.lease import Lease
 from atldld_xr.export.parts import ChunkPlace, Part, Unit
@@ -103,12 +103,16 @@ class Job:
         content = spec.encode(place, block)
         key = spec.key(place)
         self.lease.check(every=_CHECKED)
-        if content is None:
-            if self.again:
+        try:
+            if content is not None:
+                self.store.put(key, content)
+            elif self.again:
                 self.store.remove([key])
-            return Written(array, place, 0, 0)
-        self.store.put(key, content)
-        return Written(array, place, len(content), checksum(content))
+        except StoreError:
+            self.lease.check()  # whoever has it now has taken away what this is written through
+            raise
+        size, told = (0, 0) if content is None else (len(content), checksum(content))
+        return Written(array, place, size, told)
 
 
 def make_parts(
