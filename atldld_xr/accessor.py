@@ -1,4 +1,4 @@
-"""The accessors ``Dataset.atldld`` and ``DataArray.atldld``."""
+"""The accessor ``Dataset.atldld``."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import xarray as xr
 
-from atldld_xr.sections import nearest_section, section_dim
-
 if TYPE_CHECKING:
+    import pandas as pd
+
     from atldld_xr.export import ExportReport
     from atldld_xr.volumes import VolumeReport
 
@@ -23,37 +23,39 @@ class AtldldAccessor:
         self._dataset = dataset
 
     @property
-    def section_dim(self) -> str:
-        """The dimension across sections: "coronal" or "sagittal".
+    def masked(self) -> xr.Dataset:
+        """The Dataset with `image` and `expression` as float32, NaN where they have no pixel.
+
+        Where a section has none, they hold the fill value, which means, sums and quantiles take for
+        data; of these numbers they do not. Lazy as the Dataset is; four times the size.
 
         Raises
         ------
         InvalidArgumentError
-            If there is none, as of one section or of a mean along it.
+            If the Dataset has pixels and not their coverage.
         """
-        return section_dim(self._dataset)
+        from atldld_xr.masked import mask
 
-    def section(self, coordinate: float, *, tolerance: float | None = None) -> xr.Dataset:
-        """Return the section nearest to a coordinate, whichever way the brain was cut.
+        return mask(self._dataset)
 
-        Parameters
-        ----------
-        coordinate : float
-            Along `section_dim`, in micrometres.
-        tolerance : float, optional
-            How far the section may be, in micrometres. Default: at any distance.
+    def failures(self) -> pd.DataFrame:
+        """Return which sections are not there, and why: a row each, none if all are.
+
+        Of a lazy Dataset this reads all tiles of its sections, as `status` does; of one that is
+        read back from a store, or loaded, what that tells. Reasons that nobody kept are not known:
+        loading a Dataset keeps its status alone.
 
         Returns
         -------
-        xarray.Dataset
-            Lazy, without the dimension across sections.
-
-        Raises
-        ------
-        InvalidArgumentError
-            If there is no dimension across sections, no section so near, or a number cannot work.
+        pandas.DataFrame
+            ``variable`` ("image" or "expression"), ``section_image_id``, ``section_number``,
+            ``status`` ("unreadable"; "absent" of masks that the service has none of; "pending" in a
+            store that is not finished) and ``reason``. Under ``on_error="raise"``, where what
+            cannot be read raises, only absences are told.
         """
-        return nearest_section(self._dataset, coordinate, tolerance)
+        from atldld_xr.failures import failures_table
+
+        return failures_table(self._dataset)
 
     def to_zarr(
         self,
@@ -224,11 +226,6 @@ class AtldldAccessor:
         progress : bool
             Whether to show a progress bar on standard error.
 
-        Returns
-        -------
-        VolumeReport
-            What was written, and which planes hold a section.
-
         Raises
         ------
         InvalidArgumentError
@@ -250,44 +247,3 @@ class AtldldAccessor:
             mode=mode,
             progress=progress,
         )
-
-
-@xr.register_dataarray_accessor("atldld")  # type: ignore[no-untyped-call]  # xarray's
-class AtldldArrayAccessor:
-    """What this package does with one variable of a Dataset, whole or sliced."""
-
-    def __init__(self, array: xr.DataArray) -> None:
-        self._array = array
-
-    @property
-    def section_dim(self) -> str:
-        """The dimension across sections: "coronal" or "sagittal".
-
-        Raises
-        ------
-        InvalidArgumentError
-            If there is none, as of one section or of a mean along it.
-        """
-        return section_dim(self._array)
-
-    def section(self, coordinate: float, *, tolerance: float | None = None) -> xr.DataArray:
-        """Return the section nearest to a coordinate, whichever way the brain was cut.
-
-        Parameters
-        ----------
-        coordinate : float
-            Along `section_dim`, in micrometres.
-        tolerance : float, optional
-            How far the section may be, in micrometres. Default: at any distance.
-
-        Returns
-        -------
-        xarray.DataArray
-            Lazy, without the dimension across sections.
-
-        Raises
-        ------
-        InvalidArgumentError
-            If there is no dimension across sections, no section so near, or a number cannot work.
-        """
-        return nearest_section(self._array, coordinate, tolerance)

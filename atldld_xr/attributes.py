@@ -10,7 +10,7 @@ from atldld_xr.metadata import SectionDataset, SectionImage
 from atldld_xr.reference import Grid, Plane
 from atldld_xr.sides import find_hemisphere, sides_along_r, space_in_words
 from atldld_xr.sources.base import Source
-from atldld_xr.variables import BlockVariable, SectionVariable
+from atldld_xr.variables import MEANINGS, BlockVariable, SectionVariable
 
 CITATION = (
     "Allen Institute for Brain Science, Allen Mouse Brain Atlas, https://mouse.brain-map.org. "
@@ -23,9 +23,21 @@ LICENSE = "Allen Institute Terms of Use, https://alleninstitute.org/terms-of-use
 _AXES = ("posterior", "inferior", "right")
 _R = 2
 
+_FILL = (
+    "where {0} is false this holds fill_value, which means and sums take for data: use "
+    "where({0}), or ds.atldld.masked"
+)
+_FLAGS: dict[str, Any] = {
+    "flag_values": list(MEANINGS),
+    "flag_meanings": " ".join(MEANINGS.values()),
+}
+
 _VARIABLES: dict[str, dict[str, Any]] = {
-    "image": {"long_name": "registered section image"},
-    "expression": {"long_name": "registered expression mask"},
+    "image": {"long_name": "registered section image", "comment": _FILL.format("coverage")},
+    "expression": {
+        "long_name": "registered expression mask",
+        "comment": _FILL.format("expression_coverage"),
+    },
     "displacement": {
         "long_name": "displacement field",
         "units": "pixel",
@@ -33,12 +45,15 @@ _VARIABLES: dict[str, dict[str, Any]] = {
         "from in the source image, in pixels of the section's tier",
     },
     "coverage": {"long_name": "whether the section has a pixel here; elsewhere there is fill"},
-    "status": {
-        "long_name": "whether the section could be read",
-        "flag_values": [0, 1, 255],
-        "flag_meanings": "read unreadable pending",
+    "expression_coverage": {
+        "long_name": "whether the section's expression mask has a pixel here",
+        "comment": "false everywhere in a section without a mask, or whose mask could not be read",
     },
-    "reason": {"long_name": "why the section could not be read"},
+    "status": {"long_name": "whether the section image could be read", **_FLAGS},
+    "expression_status": {
+        "long_name": "whether the section's expression mask could be read",
+        **_FLAGS,
+    },
 }
 
 # Of one section image as it is.
@@ -47,6 +62,13 @@ _UNREGISTERED = {"image": "section image", "expression": "expression mask"}
 _COORDINATES: dict[str, dict[str, Any]] = {
     "section_image_id": {"long_name": "Allen's SectionImage.id"},
     "section_number": {"long_name": "place in the cutting sequence"},
+    "has_expression": {"long_name": "whether the service has an expression mask of the section"},
+    "affine": {
+        "long_name": "where in the section image a point of the plane comes from",
+        "units": "pixel",
+        "comment": "takes (y, x, 1) in micrometres to full-resolution pixels (x, y) of the section "
+        "image; pixel 0 is centred at 0",
+    },
     "tier": {"long_name": "how often the fetched image was halved"},
     "tilt_y": {"long_name": "change of the section's true coordinate along y", "units": "1"},
     "tilt_x": {"long_name": "change of the section's true coordinate along x", "units": "1"},

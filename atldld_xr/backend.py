@@ -36,8 +36,8 @@ class PlanArray(BackendArray):
     """
 
     def __init__(self, variable: BlockVariable | SectionVariable, source: Source) -> None:
-        self._variable = variable
-        self._source = source
+        self.variable = variable
+        self.source = source
         self.shape = variable.shape
         self.dtype = variable.dtype
 
@@ -49,17 +49,17 @@ class PlanArray(BackendArray):
     def __dask_tokenize__(self) -> object:
         from dask.base import normalize_token
 
-        return normalize_token((type(self).__name__, self._variable, self._source))
+        return normalize_token((type(self).__name__, self.variable, self.source))
 
     def _read(self, key: tuple[Any, ...]) -> Any:
         ranges = [
             range(size)[k] if isinstance(k, slice) else range(int(k), int(k) + 1)
             for k, size in zip(key, self.shape, strict=True)
         ]
-        if isinstance(self._variable, SectionVariable):
-            out = self._values(self._variable, ranges[0])
+        if isinstance(self.variable, SectionVariable):
+            out = self._values(self.variable, ranges[0])
         else:
-            out = self._blocks(self._variable, *ranges)
+            out = self._blocks(self.variable, *ranges)
         squeeze = tuple(0 if not isinstance(k, slice) else slice(None) for k in key)
         return out[squeeze]
 
@@ -89,17 +89,17 @@ class PlanArray(BackendArray):
             tiles: list[Any] = []
             for plan in variable.plans:
                 tiles += self._tiles(plan, index, variable.places(plan, index))
-            out[n] = variable.make(errors_in(tiles))
+            out[n] = variable.maker(index)(errors_in(tiles))
         return out
 
     def _tiles(self, plan: LoadPlan, index: int, places: list[TilePlace]) -> list[Any]:
         section = plan.sections[index]
 
         def one(place: TilePlace) -> Any:
-            key = fetch_key(self._source, section, place, plan)
+            key = fetch_key(self.source, section, place, plan)
             return TILES.get(
                 key,
-                lambda: fetch_tile(self._source, section, place, plan.view, plan.on_error),
+                lambda: fetch_tile(self.source, section, place, plan.view, plan.on_error),
             )
 
         if len(places) < 2:

@@ -30,7 +30,6 @@ from atldld_xr.variables import (
     coverage_variable,
     displacement_variable,
     pixels_variable,
-    reason_variable,
     status_variable,
 )
 
@@ -82,7 +81,8 @@ def open_dataset(
         How pixels are sampled. "nearest" takes points, and averages nothing.
     on_error : {"raise", "fill"}
         Whether a section image that cannot be read raises, or is left at the fill value and
-        recorded in the variables `status` and `reason`.
+        recorded: in the variable `status`, of masks in `expression_status`, and with its reason in
+        the table ``ds.atldld.failures()``.
     fill_value : int, optional
         The value where a section has no pixel. Default: 255 in bright-field images, 0 in
         fluorescence and masks.
@@ -102,9 +102,10 @@ def open_dataset(
     -------
     xarray.Dataset
         ``image`` (coronal or sagittal, y, x, channel) uint8, ``displacement`` (..., component)
-        float32, ``coverage`` bool and, as asked for, ``expression``, ``status`` and ``reason``.
-        Coordinates are the pixels' centres in micrometres. `y` is inferior; `x` is right on coronal
-        sections and posterior on sagittal ones.
+        float32, ``coverage`` bool and, as asked for, ``expression`` with ``expression_coverage``,
+        ``status`` and ``expression_status``. Coordinates are the pixels' centres in micrometres.
+        `y` is inferior; `x` is right on coronal sections and posterior on sagittal ones. The
+        coordinate ``affine`` takes (y, x, 1) to full-resolution pixels (x, y) of a section image.
 
     Raises
     ------
@@ -121,7 +122,7 @@ def open_dataset(
     --------
     >>> import atldld_xr
     >>> ds = atldld_xr.open_dataset("phantom")
-    >>> ds.atldld.section(6600).image.shape
+    >>> ds.image.sel(coronal=6600, method="nearest").shape
     (320, 456, 3)
     """
     planned = plan_dataset(
@@ -141,7 +142,7 @@ def open_dataset(
     TILES.forget_failures()
     data, grid, opened = planned.data, planned.grid, planned.source
     out = assemble(planned.variables, data.plane.dim, opened, chunks)
-    out = out.assign_coords(_coordinates(data, grid, planned.placed, planned.plans["image"]))
+    out = out.assign_coords(_coordinates(data, grid, planned.placed, planned.plans))
     return out.assign_attrs(dataset_attributes(data, grid, opened, interpolation, anchor))
 
 
@@ -279,12 +280,14 @@ def _plan_section(
 
 def _variables(plans: Mapping[View, LoadPlan]) -> list[BlockVariable | SectionVariable]:
     image = plans["image"]
+    masks = [plan for view, plan in plans.items() if view != "image"]
     out: list[BlockVariable | SectionVariable] = [pixels_variable("image", image)]
-    out += [pixels_variable("expression", plan) for v, plan in plans.items() if v != "image"]
+    out += [pixels_variable("expression", plan) for plan in masks]
     out += [displacement_variable("displacement", image), coverage_variable("coverage", image)]
+    out += [coverage_variable("expression_coverage", plan) for plan in masks]
     if image.on_error == "fill":
-        every = tuple(plans.values())
-        out += [status_variable("status", every), reason_variable("reason", every)]
+        out.append(status_variable("status", (image,)))
+        out += [status_variable("expression_status", (plan,)) for plan in masks]
     return out
 
 
@@ -292,7 +295,7 @@ def _coordinates(
     data: SectionDataset,
     grid: Grid,
     sections: Sequence[Placed],
-    plan: LoadPlan,
+    plans: Mapping[View, LoadPlan],
 ) -> dict[str, xr.Variable]:
     dim, axis = data.plane.dim, grid.plane.section_axis
     coordinate = [float(point[axis]) for _, point in sections]
@@ -300,16 +303,19 @@ def _coordinates(
         transforms.tilt(data, image, grid, at)
         for (image, _), at in zip(sections, coordinate, strict=True)
     ]
-    along = {
+    read = plans["image"].sections
+    along: dict[str, list[Any]] = {
         dim: coordinate,
         "section_image_id": [image.id for image, _ in sections],
         "section_number": [image.section_number for image, _ in sections],
-        "tier": [section.tier for section in plan.sections],
+        "tier": [section.tier for section in read],
         "tilt_y": [y for y, _ in tilts],
         "tilt_x": [x for _, x in tilts],
         "detection_y": [float(point[grid.plane.y_axis]) for _, point in sections],
         "detection_x": [float(point[grid.plane.x_axis]) for _, point in sections],
     }
+    if len(plans) > 1:
+        along["has_expression"] = [image.has_expression for image, _ in sections]
     # Chunked like the data, so that xarray's `chunks` finds one chunking along the dimension.
     encoding = {"preferred_chunks": {dim: 1}}
     mirrored = grid.space.id != data.reference_space_id
@@ -323,4 +329,6 @@ def _coordinates(
     }
     out["y"] = xr.Variable("y", grid.y, described("y"))
     out["x"] = xr.Variable("x", grid.x, described("x"))
+    affine = np.asarray([section.affine for section in read]) @ grid.to_index
+    out["affine"] = xr.Variable((dim, "component", "term"), affine, described("affine"), encoding)
     return out

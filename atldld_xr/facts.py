@@ -17,7 +17,7 @@ from atldld_xr.plan import Interpolation
 from atldld_xr.reference import Anchor
 from atldld_xr.sides import Hemisphere, find_hemisphere, sides_along_r
 from atldld_xr.sources.base import Source
-from atldld_xr.text import format_bytes, format_count, format_range, format_rows
+from atldld_xr.text import format_bytes, format_count, format_range, format_rows, without_masks
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,6 +54,8 @@ class DatasetInfo:
         Of each section's image at full resolution, in pixels, in the order of the coordinates.
     with_expression : int
         Sections that have an expression mask.
+    without_expression : tuple of int
+        The ids of the section images that have none.
     excluded_sections : tuple of ExcludedSection
         Those that cannot be registered, and why.
     resolution : float
@@ -82,6 +84,7 @@ class DatasetInfo:
     widths: tuple[int, ...]
     heights: tuple[int, ...]
     with_expression: int
+    without_expression: tuple[int, ...]
     excluded_sections: tuple[ExcludedSection, ...]
     resolution: float
     shape: tuple[int, int]
@@ -172,6 +175,9 @@ def _describe(planned: DatasetPlan) -> DatasetInfo:
         widths=tuple(image.width for image, _ in planned.placed),
         heights=tuple(image.height for image, _ in planned.placed),
         with_expression=sum(image.has_expression for image in data.images),
+        without_expression=tuple(
+            image.id for image, _ in planned.placed if not image.has_expression
+        ),
         excluded_sections=data.excluded,
         resolution=grid.resolution,
         shape=grid.shape,
@@ -186,6 +192,8 @@ def _dataset_rows(facts: DatasetInfo) -> list[tuple[str, str]]:
     spacing = "none"
     if facts.spacing is not None:
         spacing = f"{facts.spacing:.0f} um, at most {facts.widest_spacing:.0f} um"
+    some = facts.with_expression and facts.without_expression
+    without = [("", without_masks(facts.without_expression))] if some else []
     rows = [
         ("section data set", str(facts.section_data_set_id)),
         ("genes", ", ".join(facts.genes) or "none named"),
@@ -194,6 +202,7 @@ def _dataset_rows(facts: DatasetInfo) -> list[tuple[str, str]]:
         ("sides", f"{facts.hemisphere}: {facts.sides}"),
         ("source", facts.source),
         ("sections", f"{facts.sections:,}, {facts.with_expression:,} with an expression mask"),
+        *without,
         (f"{dim} coordinates", f"{at[0]:.0f} to {at[-1]:.0f} um"),
         ("spacing", spacing),
         ("section thickness", f"{facts.section_thickness:g} um"),

@@ -220,7 +220,7 @@ class SectionLayer(VariableLayer):
             for fetch, plan in self.fetches.items()
             for place in self.variable.places(plan, index)
         )
-        return Task(key, _make_value, self.variable.make, self.variable.dtype, *tiles)
+        return Task(key, _make_value, self.variable.maker(index), self.variable.dtype, *tiles)
 
 
 def _make_block(

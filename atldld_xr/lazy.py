@@ -36,7 +36,7 @@ def assemble(
         from atldld_xr.cluster import ship_if_connected
 
         ship_if_connected(source)
-    executor = _without_dask(source) if chunks is None else _with_dask(source)
+    make = executor(source, with_dask=chunks is not None)
     out: dict[str, xr.Variable] = {}
     for variable in variables:
         dims: tuple[str, ...] = (dim,)
@@ -46,21 +46,20 @@ def assemble(
             dims += ("y", "x", *(name for name, _ in variable.last))
             preferred |= {"y": variable.plan.chunks[0][0], "x": variable.plan.chunks[1][0]}
         out[variable.name] = xr.Variable(
-            dims, executor(variable), variable_attributes(variable), encoding, fastpath=True
+            dims, make(variable), variable_attributes(variable), encoding, fastpath=True
         )
     return xr.Dataset(out)
 
 
-# Each is imported where it is used: Dask's arrays, and xarray's indexing, take time to import.
-def _without_dask(source: Source) -> Executor:
-    from xarray.core import indexing
+def executor(source: Source, *, with_dask: bool) -> Executor:
+    """Return what makes a lazy array of a variable."""
+    # Each is imported where it is used: Dask's arrays, and xarray's indexing, take time to import.
+    if not with_dask:
+        from xarray.core import indexing
 
-    from atldld_xr.backend import PlanArray
+        from atldld_xr.backend import PlanArray
 
-    return lambda variable: indexing.LazilyIndexedArray(PlanArray(variable, source))
-
-
-def _with_dask(source: Source) -> Executor:
+        return lambda variable: indexing.LazilyIndexedArray(PlanArray(variable, source))
     from dask.base import tokenize
 
     from atldld_xr.graph import dask_array

@@ -25,7 +25,7 @@ def load(variable: BlockVariable | SectionVariable, source: Source) -> NDArray[A
     out = np.empty(variable.shape, dtype=variable.dtype)
     for index in range(variable.shape[0]):
         if isinstance(variable, SectionVariable):
-            out[index] = variable.make(
+            out[index] = variable.maker(index)(
                 errors_in(
                     fetch_tile(source, plan.sections[index], place, plan.view, plan.on_error)
                     for plan in variable.plans

@@ -172,6 +172,12 @@ class Grid:
         """Coordinates of the columns' centres, in micrometres."""
         return self._centres(self.shape[1])
 
+    @property
+    def to_index(self) -> NDArray[np.float64]:
+        """The (3, 3) affine that takes (y, x, 1) in micrometres to (row, column, 1)."""
+        step = 1 / self.resolution
+        return np.array([[step, 0, -self.offset], [0, step, -self.offset], [0, 0, 1]])
+
     def _centres(self, count: int) -> NDArray[np.float64]:
         return (np.arange(count, dtype=np.float64) + self.offset) * self.resolution
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+_MOST_NAMED = 10
 
 
 def format_bytes(count: int) -> str:
@@ -27,6 +30,21 @@ def format_range(values: Iterable[float], unit: str) -> str:
 def format_count(count: int, noun: str, plural: str | None = None) -> str:
     """Return a number with what is counted: "1 section", "1,200 sections"."""
     return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def name_of(failure: Mapping[str, Any]) -> str:
+    """Return what of a section could not be read."""
+    name = f"section image {failure['section_image_id']}"
+    return f"the expression mask of {name}" if failure.get("variable") == "expression" else name
+
+
+def without_masks(ids: Sequence[int | None]) -> str:
+    """Return in words which sections the service has no expression mask of."""
+    if len(ids) == 1:
+        return f"1 section has no expression mask: section image {ids[0]}"
+    named = ", ".join(map(str, ids[:_MOST_NAMED]))
+    more = f" and {len(ids) - _MOST_NAMED:,} more" if len(ids) > _MOST_NAMED else ""
+    return f"{len(ids):,} sections have no expression mask: section images {named}{more}"
 
 
 def format_rows(rows: Iterable[tuple[str, str]]) -> str:

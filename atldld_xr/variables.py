@@ -15,9 +15,30 @@ from numpy.typing import NDArray
 
 from atldld_xr.errors import SectionImageError
 from atldld_xr.plan import Block, LoadPlan, SectionPlan
+from atldld_xr.sources.base import View
 from atldld_xr.warp import Tiles, coverage, displacement, render
 
 TilePlace = tuple[int, int]
+
+READ, UNREADABLE, ABSENT, PENDING = 0, 1, 2, 255
+"""What the status of a section says; pending is what an export has not come to yet."""
+
+MEANINGS = {READ: "read", UNREADABLE: "unreadable", ABSENT: "absent", PENDING: "pending"}
+
+STATUSES = {"status": "image", "expression_status": "expression"}
+"""The variables that say whether sections could be read, and whose pixels they speak of."""
+
+NO_MASK = "the service has no expression mask of this section"
+
+
+def speaks_of(name: str) -> str:
+    """Return whose pixels a variable is made of, or speaks of: "image", or "expression"."""
+    return "expression" if name.startswith("expression") else "image"
+
+
+def pixels_of(view: View) -> str:
+    """Return the variable that a view's pixels are in."""
+    return "image" if view == "image" else "expression"
 
 
 @dataclass(frozen=True)
@@ -78,13 +99,14 @@ class SectionVariable:
     dtype : numpy.dtype
         Its dtype.
     make : callable
-        ``make(errors) -> value``, with what could not be had of all tiles that the plans need.
+        ``make(errors, readable) -> value``, with what could not be had of all tiles that the plans
+        need, and whether the source has any.
     """
 
     name: str
     plans: tuple[LoadPlan, ...]
     dtype: np.dtype[Any]
-    make: Callable[[list[SectionImageError]], Any]
+    make: Callable[..., Any]
 
     @property
     def shape(self) -> tuple[int]:
@@ -94,6 +116,11 @@ class SectionVariable:
     def places(self, plan: LoadPlan, index: int) -> list[TilePlace]:
         """Return the tiles of one plan that any block of a section needs."""
         return plan.sections[index].tiles(plan.whole)
+
+    def maker(self, index: int) -> Callable[[list[SectionImageError]], Any]:
+        """Return ``make(errors) -> value`` of one section."""
+        readable = any(plan.sections[index].readable for plan in self.plans)
+        return self.make if readable else partial(self.make, readable=False)
 
 
 def pixels_variable(name: str, plan: LoadPlan) -> BlockVariable:
@@ -129,13 +156,13 @@ def displacement_variable(name: str, plan: LoadPlan) -> BlockVariable:
 
 
 def status_variable(name: str, plans: tuple[LoadPlan, ...]) -> SectionVariable:
-    """Return whether each section could be read: 0 for yes, 1 for no, in part or whole."""
+    """Return the status of each section: read, unreadable in part or whole, or absent."""
     return SectionVariable(name, plans, np.dtype(np.uint8), _status)
 
 
 def reason_variable(name: str, plans: tuple[LoadPlan, ...]) -> SectionVariable:
     """Return why a section could not be read, and where from; the empty string where it could."""
-    return SectionVariable(name, plans, np.dtypes.StringDType(), _reason)
+    return SectionVariable(name, plans, np.dtype(object), _reason)
 
 
 def _displacement(section: SectionPlan, block: Block, tiles: Tiles) -> NDArray[np.float32]:
@@ -147,11 +174,13 @@ def errors_in(tiles: Iterable[object]) -> list[SectionImageError]:
     return [tile for tile in tiles if isinstance(tile, SectionImageError)]
 
 
-def _status(errors: list[SectionImageError]) -> int:
-    return int(bool(errors))
+def _status(errors: list[SectionImageError], readable: bool = True) -> int:
+    if not readable:
+        return ABSENT
+    return UNREADABLE if errors else READ
 
 
-def _reason(errors: list[SectionImageError]) -> str:
+def _reason(errors: list[SectionImageError], **_: bool) -> str:
     if not errors:
         return ""
     more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""

@@ -29,12 +29,13 @@ def test_the_table_of_variables():
         "expression": ((*plane, "channel"), "uint8"),
         "displacement": ((*plane, "component"), "float32"),
         "coverage": (plane, "bool"),
+        "expression_coverage": (plane, "bool"),
         "status": (("coronal",), "uint8"),
-        "reason": (("coronal",), "StringDType()"),
+        "expression_status": (("coronal",), "uint8"),
     }
     assert "status" not in open_noise()
     assert open_noise(expression="intensity").expression.dims == plane
-    assert "expression" not in open_noise()
+    assert not {"expression", "has_expression"} & set(open_noise().variables)
 
 
 @pytest.mark.parametrize("plane", [1, 2])

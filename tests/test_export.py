@@ -48,7 +48,9 @@ def test_failures_are_in_the_store_and_the_report(tmp_path):
     assert "made to fail" in failure["reason"]
     back = xr.open_zarr(tmp_path / "a.zarr").compute()
     assert back.status.values.tolist() == [0, 1, 0]
-    assert [bool(reason) for reason in back.reason.values] == [False, True, False]
+    told = back.atldld.failures()
+    assert told.status.tolist() == ["unreadable", "absent"]
+    assert told.reason.tolist() == [failure["reason"], report.absent[0]["reason"]]
     np.testing.assert_array_equal(back.image, ds.image)
 
 
@@ -216,7 +218,7 @@ def test_unusual_variables(tmp_path):
     import dask.array as da
 
     ds = open_noise(on_error="fill", chunks=60)
-    odd = ds[["status", "reason"]].assign(
+    odd = ds[["status"]].assign(
         small=ds.image.mean(("y", "x", "channel")),
         signed=(ds.image // 2).astype("int8"),
         when=("coronal", da.from_array(np.array(["2020-01-01"] * 3, "M8[ns]"), chunks=1)),
@@ -225,7 +227,7 @@ def test_unusual_variables(tmp_path):
     odd.signed.attrs["fill_value"] = 255
     odd.atldld.to_zarr(tmp_path / "a.zarr")
     xr.testing.assert_equal(xr.open_zarr(tmp_path / "a.zarr").compute(), odd.compute())
-    ds[["status", "reason"]].atldld.to_zarr(tmp_path / "b.zarr")
+    ds[["status"]].atldld.to_zarr(tmp_path / "b.zarr")
     assert xr.open_zarr(tmp_path / "b.zarr").status.values.tolist() == [0, 0, 0]
 
 

@@ -28,7 +28,7 @@ def peak():
 def export(sections, out, **options):
     source = Plain(width=12000, height=7500, resolution=1.0, tile=512, sections=sections)
     ds = atldld_xr.open_dataset(DATASET_ID, source=source, resolution=1, tier=0, **options)
-    names = ["image", "coverage", *(("status", "reason") if "on_error" in options else ())]
+    names = ["image", "coverage", *(("status",) if "on_error" in options else ())]
     ds[names].atldld.to_zarr(out)
 
 out = Path(sys.argv[1])

@@ -12,6 +12,7 @@ from atldld_xr.cli import options, writing
 from atldld_xr.cli.computing import computing
 from atldld_xr.cli.failures import FAILED, PARTIAL, Failure, exit_code
 from atldld_xr.cli.text import format_bytes, print_json
+from atldld_xr.text import name_of, without_masks
 
 if TYPE_CHECKING:
     from atldld_xr.export.many import Outcome
@@ -141,6 +142,6 @@ def _tell(report: Any) -> None:
             f"{format_bytes(report.nbytes)} in all"
         )
     for failure in report.failures:
-        click.echo(
-            f"section image {failure['section_image_id']} could not be read: {failure['reason']}"
-        )
+        click.echo(f"{name_of(failure)} could not be read: {failure['reason']}")
+    if absent := getattr(report, "absent", ()):
+        click.echo(without_masks([entry["section_image_id"] for entry in absent]))

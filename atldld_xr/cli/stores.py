@@ -10,6 +10,7 @@ import click
 from atldld_xr.cli import options
 from atldld_xr.cli.failures import PARTIAL
 from atldld_xr.cli.text import format_bytes, print_json, print_rows
+from atldld_xr.text import name_of, without_masks
 
 _MOST_PROBLEMS = 20
 
@@ -37,10 +38,9 @@ def status(
             (name, f"{found.written[name]:,} of {count:,} chunks")
             for name, count in found.chunks.items()
         ]
-        rows += [
-            ("failed", f"section image {f['section_image_id']}: {f['reason']}")
-            for f in found.failures
-        ]
+        rows += [("failed", f"{name_of(f)}: {f['reason']}") for f in found.failures]
+        if found.absent:
+            rows.append(("absent", without_masks([a["section_image_id"] for a in found.absent])))
         print_rows(rows)
     ctx.exit(0 if found.state == "complete" and not found.failures else PARTIAL)
 

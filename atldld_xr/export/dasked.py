@@ -18,6 +18,7 @@ from atldld_xr.export.parts import ChunkPlace
 from atldld_xr.export.work import Finished, Job, Known, Written, failure_of
 from atldld_xr.graph import FetchLayer, Key
 from atldld_xr.threads import own_threads
+from atldld_xr.variables import pixels_of
 
 # Chunks handed to a scheduler at a time: enough to keep it busy, and few enough that what waits for
 # its chunks is a section's or two: Dask orders a larger batch by breadth.
@@ -87,12 +88,13 @@ def _compute(
         return
     errors, *done = dask.compute(_errors(graph, tiles), *batch, **threads)
     known = {image_id for _, image_id in sections}
-    reasons: dict[int, str] = {}
-    for error in errors:
+    reasons: dict[int, dict[str, str]] = {}
+    for name, error in errors:
         image_id, reason = error.section_image_id, failure_of(error)
         if image_id not in known:
             raise error  # the store cannot tell of it
-        reasons[image_id] = min(reasons.get(image_id, reason), reason)
+        told = reasons.setdefault(image_id, {})
+        told[name] = min(told.get(name, reason), reason)
     for at, image_id in sections:
         if image_id in reasons:
             yield Finished(at, {}, reasons[image_id])
@@ -100,25 +102,31 @@ def _compute(
         yield chunk.item()
 
 
-def _tiles(graph: HighLevelGraph, needed: HighLevelGraph) -> list[Key]:
-    """Return the keys of the tiles that are needed, and may be errors."""
+def _tiles(graph: HighLevelGraph, needed: HighLevelGraph) -> dict[Key, str]:
+    """Return the keys of the tiles that are needed, and may be errors, with what they are of."""
     names = {
-        name
+        name: pixels_of(layer.plan.view)
         for name, layer in graph.layers.items()
         if isinstance(layer, FetchLayer) and layer.plan.on_error == "fill"
     }
     # Dask adds a digest to the names of layers that it culls.
-    culled = (layer for name, layer in needed.layers.items() if name.rpartition("-")[0] in names)
-    return sorted(key for layer in culled for key in layer)
+    found = {name: name.rpartition("-")[0] for name in needed.layers}
+    keys = {
+        key: names[before]
+        for name, before in found.items()
+        if before in names
+        for key in needed.layers[name]
+    }
+    return dict(sorted(keys.items()))
 
 
-def _errors(graph: HighLevelGraph, tiles: Sequence[Key]) -> Delayed:
-    """Return what will be the errors among some tiles of a graph."""
-    name = f"atldld-errors-{dask.base.tokenize(tiles)}"
+def _errors(graph: HighLevelGraph, tiles: Mapping[Key, str]) -> Delayed:
+    """Return what will be the errors among some tiles of a graph, each with what it is of."""
+    name = f"atldld-errors-{dask.base.tokenize(list(tiles))}"
     # A task for each tile: one for all would keep all tiles.
     tasks: dict[Any, Task] = {}
-    for n, key in enumerate(tiles):
-        tasks[name, n] = Task((name, n), _error, TaskRef(key))
+    for n, (key, pixels) in enumerate(tiles.items()):
+        tasks[name, n] = Task((name, n), _error, pixels, TaskRef(key))
     tasks[name] = Task(name, _list, *map(TaskRef, list(tasks)))
     layers = {**graph.layers, name: MaterializedLayer(tasks)}
     return Delayed(
@@ -128,11 +136,11 @@ def _errors(graph: HighLevelGraph, tiles: Sequence[Key]) -> Delayed:
     )
 
 
-def _error(tile: Any) -> SectionImageError | None:
-    return tile if isinstance(tile, SectionImageError) else None
+def _error(pixels: str, tile: Any) -> tuple[str, SectionImageError] | None:
+    return (pixels, tile) if isinstance(tile, SectionImageError) else None
 
 
-def _list(*errors: SectionImageError | None) -> list[SectionImageError]:
+def _list(*errors: tuple[str, SectionImageError] | None) -> list[tuple[str, SectionImageError]]:
     return [error for error in errors if error is not None]
 
 

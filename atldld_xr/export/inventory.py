@@ -13,6 +13,7 @@ from atldld_xr.export.pages import numbered
 from atldld_xr.export.place import Place
 from atldld_xr.export.records import METADATA, OME_KEY, PLAN, ROOTS, STATE, read_json
 from atldld_xr.export.replace import MARK
+from atldld_xr.failures import UNREAD
 
 
 def strays(found: Iterable[str], plan: Mapping[str, Any], chunks: Collection[str]) -> Iterator[str]:
@@ -37,7 +38,7 @@ def strays(found: Iterable[str], plan: Mapping[str, Any], chunks: Collection[str
 
 
 def root_problems(
-    store: Place, plan: Mapping[str, Any], changed: Collection[str], *, has_failures: bool
+    store: Place, plan: Mapping[str, Any], changed: Collection[str], *, unread: str | None
 ) -> Iterator[str]:
     """Yield what is wrong with the files that speak of the whole store.
 
@@ -49,8 +50,8 @@ def root_problems(
         Its plan.
     changed : collection of str
         Files that are not as they were written: nothing is said of them again.
-    has_failures : bool
-        Whether there are sections that could not be read.
+    unread : str or None
+        What is said of sections that could not be read; None if there are none.
     """
     zarr_format = plan["zarr format"]
     root, gathered = ROOTS[zarr_format], CONSOLIDATED[zarr_format]
@@ -59,14 +60,16 @@ def root_problems(
     if not document or not isinstance(attributes, dict):
         yield f"{root} is missing or damaged"
         return
+    complete = attributes.get(STATE) == "complete"
+    planned = dict(plan["dataset"])
+    if unread is not None and complete and OME_KEY not in planned and plan["format"] > 2:
+        planned[UNREAD] = unread
     # An OME-Zarr's own attribute tells of sections that could not be read.
-    told = {STATE, *((OME_KEY,) if has_failures else ())}
-    known = (
-        {k: v for k, v in some.items() if k not in told} for some in (attributes, plan["dataset"])
-    )
+    told = {STATE, *((OME_KEY,) if unread is not None else ())}
+    known = ({k: v for k, v in some.items() if k not in told} for some in (attributes, planned))
     if not same(*known):
         yield f"{root} has other attributes than were written"
-    if attributes.get(STATE) == "complete":
+    if complete:
         there = document if zarr_format == 3 else _read(store, gathered)
         if not there:
             yield f"{gathered} is missing or damaged"

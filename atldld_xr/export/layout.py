@@ -11,11 +11,10 @@ import xarray as xr
 from atldld_xr.arguments import is_whole
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.encoding import check_codecs
-from atldld_xr.export.records import RECORDS, ROOTS, STATE, Layout, is_key, lay
+from atldld_xr.export.records import RECORDS, ROOTS, STATE, Layout, Tell, is_key, lay
+from atldld_xr.failures import UNREAD
 from atldld_xr.repeating import short
-
-PENDING = 255
-"""What a section's status is until the export has come to it."""
+from atldld_xr.variables import PENDING, STATUSES
 
 # What a store has of its own beside its variables.
 _TAKEN = {RECORDS, *ROOTS.values()}
@@ -28,6 +27,7 @@ def lay_out(
     contents: Mapping[str, str],
     sections: int,
     on_error: str | None,
+    tell: Tell,
 ) -> Layout:
     """Return the layout of a Dataset's store; nothing of it is computed.
 
@@ -46,6 +46,8 @@ def lay_out(
         How many there are.
     on_error : {"raise", "fill"}, optional
         What is done about sections that cannot be read.
+    tell : callable
+        Keeps in the finished store what could not be read.
 
     Raises
     ------
@@ -63,6 +65,7 @@ def lay_out(
     memory: dict[str, Any] = {}
     try:
         # Large arrays are made by Zarr itself: xarray would make their whole graph to leave it be.
+        small.attrs.pop(UNREAD, None)  # another store's, of which this may be a part
         small.assign_attrs({STATE: "incomplete"}).to_zarr(
             zarr.storage.MemoryStore(memory), mode="w-", zarr_format=3, consolidated=False
         )
@@ -76,7 +79,15 @@ def lay_out(
     except (TypeError, ValueError, NotImplementedError, OverflowError) as error:
         raise InvalidArgumentError(f"this Dataset cannot be written to Zarr: {error}") from error
     made_of = {name: str(dataset.variables[name].data.name) for name in (*large, *values)}
-    layout = lay(memory, list(large), made_of | dict(contents), values, sections, on_error=on_error)
+    layout = lay(
+        memory,
+        list(large),
+        made_of | dict(contents),
+        values,
+        sections,
+        on_error=on_error,
+        tell=tell,
+    )
     if compressor not in (None, "auto"):
         check_codecs(layout.arrays.values())
     return layout
@@ -97,7 +108,7 @@ def _parted(
             large[name] = variable
             continue
         values[name] = variable.dtype
-        value = {"status": PENDING}.get(name, "" if variable.dtype.kind in "OTU" else 0)
+        value = PENDING if name in STATUSES else "" if variable.dtype.kind in "OTU" else 0
         filled = np.full(variable.shape, value, dtype=variable.dtype)
         pending[name] = (variable.dims, filled, variable.attrs)
     return dataset.assign(pending).drop_vars(list(large)), large, values

@@ -27,9 +27,10 @@ from atldld_xr.export.pages import (
     with_checksum,
 )
 from atldld_xr.export.place import Place
-from atldld_xr.export.records import RECORDS, is_complete
+from atldld_xr.export.records import FORMAT, RECORDS, is_complete
 from atldld_xr.export.work import Finished, Known, Written
 from atldld_xr.foreign_json import parse_json
+from atldld_xr.variables import STATUSES, UNREADABLE
 
 LEDGER = f"{RECORDS}/ledger.jsonl"
 _MOST_PAGES = 100
@@ -40,10 +41,12 @@ _MOST_CHUNKS = 1 << 24
 _MOST_BYTES = 1 << 30
 
 REASON = "reason"
-"""The array of values that says why sections could not be read."""
+"""In stores of format 2: the array of values that says why sections could not be read."""
 
-STATUS = "status"
-"""The one that says whether they could: 0 for yes."""
+Failures = Mapping[int, Mapping[str, str]]
+"""Why sections could not be read: by their place, then by whose pixels these are.
+
+In stores of format 2 it is not told whose: the name is empty."""
 
 
 class Ledger:
@@ -60,6 +63,8 @@ class Ledger:
     sections : mapping
         As `Layout.plan` has it: along which axis of the arrays they are, how many places there are
         for them, and in which there is one.
+    records : int
+        The format that is written.
 
     Raises
     ------
@@ -73,7 +78,9 @@ class Ledger:
         arrays: Mapping[str, ArraySpec],
         values: Mapping[str, Sequence[Any]],
         sections: Mapping[str, Any],
+        records: int = FORMAT,
     ) -> None:
+        self._names = records > 2
         self._store, self._axis = store, sections["axis"]
         self._sections, self._places = sections["count"], sections["places"]
         self.arrays = arrays
@@ -95,7 +102,7 @@ class Ledger:
         self.values: dict[str, dict[int, list[Any]]] = {name: {} for name in values}
         self._dtypes = {name: dtype for name, (dtype, _) in values.items()}
         self._counts = {name: count for name, (_, count) in values.items()}
-        self._failures: dict[int, str] = {}
+        self._failures: dict[int, dict[str, str]] = {}
         self.lost: list[tuple[str, tuple[int, ...]]] = []
         """Chunks that are entered, by name of the array, and not in the store as written."""
         self._lines: list[dict[str, Any]] = []
@@ -125,13 +132,16 @@ class Ledger:
         return {name: int(needed.sum()) for name, needed in self.needed.items()}
 
     @property
-    def failures(self) -> dict[int, str]:
-        """Why sections could not be read, by their place."""
-        told = {}
-        if self._dtypes.get(REASON) == "str" and self._counts[REASON] == self._sections:
-            known = self.values[REASON].items()
-            told = {at + n: reason for at, some in known for n, reason in enumerate(some) if reason}
+    def failures(self) -> Failures:
+        """Why sections could not be read, by their place and whose pixels these are."""
+        told: dict[int, dict[str, str]] = {}
+        if not self._names and self._is_reason(REASON):
+            for at, some in self.values[REASON].items():
+                told |= {n: {"": reason} for n, reason in enumerate(some, at) if reason}
         return self._failures | told
+
+    def _is_reason(self, name: str) -> bool:
+        return self._dtypes.get(name) == "str" and self._counts[name] == self._sections
 
     def read(self) -> None:
         """Take in what the store's ledger has.
@@ -186,8 +196,7 @@ class Ledger:
             self._add({"values": event.array, "at": event.at, "are": event.values})
         else:
             line: dict[str, Any] = {"section": event.at, "values": dict(event.values)}
-            if event.failure:
-                line["failure"] = event.failure
+            line |= self._told(event.failures)
             self._add(*map(_line_of, event.written), line)
 
     def forget(self, at: int, names: Collection[str]) -> None:
@@ -261,9 +270,12 @@ class Ledger:
         if len(values) != self._counts[name]:
             address = f"{self._store.url}/{RECORDS}"
             raise damaged(address, f"of {name} it has {len(values)} of {self._counts[name]}")
-        if name in (REASON, STATUS) and len(values) == self._sections:
-            for at, failure in self.failures.items():  # also those that Dask met with its arrays
-                values[at] = failure if name == REASON else 1
+        if len(values) == self._sections:
+            for at, told in self.failures.items():  # also those that Dask met with its arrays
+                if name in STATUSES and told.keys() & {STATUSES[name], ""}:
+                    values[at] = UNREADABLE
+                elif name == REASON and not self._names:
+                    values[at] = told[""]
         return values
 
     def _add(self, *lines: dict[str, Any]) -> None:
@@ -304,12 +316,16 @@ class Ledger:
             case {"section": at, "values": dict(values)}:
                 for name, value in values.items():
                     self.values[name][self._section(at)] = self._fitting(name, [value], at)
-                known = self._failures.pop(self._section(at), "")
+                known = self._failures.pop(self._section(at), {})
+                told = dict(line.get("failures", {}))
                 if "failure" in line:
-                    if not are([line["failure"]], "str") or at not in (self._places or [at]):
+                    told[""] = line["failure"]
+                if told:
+                    if not are([*told, *told.values()], "str") or at not in (self._places or [at]):
                         raise ValueError(line)
                     # Of several, the same one whatever came first.
-                    self._failures[at] = min(known or line["failure"], line["failure"])
+                    first = {name: min(known.get(name, why), why) for name, why in told.items()}
+                    self._failures[at] = known | first
             case _:
                 raise ValueError(line)
 
@@ -345,8 +361,16 @@ class Ledger:
         for name, known in sorted(self.values.items()):
             for at in sorted(known):
                 yield {"values": name, "at": at, "are": known[at]}
-        for at, failure in sorted(self._failures.items()):
-            yield {"section": at, "values": {}, "failure": failure}
+        for at, told in sorted(self._failures.items()):
+            yield {"section": at, "values": {}, **self._told(told)}
+
+    def _told(self, failures: Mapping[str, str]) -> dict[str, Any]:
+        """Return reasons as a line has them."""
+        if not failures:
+            return {}
+        if self._names:
+            return {"failures": dict(sorted(failures.items()))}
+        return {"failure": min(failures.values())}
 
 
 def _line_of(chunk: Written) -> dict[str, Any]:

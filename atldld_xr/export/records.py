@@ -29,14 +29,21 @@ OME_KEY = "atldld_xr"
 MOST = 1 << 24
 """Bytes of JSON that a store's metadata can sensibly have."""
 
-FORMAT = 2
+FORMAT = 3
 """Of the records: another version of this package may have another."""
+
+KNOWN_FORMATS = (2, 3)
+"""Those that are read and gone on with. Before 3 it was not told whose pixels could not be read."""
 
 ROOTS = {3: "zarr.json", 2: ".zattrs"}
 """Where Zarr has the attributes of the root, by its format."""
 
 METADATA = {3: "zarr.json", 2: ".zarray"}
 """Where Zarr has what an array is, by its format."""
+
+
+Tell = Callable[[Any, Mapping[int, Mapping[str, str]]], None]
+"""``tell(group, failures)`` keeps in a finished store what could not be read."""
 
 
 @dataclass
@@ -61,7 +68,7 @@ class Layout:
     arrays: dict[str, ArraySpec]
     values: dict[str, np.dtype[Any]]
     _memory: dict[str, Any] = field(repr=False)
-    _tell: Callable[[Any, Mapping[int, str]], None] | None = field(repr=False, default=None)
+    _tell: Tell | None = field(repr=False, default=None)
 
     @property
     def counts(self) -> dict[str, tuple[str, int]]:
@@ -75,7 +82,7 @@ class Layout:
         return ROOTS[self.plan["zarr format"]]
 
     def finished(
-        self, values: Mapping[str, Sequence[Any]], failures: Mapping[int, str]
+        self, values: Mapping[str, Sequence[Any]], failures: Mapping[int, Mapping[str, str]]
     ) -> dict[str, bytes | None]:
         """Return the files that are to be as they are in a finished store; the last says it is.
 
@@ -86,7 +93,8 @@ class Layout:
         values : mapping
             Of every name in `values`, as many as there are.
         failures : mapping
-            Why sections could not be read, by their place along the axis of sections.
+            Why sections could not be read, by their place along the axis of sections, and by whose
+            pixels these are.
         """
         import zarr
 
@@ -126,7 +134,7 @@ def lay(
     axis: int = 0,
     places: Sequence[int] | None = None,
     on_error: str | None = None,
-    tell: Callable[[Any, Mapping[int, str]], None] | None = None,
+    tell: Tell | None = None,
 ) -> Layout:
     """Return the layout of a store that Zarr has made in memory.
 
@@ -151,7 +159,7 @@ def lay(
     on_error : {"raise", "fill"}, optional
         What is done about sections that cannot be read, where Dask is not to make all.
     tell : callable, optional
-        ``tell(group, failures)`` keeps in the finished store what could not be read.
+        Keeps in the finished store what could not be read.
     """
     import zarr
 
@@ -206,10 +214,10 @@ def read_plan(store: Place) -> dict[str, Any] | None:
         return None
     except (ValueError, KeyError, TypeError):
         raise _damaged(store) from None
-    if known != FORMAT:
+    if known not in KNOWN_FORMATS:
         raise RecordsError(
             f"{store.url} was written by another version of this package: its records have format "
-            f"{known!r:.40}, this version's have {FORMAT}"
+            f"{known!r:.40}, this version reads {' and '.join(map(str, KNOWN_FORMATS))}"
         )
     if not _is_plan(plan):
         raise _damaged(store)

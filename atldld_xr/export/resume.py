@@ -185,14 +185,15 @@ def _opened(store: Place, layout: Layout, mode: Mode, unproven: Unproven, *, ane
 
 def _gone_on(store: Place, layout: Layout, unproven: Unproven) -> Ledger:
     """Read what is done, and make the files that an earlier try had no time for."""
-    ledger = Ledger(store, layout.arrays, layout.counts, layout.plan["sections"])
+    plan = layout.plan
+    ledger = Ledger(store, layout.arrays, layout.counts, plan["sections"], plan["format"])
     sizes = store.sizes()
-    plan = read_plan(store)
-    if plan is not None:
-        _check_plan(store, plan, layout)
+    there = read_plan(store)
+    if there is not None:
+        _check_plan(store, there, layout)
         _check_files(store, layout, sizes)
         ledger.read()
-        if (plan["on_error"], layout.plan["on_error"]) == ("raise", "fill"):
+        if (there["on_error"], plan["on_error"]) == ("raise", "fill"):
             for name, at in list(unproven(ledger.is_done)):
                 ledger.forget_chunk(name, at)
             _forget(store, layout, ledger)

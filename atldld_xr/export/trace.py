@@ -204,14 +204,15 @@ class Trace:
         found = self._follow((at,))
         assert found is not None
         layer, (_, index), _ = found
+        variable = layer.variable
         needs = tuple(
             (
                 feed(self._fetches[fetch].source, plan, plan.sections[index]),
-                tuple(layer.variable.places(plan, index)),
+                tuple(variable.places(plan, index)),
             )
             for fetch, plan in layer.fetches.items()
         )
-        return Value(name, layer.variable.make, needs)
+        return Value(name, variable.maker(index), needs)
 
     def _joins(self, place: ChunkPlace) -> bool:
         """Return whether a chunk goes on where the ones above and to its left end."""

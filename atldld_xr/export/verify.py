@@ -19,7 +19,7 @@ from atldld_xr.errors import StoreError
 from atldld_xr.export.encoding import ArraySpec
 from atldld_xr.export.inventory import root_problems, strays
 from atldld_xr.export.lease import is_alive, read_holder
-from atldld_xr.export.ledger import REASON, Ledger
+from atldld_xr.export.ledger import REASON, Failures, Ledger
 from atldld_xr.export.place import Place
 from atldld_xr.export.records import (
     MOST,
@@ -30,7 +30,9 @@ from atldld_xr.export.records import (
     is_complete,
     read_plan,
 )
+from atldld_xr.failures import failure_entries
 from atldld_xr.progress import progress_bar
+from atldld_xr.variables import NO_MASK
 
 _AT_A_TIME = 64
 _MOST_FILES = 1 << 12  # of an array of values, which has one
@@ -51,7 +53,10 @@ class StoreStatus:
         Chunks that are written, and all, by array. Those whose files are gone since, or have
         another size, are not written.
     failures : tuple of dict
-        The sections left at the fill value: ``section_image_id`` and ``reason``.
+        The sections left at the fill value: ``variable``, ``section_image_id`` and ``reason``. The
+        variable is None in stores of earlier versions, which did not tell image from mask.
+    absent : tuple of dict
+        Those that the service has nothing of, in the same words: masks that there are none of.
     """
 
     url: str
@@ -59,6 +64,7 @@ class StoreStatus:
     written: Mapping[str, int]
     chunks: Mapping[str, int]
     failures: tuple[Mapping[str, Any], ...]
+    absent: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,6 +127,7 @@ def status(
         written=written,
         chunks=ledger.chunks,
         failures=_failures(store, plan, ledger),
+        absent=_absences(store, plan),
     )
 
 
@@ -158,7 +165,9 @@ def verify(
     found = store.listing()
     changed = [*changed_files(store, plan)]
     problems = [f"{key} is not as it was written" for key in changed]
-    problems += root_problems(store, plan, changed, has_failures=bool(ledger.failures))
+    failures = ledger.failures
+    unread = json.dumps(_entries(store, plan, failures)) if failures else None
+    problems += root_problems(store, plan, changed, unread=unread)
     if is_complete(store, plan["zarr format"]):
         problems += _value_problems(store, ledger, changed)
     checks = list(_checks(ledger))
@@ -195,7 +204,7 @@ def _opened(
             name: ArraySpec(name, json.dumps(metadata), plan["zarr format"])
             for name, metadata in plan["arrays"].items()
         }
-        ledger = Ledger(store, specs, plan["values"], plan["sections"])
+        ledger = Ledger(store, specs, plan["values"], plan["sections"], plan["format"])
     except Exception as error:  # Zarr raises all kinds where its metadata is none
         why = " ".join(str(error).split())
         raise RecordsError(f"{store.url}/{PLAN} is damaged: {why:.200}") from error
@@ -286,15 +295,29 @@ def _forbidden_is_missing(store: Place) -> Iterator[None]:
 def _failures(
     store: Place, plan: Mapping[str, Any], ledger: Ledger
 ) -> tuple[Mapping[str, Any], ...]:
-    failures = ledger.failures
+    failures = {**ledger.failures}
     if f"{REASON}/zarr.json" in plan["crc32c of files"] and REASON not in ledger.values:
         told = _unchanged(store, plan, REASON)  # it was known before the export
-        failures |= {at: str(reason) for at, reason in enumerate(told) if reason}
-    ids = _section_ids(store, plan) if failures else {}
-    return tuple(
-        {"section_image_id": ids.get(at), "reason": reason}
-        for at, reason in sorted(failures.items())
-    )
+        failures |= {at: {"": str(reason)} for at, reason in enumerate(told) if reason}
+    return _entries(store, plan, failures)
+
+
+def _entries(
+    store: Place, plan: Mapping[str, Any], failures: Failures
+) -> tuple[Mapping[str, Any], ...]:
+    return failure_entries(failures, _section_ids(store, plan) if failures else {})
+
+
+def _absences(store: Place, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """Return the masks that there are none of, as the store's coordinate tells."""
+    has: Mapping[int, Any] = {}
+    if "expression" in plan["arrays"] and "has_expression/zarr.json" in plan["crc32c of files"]:
+        has = dict(enumerate(_unchanged(store, plan, "has_expression").tolist()))
+    elif plan["dataset"].get(OME_KEY, {}).get("variable") == "expression":
+        sections = plan["dataset"][OME_KEY]["sections"]
+        has = {s["plane"]: s.get("has_expression", True) for s in sections}
+    absent = {at: {"expression": NO_MASK} for at, there in has.items() if not there}
+    return _entries(store, plan, absent)
 
 
 def _section_ids(store: Place, plan: Mapping[str, Any]) -> dict[int, int]:

@@ -18,7 +18,7 @@ from atldld_xr.export.lease import Lease
 from atldld_xr.export.parts import ChunkPlace, Part, Unit
 from atldld_xr.export.place import Place
 from atldld_xr.fetch import fetch_tile
-from atldld_xr.variables import errors_in
+from atldld_xr.variables import errors_in, pixels_of
 
 TileKey = tuple[int, int, int]
 """Feed, row and column of a tile of a part."""
@@ -59,15 +59,15 @@ class Finished:
         Its place along the first dimension.
     values : mapping
         What is known of it, by name of the array.
-    failure : str
-        Why its section could not be read; empty if it could.
+    failures : mapping of str
+        Why its section could not be read, by whose pixels these are: "image" or "expression".
     written : tuple of Written
         Its chunks that nothing was told of before.
     """
 
     at: int
     values: Mapping[str, Any]
-    failure: str
+    failures: Mapping[str, str]
     written: tuple[Written, ...] = ()
 
 
@@ -213,10 +213,11 @@ class _Work:
         for value in self.part.values:
             keys = ((feed, *place) for feed, places in value.needs for place in places)
             values[value.name] = value.make([self._errors[k] for k in keys if k in self._errors])
-        first = next(iter(sorted(self._errors)), None)
-        error = None if first is None else self._errors[first]
-        failure = "" if error is None else failure_of(error)
-        return Finished(self.part.at, values, failure, tuple(self.written))
+        failures: dict[str, str] = {}
+        for key in sorted(self._errors):
+            name = pixels_of(self.part.feeds[key[0]].view)
+            failures.setdefault(name, failure_of(self._errors[key]))
+        return Finished(self.part.at, values, failures, tuple(self.written))
 
     def _unit_job(self, unit: Unit) -> Callable[[], Written]:
         places = self._needs.pop(id(unit))

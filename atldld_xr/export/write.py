@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+import json
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from typing import Any
 
@@ -13,13 +15,14 @@ import xarray as xr
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.dasked import make_with_dask
 from atldld_xr.export.layout import check_names, lay_out
-from atldld_xr.export.ledger import REASON
 from atldld_xr.export.parts import ChunkPlace
 from atldld_xr.export.place import Place
 from atldld_xr.export.resume import Mode, begun, take_back
 from atldld_xr.export.run import Event, carry_out, make
 from atldld_xr.export.trace import Parts
-from atldld_xr.export.work import Job
+from atldld_xr.export.work import Finished, Job, Known
+from atldld_xr.failures import UNREAD, absences, failure_entries, told
+from atldld_xr.variables import STATUSES, speaks_of
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,9 @@ class ExportReport:
     nbytes : int
         The size of all arrays in memory, in bytes.
     failures : tuple of dict
-        The sections left at the fill value: ``section_image_id`` and ``reason``.
+        The sections left at the fill value: ``variable``, ``section_image_id`` and ``reason``.
+    absent : tuple of dict
+        Those that the service has nothing of, in the same words: masks that there are none of.
     """
 
     url: str
@@ -45,6 +50,7 @@ class ExportReport:
     skipped: int
     nbytes: int
     failures: tuple[Mapping[str, Any], ...] = ()
+    absent: tuple[Mapping[str, Any], ...] = ()
 
 
 def export(
@@ -70,7 +76,8 @@ def export(
     )
     ids = section_ids(dataset)
     count = max(parts.count, len(ids))
-    layout = lay_out(regular, compressor, inner_chunks, parts.contents, count, parts.on_error)
+    tell = partial(_tell_failures, ids)
+    layout = lay_out(regular, compressor, inner_chunks, parts.contents, count, parts.on_error, tell)
     # What comes of a plan alone is read from no store.
     may_read = not parts.names >= set(arrays)
     steps = begun(place, layout, mode, may_read=may_read, unproven=parts.unproven)
@@ -87,7 +94,8 @@ def export(
 
         def events() -> Generator[Event, None, None]:
             yield from make((parts.part(at, wanted) for at in range(parts.count)), job)
-            yield from make_with_dask(others, job, wanted, places)
+            why = reasons(dataset, parts.names)
+            yield from _made_with_dask(others, why, job, wanted, places)
 
         done = carry_out(events(), layout, store, ledger, lease, progress=progress)
     return ExportReport(
@@ -95,8 +103,59 @@ def export(
         blocks=done,
         skipped=sum(ledger.chunks.values()) - done,
         nbytes=sum(arrays[name].nbytes for name in layout.arrays),
-        failures=_failures(dataset, ledger.failures),
+        failures=failure_entries(ledger.failures, dict(places)),
+        absent=absences(dataset, layout.arrays),
     )
+
+
+def reasons(dataset: xr.Dataset, known: Collection[str]) -> dict[str, Any]:
+    """Return why sections could not be read, as Dask arrays by the name of their status.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What is written.
+    known : collection of str
+        What is told of by those who make it.
+    """
+    out = {}
+    for name in STATUSES.keys() - known:
+        if name in dataset.variables:
+            reason = told(dataset, name)["reason"].variable
+            if reason.ndim < 2:
+                out[name] = reason.chunk(dict.fromkeys(reason.dims, 1)).data
+    return out
+
+
+def _made_with_dask(
+    arrays: Mapping[str, Any],
+    why: Mapping[str, Any],
+    job: Job,
+    wanted: Callable[[str, ChunkPlace], bool],
+    places: Sequence[tuple[int, int]],
+) -> Generator[Event, None, None]:
+    """Have Dask make arrays, and tell of sections that the Dataset says could not be read."""
+    names = {f"{name}: why": name for name in why}
+
+    def is_wanted(name: str, place: ChunkPlace) -> bool:
+        return wanted(names.get(name, name), place)
+
+    told = {name: why[status] for name, status in names.items()}
+    for event in make_with_dask({**told, **arrays}, job, is_wanted, places):
+        if isinstance(event, Known) and event.array in names:
+            for at, reason in enumerate(event.values, event.at):
+                if reason:
+                    yield Finished(at, {}, {speaks_of(names[event.array]): str(reason)})
+        else:
+            yield event
+
+
+def _tell_failures(
+    ids: Sequence[int], group: Any, failures: Mapping[int, Mapping[str, str]]
+) -> None:
+    """Keep with the attributes why sections could not be read."""
+    if failures:
+        group.attrs[UNREAD] = json.dumps(failure_entries(failures, dict(enumerate(ids))))
 
 
 def lazy_dataset(dataset: xr.Dataset) -> xr.Dataset:
@@ -126,18 +185,6 @@ def _regular(dataset: xr.Dataset) -> xr.Dataset:
 
 def _is_regular(sizes: tuple[int, ...]) -> bool:
     return all(s == sizes[0] for s in sizes[:-1]) and sizes[-1] <= sizes[0]
-
-
-def _failures(dataset: xr.Dataset, known: Mapping[int, str]) -> tuple[Mapping[str, Any], ...]:
-    told, ids = dataset.variables.get(REASON), section_ids(dataset)
-    if told is not None and told.chunks is None and told.dtype.kind in "OTU":
-        reasons = np.atleast_1d(told.values)  # known beforehand
-        if reasons.shape == (len(ids),):
-            known = {**known, **{at: str(reason) for at, reason in enumerate(reasons) if reason}}
-    return tuple(
-        {"section_image_id": ids[at] if at < len(ids) else None, "reason": reason}
-        for at, reason in sorted(known.items())
-    )
 
 
 def section_ids(dataset: xr.Dataset) -> list[int]:

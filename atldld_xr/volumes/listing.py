@@ -19,7 +19,8 @@ OUTSIDE = "outside the volume"
 """Why a section that has no plane has none."""
 
 _FACTS = (
-    "section_image_id", "section_number", "tier", "tilt_y", "tilt_x", "detection_y", "detection_x"
+    "section_image_id", "section_number", "tier", "tilt_y", "tilt_x", "detection_y", "detection_x",
+    "has_expression",
 )  # fmt: skip
 _ORIGIN = ("title", "genes", "source", "comment", "institution", "references", "license", "failed")
 

@@ -10,14 +10,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from atldld_xr.failures import told, why
 from atldld_xr.threads import own_threads
 from atldld_xr.volumes.pixels import Pixels
 from atldld_xr.volumes.planes import PlacedSection
 
 # Computed at a time, in bytes of voxels: small sections together, for each waits for its tiles.
 _BATCH_BYTES = 16_000_000
-
-_UNKNOWN = "it could not be read"
 
 
 def read_sections(
@@ -28,7 +27,7 @@ def read_sections(
     Parameters
     ----------
     dataset : xarray.Dataset
-        What they are in, with `status` and `reason` if errors are data there.
+        What they are in, with the status of their sections if errors are data there.
     pixels : Pixels
         What is made of them.
     sections : sequence of PlacedSection
@@ -36,9 +35,9 @@ def read_sections(
     """
     dim = pixels.grid.plane.dim
     wanted = xr.Dataset({"pixels": pixels.variable.variable})
-    for name in ("status", "reason"):
-        if name in dataset and dataset[name].dims == (dim,):
-            wanted[name] = dataset[name].variable
+    for name, variable in told(dataset, str(pixels.variable.name)).items():
+        if variable.dims == (dim,):
+            wanted[name] = variable.variable
     size = int(np.prod(pixels.variable.shape[1:])) * pixels.variable.dtype.itemsize
     batch = max(_BATCH_BYTES // size, 1)
     with own_threads() as threads:
@@ -53,6 +52,4 @@ def read_sections(
 
 
 def _reason(part: xr.Dataset) -> str:
-    if "status" not in part or not int(part["status"]):
-        return ""
-    return (str(part["reason"].values) if "reason" in part else "") or _UNKNOWN
+    return why(part["status"].item(), str(part["reason"].item())) if "status" in part else ""

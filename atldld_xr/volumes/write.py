@@ -16,6 +16,7 @@ from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.progress import progress_bar
 from atldld_xr.repeating import short
 from atldld_xr.sides import is_mirrored
+from atldld_xr.variables import NO_MASK, speaks_of
 from atldld_xr.volumes import nifti, nrrd, tiff
 from atldld_xr.volumes.formats import (
     Format,
@@ -56,7 +57,9 @@ class VolumeReport:
     nbytes : int
         Size of the voxels in memory, in bytes.
     failures : tuple of dict
-        The sections that are not in it: ``section_image_id`` and ``reason``.
+        The sections that are not in it: ``variable``, ``section_image_id`` and ``reason``.
+    absent : tuple of dict
+        Those that the service has nothing of, in the same words: masks that there are none of.
     """
 
     path: str
@@ -66,6 +69,7 @@ class VolumeReport:
     valid_planes: tuple[int, ...]
     nbytes: int
     failures: tuple[Mapping[str, Any], ...] = ()
+    absent: tuple[Mapping[str, Any], ...] = ()
 
 
 def save_volume(
@@ -197,6 +201,11 @@ def save_volume(
             with open(new, "xb") as file:
                 write(file, volume, _counted(spool.slabs(grid.planes, fill), advance))
             new_list.write_text(file_text(listing, dataset.attrs, target.name), encoding="ascii")
+    missing: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
+    for entry in listing["planes"]:
+        if not entry["valid"]:
+            fact = {"section_image_id": entry.get("section_image_id"), "reason": entry["reason"]}
+            missing[entry["reason"] == NO_MASK].append({"variable": speaks_of(variable), **fact})
     return VolumeReport(
         path=str(target),
         sidecar=str(sidecar(target)),
@@ -204,11 +213,8 @@ def save_volume(
         shape=grid.shape,
         valid_planes=tuple(listing["valid_planes"]),
         nbytes=nbytes,
-        failures=tuple(
-            {"section_image_id": entry.get("section_image_id"), "reason": entry["reason"]}
-            for entry in listing["planes"]
-            if not entry["valid"]
-        ),
+        failures=tuple(missing[False]),
+        absent=tuple(missing[True]),
     )
 
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from atldld_xr.export.dasked import make_with_dask
 from atldld_xr.export.encoding import check_codecs
-from atldld_xr.export.ledger import REASON
 from atldld_xr.export.ome.arrays import halve_block, level_zero
 from atldld_xr.export.ome.layout import create
 from atldld_xr.export.ome.metadata import Version, group_attributes
@@ -27,8 +26,10 @@ from atldld_xr.export.resume import Mode, begun, take_back
 from atldld_xr.export.run import Event, carry_out, make
 from atldld_xr.export.trace import Parts
 from atldld_xr.export.work import Finished, Job, Known
-from atldld_xr.export.write import ExportReport, lazy_dataset, section_ids
+from atldld_xr.export.write import ExportReport, lazy_dataset, reasons, section_ids
+from atldld_xr.failures import absences, failure_entries
 from atldld_xr.plan import Block
+from atldld_xr.variables import STATUSES, speaks_of
 
 
 def export_ome(
@@ -79,10 +80,8 @@ def export_ome(
             int(np.prod(pyramid.shape(level))) * pyramid.dtype.itemsize
             for level in range(pyramid.levels)
         ),
-        failures=tuple(
-            {"section_image_id": ids.get(plane), "reason": reason}
-            for plane, reason in sorted(ledger.failures.items())
-        ),
+        failures=failure_entries(ledger.failures, ids),
+        absent=absences(dataset, [variable]),
     )
 
 
@@ -121,12 +120,13 @@ def _lay_out(
     return layout
 
 
-def _tell_failures(group: Any, failures: Mapping[int, str]) -> None:
+def _tell_failures(group: Any, failures: Mapping[int, Mapping[str, str]]) -> None:
     """Keep with each section why it could not be read."""
     own = dict(group.attrs[OME_KEY])
+    why = {plane: "; ".join(told.values()) for plane, told in failures.items()}
     own["sections"] = [
         {k: v for k, v in section.items() if k != "failure"}
-        | ({"failure": failures[section["plane"]]} if section["plane"] in failures else {})
+        | ({"failure": why[section["plane"]]} if section["plane"] in why else {})
         for section in own["sections"]
     ]
     group.attrs[OME_KEY] = own
@@ -155,18 +155,17 @@ def _planes(dataset: xr.Dataset, pyramid: Pyramid, job: Job, wanted: Any) -> Ite
 
 def _told(dataset: xr.Dataset, pyramid: Pyramid, job: Job, wanted: Any) -> Iterator[Event]:
     """Tell of sections that the Dataset says could not be read, before Dask makes any of them."""
-    told, planes = dataset.variables.get(REASON), pyramid.planes
-    if told is None or told.dims != (planes.dim,) or told.dtype.kind not in "OTU":
-        return
+    planes, base = pyramid.planes, speaks_of(pyramid.variable)
+    why = {name: array for name, array in reasons(dataset, ()).items() if STATUSES[name] == base}
     begun = {at[1] for at in pyramid.blocks(0) if not wanted(pyramid.path(0), at)}
 
     def is_new(name: str, at: ChunkPlace) -> bool:
         return planes.places[at[0]] not in begun
 
-    reasons = {REASON: told.chunk({planes.dim: 1}).data}
-    for known in make_with_dask(reasons, job, is_new, _places(dataset, pyramid)):
+    for known in make_with_dask(why, job, is_new, _places(dataset, pyramid)):
         if isinstance(known, Known):
-            yield Finished(planes.places[known.at], {}, str(known.values[0]))
+            failure = str(known.values[0])
+            yield Finished(planes.places[known.at], {}, {base: failure} if failure else {})
 
 
 def _sections(parts: Parts, pyramid: Pyramid, job: Job, wanted: Any) -> Iterator[Event]:

@@ -149,7 +149,7 @@ def own_attributes(dataset: xr.Dataset, pyramid: Pyramid) -> dict[str, Any]:
     along = {
         str(name): plain(str(name), coordinate.values)
         for name, coordinate in dataset.coords.items()
-        if coordinate.dims == (planes.dim,) and name != planes.dim
+        if coordinate.dims[:1] == (planes.dim,) and name != planes.dim
     }
     return {
         "variable": pyramid.variable,

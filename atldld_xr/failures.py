@@ -1,0 +1,234 @@
+"""What could not be read of a Dataset's sections, and why: in its plans, or as a store told it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from atldld_xr.lazy import executor
+from atldld_xr.plan import LoadPlan
+from atldld_xr.sources.base import Source
+from atldld_xr.variables import (
+    ABSENT,
+    MEANINGS,
+    NO_MASK,
+    READ,
+    STATUSES,
+    UNREADABLE,
+    pixels_of,
+    reason_variable,
+    speaks_of,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+UNREAD = "unread_sections"
+"""Attribute of a store: the sections that could not be read, as a list in JSON."""
+
+UNKNOWN = "it could not be read"
+"""The reason where none is known."""
+
+_IDS = "section_image_id"
+_COLUMNS = ["variable", _IDS, "section_number", "status", "reason"]
+
+_Reader = tuple[LoadPlan, Source, bool]
+"""A plan, where its tiles come from, and whether by Dask."""
+
+
+def failures_table(dataset: xr.Dataset) -> pd.DataFrame:
+    """Return a row for each section of each variable that is not there; see the accessor."""
+    import pandas as pd
+
+    found = {base: told(dataset, base) for base in STATUSES.values()}
+    columns = {(base, name): v.variable for base, some in found.items() for name, v in some.items()}
+    # All at once: they may be of the same tiles.
+    names = {(base, name): f"{base} {name}" for base, name in columns}
+    known = xr.Dataset({names[key]: v for key, v in columns.items()}).compute()
+    values = {key: np.atleast_1d(known[name].values).tolist() for key, name in names.items()}
+    rows = [
+        (at, base, _at(dataset, _IDS, at), _at(dataset, "section_number", at), status, reason)
+        for base in STATUSES.values()
+        if found[base]
+        for at, (status, reason) in enumerate(
+            zip(values[base, "status"], values[base, "reason"], strict=True)
+        )
+        if MEANINGS.get(status, "read") != "read"
+    ]
+    return pd.DataFrame(
+        [
+            (*row, MEANINGS[status], why(status, str(reason)))
+            for _, *row, status, reason in sorted(rows, key=lambda row: row[0])
+        ],
+        columns=_COLUMNS,
+    )
+
+
+def why(status: Any, reason: str) -> str:
+    """Return in words why a section of a status is not there; empty if it is, or may come."""
+    return {UNREADABLE: reason or UNKNOWN, ABSENT: NO_MASK}.get(status, "")
+
+
+def told(dataset: xr.Dataset, variable: str) -> xr.Dataset:
+    """Return what a Dataset tells of the sections of a variable; nothing of it is computed.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Whole, sliced or changed, lazy or loaded.
+    variable : str
+        Any of its data variables.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``status``, and ``reason`` for those that could not be read; empty if it tells nothing.
+        Computed with the pixels they take no more tiles than a whole section has.
+    """
+    base = speaks_of(variable)
+    name = next(name for name, of in STATUSES.items() if of == base)
+    ids = dataset.variables.get(_IDS)
+    status = dataset.variables.get(name)
+    if status is None or status.dtype.kind not in "biuf":
+        status = _absences(dataset) if base == "expression" else None
+        if status is None:
+            return xr.Dataset()
+        return xr.Dataset({"status": status, "reason": _blank(status)})
+    if ids is not None and set(ids.dims) < set(status.dims):  # as of `where`
+        status = status.max([dim for dim in status.dims if dim not in ids.dims])
+    if ids is None or ids.dims != status.dims:
+        return xr.Dataset({"status": status, "reason": _blank(status)})
+    return xr.Dataset({"status": status, "reason": _reasons(dataset, name, status, ids)})
+
+
+def failure_entries(
+    failures: Mapping[int, Mapping[str, str]], ids: Mapping[int, int]
+) -> tuple[dict[str, Any], ...]:
+    """Return the sections that could not be read, as reports and attributes have them.
+
+    Parameters
+    ----------
+    failures : mapping
+        Reasons by the section's place, and then by whose pixels could not be read.
+    ids : mapping
+        The ids of the section images, by place.
+    """
+    return tuple(
+        {"variable": variable or None, _IDS: ids.get(at), "reason": reason}
+        for at, told in sorted(failures.items())
+        for variable, reason in sorted(told.items())
+    )
+
+
+def absences(dataset: xr.Dataset, variables: Collection[str]) -> tuple[dict[str, Any], ...]:
+    """Return the sections that the service has nothing of for some variables."""
+    status = _absences(dataset) if "expression" in variables else None
+    if status is None:
+        return ()
+    return tuple(
+        {"variable": "expression", _IDS: _at(dataset, _IDS, at), "reason": NO_MASK}
+        for at in np.flatnonzero(np.atleast_1d(status.values == ABSENT)).tolist()
+    )
+
+
+def unlisted(attributes: Mapping[Any, Any]) -> dict[tuple[str, int], str]:
+    """Return the reasons that a store's attributes tell; none if they are not as we write them."""
+    try:
+        entries = json.loads(attributes.get(UNREAD, "[]"))
+        return {(str(e["variable"]), int(e[_IDS])): str(e["reason"]) for e in entries}
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return {}
+
+
+def _at(dataset: xr.Dataset, name: str, at: int) -> int | None:
+    """Return a number of a section by its place, None where there is none."""
+    coordinate = dataset.variables.get(name)
+    if coordinate is None or coordinate.ndim > 1:
+        return None
+    return int(np.atleast_1d(coordinate.values)[at])
+
+
+def _absences(dataset: xr.Dataset) -> xr.Variable | None:
+    """Return the status of masks as far as the coordinate tells it."""
+    has = dataset.variables.get("has_expression")
+    if has is None or "expression" not in dataset.variables or has.dtype.kind != "b":
+        return None
+    return xr.Variable(has.dims, np.where(has.values, READ, ABSENT).astype(np.uint8))
+
+
+def _blank(status: xr.Variable) -> xr.Variable:
+    return xr.Variable(status.dims, np.full(status.shape, "", dtype=object))
+
+
+def _reasons(dataset: xr.Dataset, name: str, status: xr.Variable, ids: xr.Variable) -> xr.Variable:
+    """Return why sections could not be read, by what stands behind a status."""
+    base, images = STATUSES[name], np.atleast_1d(ids.values).tolist()
+    dim = next(iter(ids.dims), "section")
+    made = _by_plan(list(_readers(dataset.variables[name], base)), images, dim)
+    if made is not None:
+        return made if ids.ndim else made.isel({dim: 0})
+    before = dataset.variables.get("reason")  # as stores of earlier versions have it
+    if before is not None and before.dims == ids.dims and before.dtype.kind in "OTU":
+        return before
+    known = unlisted(dataset.attrs)
+    texts = [known.get((base, image_id), UNKNOWN) for image_id in images]
+    reason = np.array(texts, dtype=object).reshape(ids.shape)
+    if status.chunks is None:
+        return xr.Variable(ids.dims, np.where(status.values == UNREADABLE, reason, ""))
+    import dask.array as da
+
+    lazy = da.from_array(reason, chunks=status.data.chunks)
+    return xr.Variable(ids.dims, da.where(status.data == UNREADABLE, lazy, ""))
+
+
+def _by_plan(
+    readers: Sequence[_Reader], images: Sequence[int], dim: Hashable
+) -> xr.Variable | None:
+    """Return the reasons of section images as a plan makes them; None if some are in none."""
+    places: dict[int, tuple[int, int]] = {}
+    for number, (plan, _, _) in enumerate(readers):
+        for index, section in enumerate(plan.sections):
+            places.setdefault(section.image.id, (number, index))
+    if not images or not places.keys() >= set(images):
+        return None
+    runs = []
+    for number, run in groupby((places[image] for image in images), key=itemgetter(0)):
+        plan, source, with_dask = readers[number]
+        make = executor(source, with_dask=with_dask)
+        array = xr.Variable((dim,), make(reason_variable("reason", (plan,))), fastpath=True)
+        runs.append(array.isel({dim: [index for _, index in run]}))
+    joined: xr.Variable = runs[0]
+    if len(runs) > 1:
+        joined = xr.Variable.concat(runs, dim)  # type: ignore[no-untyped-call]  # xarray's
+    return joined
+
+
+def _readers(variable: xr.Variable, base: str) -> Iterator[_Reader]:
+    """Yield the plans behind a variable that read what another one is made of."""
+    from atldld_xr.backend import PlanArray
+
+    if variable.chunks is None:
+        held: list[Any] = [variable._data]  # `data` would load it
+    else:
+        from atldld_xr.graph import FetchLayer
+
+        held = []
+        for name, layer in variable.data.dask.layers.items():
+            if isinstance(layer, FetchLayer):
+                if pixels_of(layer.plan.view) == base:
+                    yield layer.plan, layer.source, True
+            elif name.startswith("original-"):  # where xarray has made chunks
+                held += [getattr(task, "value", task) for task in layer.values()]
+    for array in held:
+        while array is not None and not isinstance(array, PlanArray):
+            array = getattr(array, "array", None)
+        if array is not None:
+            for plan in array.variable.plans:
+                if pixels_of(plan.view) == base:
+                    yield plan, array.source, False
