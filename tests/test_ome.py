@@ -119,7 +119,11 @@ REFUSED = {
     "nowhere": (lambda ds: ds.assign_coords(coronal=[1.0, np.nan, 3.0]), {}, "no position"),
     "far apart": (lambda ds: ds.assign_coords(coronal=[1.0, 2e12, 3e15]), {}, "larger step"),
     "no y": (lambda ds: ds.isel(y=5), {}, "dimension y"),
-    "one x": (lambda ds: ds.isel(x=[5]), {}, "fewer than two"),
+    "one pixel": (
+        lambda ds: ds.isel(x=[5], y=[5]).assign_attrs(resolution="fine"),
+        {},
+        "set the attribute resolution",
+    ),
     "uneven y": (lambda ds: ds.isel(y=[0, 1, 3]), {}, "equal steps"),
     "descending x": (lambda ds: ds.isel(x=slice(None, None, -1)), {}, "equal steps"),
     "millimetres": (

@@ -13,6 +13,7 @@ from atldld_xr.arguments import is_one_of
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.reference import PLANES, Grid, Plane, get_space
 from atldld_xr.repeating import short
+from atldld_xr.spacing import TOLERANCE, find_pixel_size
 
 Channel = Literal["grey", "red", "green", "blue"]
 
@@ -177,15 +178,14 @@ def _check_values(array: xr.DataArray, channel: str | None) -> None:
 
 
 def _resolution(dataset: xr.Dataset) -> float:
-    """Return the pixel size that the coordinates have, from the longer of them."""
-    axis = max(("y", "x"), key=lambda name: dataset.sizes[name])
-    values = dataset[axis].values
-    if len(values) < 2:
-        found: float = dataset.attrs.get("resolution", 0.0)
-        return found
-    step = abs(float(values[-1]) - float(values[0])) / (len(values) - 1)
-    whole = round(step, 6)  # of what is left of 25 after a division
-    return whole if np.isclose(step, whole, rtol=1e-9) else step
+    """Return the size of the pixels."""
+    size = find_pixel_size(dataset)
+    if size is None:
+        raise InvalidArgumentError(
+            "the size of a single pixel cannot be told from its coordinates, and the attribute "
+            f"resolution is {short(dataset.attrs.get('resolution'))}: set it, in micrometres"
+        )
+    return abs(size)
 
 
 def _offset(array: xr.DataArray, axis: str, grid: Grid, number: int) -> int:
@@ -199,7 +199,7 @@ def _offset(array: xr.DataArray, axis: str, grid: Grid, number: int) -> int:
     count, most = array.sizes[axis], grid.shape[number]
     at = np.asarray(array[axis].values, dtype=np.float64) / grid.resolution - grid.offset
     first = round(float(at[0])) if np.isfinite(at[0]) else -1
-    on_grid = np.allclose(at, first + np.arange(count), rtol=0, atol=1e-3)
+    on_grid = np.allclose(at, first + np.arange(count), rtol=0, atol=TOLERANCE)
     if not on_grid or first < 0 or first + count > most:
         raise InvalidArgumentError(
             f"{axis} is not on the grid of the volume, whose pixels are centred at "

@@ -12,11 +12,9 @@ import numpy as np
 import xarray as xr
 
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.spacing import TOLERANCE, find_pixel_size, find_step
 
 UNIT = "micrometer"
-
-# In pixels: how far a coordinate may be from a regular grid.
-_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,8 @@ def find_axis(dataset: xr.Dataset, dim: str) -> Axis:
     Raises
     ------
     InvalidArgumentError
-        If the coordinate is missing, has fewer than two values, or is not regular and ascending.
+        If the coordinate is missing, is of one pixel whose size nothing tells, or is not regular
+        and ascending.
     """
     if dim not in dataset.coords or dataset[dim].dims != (dim,):
         raise InvalidArgumentError(f"OME-Zarr needs a Dataset with the dimension {dim}, in order")
@@ -77,14 +76,15 @@ def find_axis(dataset: xr.Dataset, dim: str) -> Axis:
     values = dataset[dim].values
     if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
         raise InvalidArgumentError(f"the coordinate {dim} holds what is no position")
-    if values.size < 2:
+    # Pixels are as high as wide, but where someone made them otherwise.
+    step = find_step(values, find_pixel_size(dataset)) if values.size else None
+    if step is None:
         raise InvalidArgumentError(
-            f"{dim} has {values.size} pixels: their size cannot be told from fewer than two"
+            f"{dim} has {values.size} pixels, whose size cannot be told: set the attribute "
+            "resolution of the Dataset, in micrometres"
         )
-    first, last = float(values[0]), float(values[-1])
-    step = round_off((last - first) / (values.size - 1))
-    axis = Axis(round_off(first), step, int(values.size))
-    if step <= 0 or np.abs(values - axis.centres).max() > _TOLERANCE * step:
+    axis = Axis(round_off(float(values[0])), step, int(values.size))
+    if step <= 0 or np.abs(values - axis.centres).max() > TOLERANCE * step:
         raise InvalidArgumentError(
             f"OME-Zarr holds pixels in equal steps, ascending, and those of {dim} are not: "
             "regrid the Dataset, or sort it"

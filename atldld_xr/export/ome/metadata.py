@@ -111,7 +111,7 @@ def multiscale(dataset: xr.Dataset, pyramid: Pyramid) -> dict[str, Any]:
 def _transformations(pyramid: Pyramid, level: int) -> list[dict[str, Any]]:
     axes = (pyramid.planes.axis, pyramid.y.level(level), pyramid.x.level(level))
     return [
-        {"type": "scale", "scale": [1.0, *(round_off(axis.step) for axis in axes)]},
+        {"type": "scale", "scale": [1.0, *(axis.step for axis in axes)]},
         {"type": "translation", "translation": [0.0, *(round_off(axis.first) for axis in axes)]},
     ]
 
