@@ -57,6 +57,24 @@ class AtldldAccessor:
 
         return failures_table(self._dataset)
 
+    def excluded(self) -> pd.DataFrame:
+        """Return the sections of the data set that cannot be registered, and so are not here.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``section_image_id``, ``section_number`` and ``reason``, a row each. What a record does
+            not have is missing. As read back from a store, Zarr or netCDF, it is the same.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the attribute that has it is no such record.
+        """
+        from atldld_xr.excluded import excluded_table
+
+        return excluded_table(self._dataset.attrs)
+
     def to_zarr(
         self,
         url: str | PathLike[str],

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from atldld_xr import __version__
+from atldld_xr.excluded import WORDS, excluded_attributes
 from atldld_xr.metadata import SectionDataset, SectionImage
 from atldld_xr.reference import Grid, Plane
 from atldld_xr.sides import find_hemisphere, sides_along_r, space_in_words
@@ -130,27 +130,25 @@ def dataset_attributes(
     """Return the attributes of a registered data set."""
     failed = {"failed": "Allen marked this data set as failed"} if data.failed else {}
     mirrored = grid.space.id != data.reference_space_id
+    excluded = excluded_attributes(data)
     return {
+        # First what nobody should miss: xarray shows the first ones and the last.
         "title": f"Allen section data set {data.id}, registered to the reference space"
         f"{', mirrored' if mirrored else ''}",
         "section_data_set_id": data.id,
         "genes": list(data.genes),
+        WORDS: excluded.pop(WORDS),
+        "hemisphere": find_hemisphere(data),
+        "sides": sides_along_r(mirrored=mirrored),
         "plane_of_section": grid.plane.dim,
         "section_thickness": data.section_thickness,
         "reference_space_id": grid.space.id,
         "reference_space": space_in_words(grid.space.id, mirrored=mirrored),
         "registered_to_reference_space_id": data.reference_space_id,
-        "hemisphere": find_hemisphere(data),
-        "sides": sides_along_r(mirrored=mirrored),
         "resolution": grid.resolution,
         "anchor": anchor,
         "interpolation": interpolation,
-        "excluded_sections": json.dumps(
-            [
-                {"id": e.id, "section_number": e.section_number, "reason": e.reason}
-                for e in data.excluded
-            ]
-        ),
+        **excluded,
         **failed,
         **_origin(source),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import Literal
@@ -11,6 +12,7 @@ import numpy as np
 from atldld_xr.arguments import Chunks, Tier
 from atldld_xr.costs import JPEG_BYTES_PER_PIXEL, Costs, estimate_costs
 from atldld_xr.dataset import DatasetPlan, plan_dataset
+from atldld_xr.excluded import count_reasons, reasons_in_words
 from atldld_xr.fetch import OnError
 from atldld_xr.metadata import ExcludedSection
 from atldld_xr.plan import Interpolation
@@ -185,6 +187,11 @@ def _describe(planned: DatasetPlan) -> DatasetInfo:
     )
 
 
+def _excluded_in_words(excluded: Sequence[ExcludedSection]) -> str:
+    counts = count_reasons(section.reason for section in excluded)
+    return f"{len(excluded):,}: {reasons_in_words(counts)}" if excluded else "none"
+
+
 def _dataset_rows(facts: DatasetInfo) -> list[tuple[str, str]]:
     dim, at, excluded = facts.plane_of_section, facts.coordinates, facts.excluded_sections
     registered, space = facts.registered_to_reference_space_id, facts.reference_space_id
@@ -209,7 +216,7 @@ def _dataset_rows(facts: DatasetInfo) -> list[tuple[str, str]]:
         ("native resolution", format_range(facts.native_resolutions, "um")),
         ("image widths", format_range(facts.widths, "px")),
         ("image heights", format_range(facts.heights, "px")),
-        ("excluded sections", "none" if not excluded else str(len(excluded))),
+        ("excluded sections", _excluded_in_words(excluded)),
     ]
     rows += [("", f"number {e.section_number} (image {e.id}): {e.reason}") for e in excluded]
     return rows

@@ -39,6 +39,11 @@ _MISS_2D = 0.02  # of the longer side, and 2 px
 _MISS_3D = 100.0  # um
 
 
+# Why most of the sections that are left out are.
+FAILED = "Allen marked it as failed"
+UNALIGNED = "it has no alignment2d"
+
+
 @dataclass(frozen=True)
 class SectionImage:
     """One section, cropped from the image of its slide.
@@ -307,11 +312,11 @@ def _exclude(record: Any, reason: str) -> ExcludedSection:
 
 def _parse_registered(record: Any) -> SectionImage:
     if isinstance(record, Mapping) and record.get("failed"):
-        raise MetadataError("Allen marked it as failed")
+        raise MetadataError(FAILED)
     image = parse_image(record)
     alignment = record.get("alignment2d")
     if not isinstance(alignment, Mapping):
-        raise MetadataError("it has no alignment2d")
+        raise MetadataError(UNALIGNED)
     name = f"section image {image.id}"
     tsv, tvs = (affine(alignment, key, name, 2) for key in ("tsv", "tvs"))
     for key, matrix, unit in (("tsv", tsv, image.resolution), ("tvs", tvs, 1 / image.resolution)):

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from atldld_xr.cache import write_whole
 from atldld_xr.errors import InvalidArgumentError, SectionImageError
+from atldld_xr.excluded import count_reasons
 from atldld_xr.jpeg import most_bytes
 from atldld_xr.metadata import SectionImage, parse_dataset
 from atldld_xr.repeating import short
@@ -65,12 +66,15 @@ class MirrorSummary:
         Image files that were there already, whole.
     failures : tuple of MirrorFailure
         Tiles that could not be had.
+    excluded : mapping of int
+        How many sections cannot be registered, by reason: of these no images are copied.
     """
 
     files: int
     bytes: int
     skipped: int
     failures: tuple[MirrorFailure, ...]
+    excluded: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,8 @@ def save_mirror(
     target = _Target(MirrorSource(path, storage_options))
     ids = dict.fromkeys(map(parse_dataset_name, dataset_ids))
     records = {dataset_id: source.dataset_record(dataset_id) for dataset_id in ids}
-    images = [image for record in records.values() for image in parse_dataset(record).images]
+    parsed = [parse_dataset(record) for record in records.values()]
+    images = [image for data in parsed for image in data.images]
     jobs = _list_jobs(source, images, tiers, views)
 
     target.prepare()
@@ -168,7 +173,13 @@ def save_mirror(
         # Not waited for: after an interrupt, tries under way may go on for a minute.
         pool.shutdown(wait=False, cancel_futures=True)
     target.write_manifest(source.url, records, jobs, failures)
-    return MirrorSummary(files, size, skipped, tuple(sorted(failures, key=lambda f: f.file)))
+    return MirrorSummary(
+        files,
+        size,
+        skipped,
+        tuple(sorted(failures, key=lambda f: f.file)),
+        count_reasons(section.reason for data in parsed for section in data.excluded),
+    )
 
 
 def _list_jobs(

@@ -76,7 +76,7 @@ def test_info_in_rows():
     assert rows["sides"] == "left: the brain's left is at low r, and its right at high r"
     assert rows["sections"].startswith("7,")
     assert rows["native resolution"] == "4 um"
-    assert rows["excluded sections"] == "1"
+    assert rows["excluded sections"] == "1: 1 failed"
     assert "Allen marked it as failed" in text
     assert rows["requests"] == "7 for images"
     assert "estimate" in rows["download"]
@@ -92,7 +92,7 @@ def test_info_as_json(server):
     assert told["section_data_set_id"] == SMALL.id
     assert told["coordinates"] == opened.coronal.values.tolist()
     assert told["spacing"] == np.median(np.diff(opened.coronal))
-    assert told["excluded_sections"] == json.loads(opened.attrs["excluded_sections"])
+    assert told["excluded_sections"] == json.loads(opened.attrs["excluded_section_records"])
     assert sorted(told["widths"]) == sorted(i.width for i in IMAGES)
     assert told["options"]["expression"] is True
     assert told["options"]["resolution"] == 100

@@ -141,6 +141,10 @@ def _tell(report: Any) -> None:
             f"{report.url}: {report.blocks:,} chunks written{earlier}, "
             f"{format_bytes(report.nbytes)} in all"
         )
+    if report.excluded:
+        from atldld_xr.excluded import say_excluded
+
+        click.echo(say_excluded(report.excluded))
     for failure in report.failures:
         click.echo(f"{name_of(failure)} could not be read: {failure['reason']}")
     if absent := getattr(report, "absent", ()):

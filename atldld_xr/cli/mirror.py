@@ -76,6 +76,7 @@ def mirror(
     """
     options.check_both(datasets, path, "PATH")
     from atldld_xr import mirror as copy
+    from atldld_xr.excluded import say_excluded
 
     summary = copy(
         datasets,
@@ -95,6 +96,8 @@ def mirror(
             f"{path}: {summary.files:,} files written, {format_bytes(summary.bytes)}; "
             f"{summary.skipped:,} were there"
         )
+        if summary.excluded:
+            click.echo(say_excluded(summary.excluded))
         for failure in summary.failures:
             click.echo(f"{failure.file} could not be had: {failure.reason}")
     ctx.exit(PARTIAL if summary.failures else 0)

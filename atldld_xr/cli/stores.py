@@ -28,6 +28,7 @@ def status(
     The exit code is 4 unless all is written and all sections could be read.
     """
     from atldld_xr import status as look
+    from atldld_xr.excluded import say_excluded
 
     found = look(store, storage_options=storage_options)
     if as_json:
@@ -41,6 +42,8 @@ def status(
         rows += [("failed", f"{name_of(f)}: {f['reason']}") for f in found.failures]
         if found.absent:
             rows.append(("absent", without_masks([a["section_image_id"] for a in found.absent])))
+        if found.excluded:
+            rows.append(("left out", say_excluded(found.excluded)))
         print_rows(rows)
     ctx.exit(0 if found.state == "complete" and not found.failures else PARTIAL)
 
@@ -62,6 +65,7 @@ def verify(
     """
     from atldld_xr import verify as check
     from atldld_xr.errors import StoreError
+    from atldld_xr.excluded import say_excluded
 
     found = check(store, storage_options=storage_options, progress=progress)
     if as_json:
@@ -71,6 +75,8 @@ def verify(
             f"{found.url}: {found.chunks:,} chunks of {format_bytes(found.nbytes)} are as they "
             "were written"
         )
+        if found.excluded:
+            click.echo(say_excluded(found.excluded))
         for problem in found.problems[:_MOST_PROBLEMS]:
             click.echo(problem)
         if len(found.problems) > _MOST_PROBLEMS:

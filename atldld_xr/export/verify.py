@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from os import PathLike
 from typing import Any, Literal
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr.errors import StoreError
+from atldld_xr.excluded import count_excluded
 from atldld_xr.export.encoding import ArraySpec
 from atldld_xr.export.inventory import root_problems, strays
 from atldld_xr.export.lease import is_alive, read_holder
@@ -57,6 +58,8 @@ class StoreStatus:
         variable is None in stores of earlier versions, which did not tell image from mask.
     absent : tuple of dict
         Those that the service has nothing of, in the same words: masks that there are none of.
+    excluded : mapping of int
+        How many sections of the data set cannot be registered, and so are left out, by reason.
     """
 
     url: str
@@ -65,6 +68,7 @@ class StoreStatus:
     chunks: Mapping[str, int]
     failures: tuple[Mapping[str, Any], ...]
     absent: tuple[Mapping[str, Any], ...] = ()
+    excluded: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -81,12 +85,15 @@ class Verification:
         Their size in the store, in bytes.
     problems : tuple of str
         What is missing or damaged, in words; a file each.
+    excluded : mapping of int
+        As `StoreStatus` has it.
     """
 
     url: str
     chunks: int
     nbytes: int
     problems: tuple[str, ...]
+    excluded: Mapping[str, int] = field(default_factory=dict)
 
 
 def status(
@@ -128,6 +135,7 @@ def status(
         chunks=ledger.chunks,
         failures=_failures(store, plan, ledger),
         absent=_absences(store, plan),
+        excluded=_excluded(plan),
     )
 
 
@@ -189,7 +197,7 @@ def verify(
                 else:
                     chunks += 1
                     nbytes += size or 0
-    return Verification(store.url, chunks, nbytes, tuple(problems))
+    return Verification(store.url, chunks, nbytes, tuple(problems), _excluded(plan))
 
 
 def _opened(
@@ -290,6 +298,12 @@ def _forbidden_is_missing(store: Place) -> Iterator[None]:
     """Let be that a file cannot be read that need not be there: some web servers forbid those."""
     with suppress(*((StoreError,) if store.is_web else ())):
         yield
+
+
+def _excluded(plan: Mapping[str, Any]) -> dict[str, int]:
+    attributes = plan["dataset"]
+    own = attributes.get(OME_KEY)  # an OME-Zarr has those of its Dataset below
+    return count_excluded(own.get("attributes") if isinstance(own, Mapping) else attributes)
 
 
 def _failures(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from os import PathLike
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.excluded import count_excluded
 from atldld_xr.export.dasked import make_with_dask
 from atldld_xr.export.layout import check_names, lay_out
 from atldld_xr.export.parts import ChunkPlace
@@ -43,6 +44,8 @@ class ExportReport:
         The sections left at the fill value: ``variable``, ``section_image_id`` and ``reason``.
     absent : tuple of dict
         Those that the service has nothing of, in the same words: masks that there are none of.
+    excluded : mapping of int
+        How many sections of the data set cannot be registered, and so are left out, by reason.
     """
 
     url: str
@@ -51,6 +54,7 @@ class ExportReport:
     nbytes: int
     failures: tuple[Mapping[str, Any], ...] = ()
     absent: tuple[Mapping[str, Any], ...] = ()
+    excluded: Mapping[str, int] = field(default_factory=dict)
 
 
 def export(
@@ -105,6 +109,7 @@ def export(
         nbytes=sum(arrays[name].nbytes for name in layout.arrays),
         failures=failure_entries(ledger.failures, dict(places)),
         absent=absences(dataset, layout.arrays),
+        excluded=count_excluded(dataset.attrs),
     )
 
 

@@ -22,7 +22,10 @@ _FACTS = (
     "section_image_id", "section_number", "tier", "tilt_y", "tilt_x", "detection_y", "detection_x",
     "has_expression",
 )  # fmt: skip
-_ORIGIN = ("title", "genes", "source", "comment", "institution", "references", "license", "failed")
+_ORIGIN = (
+    "title", "genes", "source", "comment", "institution", "references", "license", "failed",
+    "excluded_sections",
+)  # fmt: skip
 
 
 def section_facts(dataset: xr.Dataset, dim: str) -> list[dict[str, Any]]:

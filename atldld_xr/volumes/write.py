@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from os import PathLike
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from atldld_xr.arguments import is_one_of
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.excluded import count_excluded
 from atldld_xr.progress import progress_bar
 from atldld_xr.repeating import short
 from atldld_xr.sides import is_mirrored
@@ -60,6 +61,8 @@ class VolumeReport:
         The sections that are not in it: ``variable``, ``section_image_id`` and ``reason``.
     absent : tuple of dict
         Those that the service has nothing of, in the same words: masks that there are none of.
+    excluded : mapping of int
+        How many sections of the data set cannot be registered, and so are left out, by reason.
     """
 
     path: str
@@ -70,6 +73,7 @@ class VolumeReport:
     nbytes: int
     failures: tuple[Mapping[str, Any], ...] = ()
     absent: tuple[Mapping[str, Any], ...] = ()
+    excluded: Mapping[str, int] = field(default_factory=dict)
 
 
 def save_volume(
@@ -215,6 +219,7 @@ def save_volume(
         nbytes=nbytes,
         failures=tuple(missing[False]),
         absent=tuple(missing[True]),
+        excluded=count_excluded(dataset.attrs),
     )
 
 

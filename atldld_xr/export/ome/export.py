@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from atldld_xr.excluded import count_excluded
 from atldld_xr.export.dasked import make_with_dask
 from atldld_xr.export.encoding import check_codecs
 from atldld_xr.export.ome.arrays import halve_block, level_zero
@@ -82,6 +83,7 @@ def export_ome(
         ),
         failures=failure_entries(ledger.failures, ids),
         absent=absences(dataset, [variable]),
+        excluded=count_excluded(dataset.attrs),
     )
 
 
