@@ -322,11 +322,16 @@ def open_cache() -> Cache:
     """
     directory = setting("cache.directory", as_path)
     if directory is None:
-        import platformdirs
-
-        directory = platformdirs.user_cache_dir("atldld_xr", appauthor=False)
+        directory = default_directory()
     limit = setting("cache.limit", as_bytes)
     return Cache(os.path.abspath(os.path.expanduser(directory)), limit)
+
+
+def default_directory() -> str:
+    """Return the cache's directory where the settings name none: the platform's for this user."""
+    import platformdirs
+
+    return str(platformdirs.user_cache_dir("atldld_xr", appauthor=False))
 
 
 def _temporary(folder: Path) -> Path:

@@ -96,7 +96,7 @@ def open_dataset(
         Default: the section's centre.
     source : str, path or source object, optional
         An API address (``http.../api/v2``), a mirror's path or URL, or an open source. Default:
-        the setting ``api_url``.
+        the setting ``source``, and without one ``api_url``.
 
     Returns
     -------

@@ -68,3 +68,7 @@ class StoreError(AtldldError):
 
 class MissingExtraError(AtldldError, ImportError):
     """An optional package is needed; the message names the extra that brings it."""
+
+
+class UnknownSettingWarning(UserWarning):
+    """Something is set that is no setting, such as one that is misspelt; it changes nothing."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.repeating import hide_credentials
 from atldld_xr.retry import TransportError, TryError, persist
 from atldld_xr.settings import as_float, as_int, setting
 
@@ -79,37 +80,30 @@ def check_address(url: str) -> str:
     """
     if not isinstance(url, str):
         raise InvalidArgumentError(f"a service's address is a string, not {url!r}")
+    shown = hide_credentials(url)
     if any(c.isspace() or not c.isprintable() for c in url):
-        raise InvalidArgumentError(f"the address {_hide(url)!r} has blanks or control characters")
+        raise InvalidArgumentError(f"the address {shown!r} has blanks or control characters")
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port  # port raises for one that is no port
     except ValueError as error:
-        raise InvalidArgumentError(f"the address {_hide(url)!r} is malformed: {error}") from None
+        raise InvalidArgumentError(f"the address {shown!r} is malformed: {error}") from None
     if parts.scheme not in ("http", "https"):
-        raise InvalidArgumentError(
-            f"the address {_hide(url)!r} does not start with http:// or https://"
-        )
+        raise InvalidArgumentError(f"the address {shown!r} does not start with http:// or https://")
     if not host or host.strip(".") == "":
-        raise InvalidArgumentError(f"the address {_hide(url)!r} names no host")
+        raise InvalidArgumentError(f"the address {shown!r} names no host")
     if "@" in parts.netloc:
         # It would end up in attributes, stores and pickles.
         raise InvalidArgumentError(
-            f"the address {_hide(url)!r} holds a user name or password; sources keep no secrets"
+            f"the address {shown!r} holds a user name or password; sources keep no secrets"
         )
     if parts.query or parts.fragment:
-        raise InvalidArgumentError(f"the address {_hide(url)!r} has a query or a fragment")
+        raise InvalidArgumentError(f"the address {shown!r} has a query or a fragment")
     return url.rstrip("/")
 
 
 # RMA's grammar and lists of numbers stay readable in addresses; the service takes both forms.
 _PLAIN = "$[]',:()*"
-
-
-def _hide(url: str) -> str:
-    """Return an address without its user name and password, if that is what precedes an @."""
-    head, at, tail = url.rpartition("@")
-    return f"{head.split('//')[0]}//...@{tail}" if at else url
 
 
 @dataclass(frozen=True)
@@ -240,7 +234,8 @@ def _target(address: str, location: str) -> str:
         raise TryError("the service redirects to a malformed address", again=False) from None
     if parts.scheme not in ("http", "https") or "@" in parts.netloc:
         raise TryError(
-            f"the service redirects to {_hide(target)!r}, where it is not followed", again=False
+            f"the service redirects to {hide_credentials(target)!r}, where it is not followed",
+            again=False,
         )
     return target
 

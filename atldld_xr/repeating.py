@@ -29,3 +29,13 @@ def short(value: object) -> str:
         return text
     half = (_LONGEST - 3) // 2
     return f"{text[:half]}...{text[-half:]}"
+
+
+def hide_credentials(address: str) -> str:
+    """Return an address without what may be secret: a user name, a password, a query."""
+    before, at, host = address.rpartition("@")
+    if at and ":" in before:
+        scheme, slashes, _ = before.partition("//")
+        address = f"{scheme if slashes else ''}//...@{host}"
+    bare, mark, _ = address.partition("?")
+    return f"{bare}?..." if mark and "//" in bare else address

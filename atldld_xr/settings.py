@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from donfig import Config
-
+from atldld_xr.configuration import Settings, variable_of
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.repeating import short
 
 T = TypeVar("T")
 
-config: Any = Config(
+config = Settings(
     "atldld_xr",
     defaults=[
         {
+            # Where data sets come from by default: as the argument `source`. None: from api_url.
+            "source": None,
             # The Allen service, or something that answers like it.
             "api_url": "https://api.brain-map.org/api/v2",
             "cache": {
@@ -63,12 +65,12 @@ def setting(name: str, kind: Callable[[Any], T]) -> T:
     name : str
         The setting, for instance "http.retries".
     kind : callable
-        One of `as_bool`, `as_int`, `as_float`, `as_bytes` and `as_path`.
+        One of `as_bool`, `as_int`, `as_float`, `as_bytes`, `as_path`, `as_text`, `as_source`.
 
     Raises
     ------
     InvalidArgumentError
-        If it has another value; says which setting and which environment variable.
+        If it has another value; says which setting, and where it was set.
     """
     value = config.get(name, default=None)
     least, most = _RANGES.get(name, (0, math.inf))
@@ -78,11 +80,22 @@ def setting(name: str, kind: Callable[[Any], T]) -> T:
             return result
     except (TypeError, ValueError, OverflowError):
         pass
+    group = name.rpartition(".")[0]
+    if group and not isinstance(found := config.get(group, default=None), Mapping):
+        raise InvalidArgumentError(
+            f"the setting {group} ({config.origin(name)}) is {short(found)}; it is a group of "
+            f"settings, such as {name}"
+        )
     words = _WORDS[kind].format(least=least, most=f" and at most {most}" * (most < math.inf))
-    variable = f"ATLDLD_XR_{name.upper().replace('.', '__')}"
     raise InvalidArgumentError(
-        f"the setting {name} (environment variable {variable}) is {value!r}; it takes {words}"
+        f"the setting {name} ({told_origin(name)}) is {short(value)}; it takes {words}"
     )
+
+
+def told_origin(name: str) -> str:
+    """Return where a setting's value is from, and the environment variable that also sets it."""
+    variable, origin = variable_of(config.env_prefix, name), config.origin(name)
+    return origin if variable in origin else f"{origin}; environment variable {variable}"
 
 
 def as_bool(value: Any) -> bool:
@@ -124,6 +137,24 @@ def as_path(value: Any) -> str | None:
     return None if value is None or value == "" else os.fsdecode(value)
 
 
+def as_text(value: Any) -> str:
+    """Return a string that is not empty."""
+    if not isinstance(value, str):
+        raise TypeError
+    if not value.strip():
+        raise ValueError
+    return value
+
+
+def as_source(value: Any) -> Any:
+    """Return an address, a path or a source object; None where none is given."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, int | float | bool | Mapping | list | tuple):
+        raise TypeError
+    return value
+
+
 _ON, _OFF = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 _WORDS: dict[Callable[[Any], object], str] = {
     as_bool: "true or false",
@@ -131,4 +162,23 @@ _WORDS: dict[Callable[[Any], object], str] = {
     as_int: "a whole number of at least {least}{most}",
     as_bytes: "a number of bytes such as 500MB or 10GB",
     as_path: "a path",
+    as_text: "a text",
+    as_source: "an address, the path or URL of a mirror, or a source object",
 }
+
+KINDS: dict[str, Callable[[Any], Any]] = {
+    "source": as_source,
+    "api_url": as_text,
+    "cache.enabled": as_bool,
+    "cache.directory": as_path,
+    "cache.limit": as_bytes,
+    "cache.metadata_days": as_float,
+    "memory.limit": as_bytes,
+    "http.connections": as_int,
+    "http.retries": as_int,
+    "http.backoff": as_float,
+    "http.longest_wait": as_float,
+    "http.connect_timeout": as_float,
+    "http.read_timeout": as_float,
+}
+"""What each setting is."""

@@ -9,6 +9,7 @@ import click
 
 from atldld_xr import __version__
 from atldld_xr.cli.cache import cache
+from atldld_xr.cli.config import config
 from atldld_xr.cli.export import export
 from atldld_xr.cli.failures import INTERRUPTED, CarefulGroup
 from atldld_xr.cli.look import image, info, preview
@@ -48,7 +49,7 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (info, image, preview, export, status, verify, mirror, cache):
+for command in (info, image, preview, export, status, verify, mirror, cache, config):
     cli.add_command(command)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -13,6 +15,7 @@ from atldld_xr.errors import (
     DatasetNotFoundError,
     InvalidArgumentError,
     SectionImageError,
+    UnknownSettingWarning,
 )
 
 FAILED, USAGE, NOT_FOUND, PARTIAL, INTERRUPTED = 1, 2, 3, 4, 130
@@ -40,7 +43,8 @@ class CarefulGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command, and turn what it raises into something to say and an exit code."""
         try:
-            return super().invoke(ctx)
+            with _warnings_in_words():
+                return super().invoke(ctx)
         except (Failure, click.ClickException, click.exceptions.Exit, BrokenPipeError):
             raise  # click ends programs whose output nobody reads on quietly
         except (Exception, KeyboardInterrupt) as error:
@@ -52,6 +56,22 @@ class CarefulGroup(click.Group):
             has_way_on = go_on and isinstance(error, SectionImageError)
             message = _in_words(error) + (f"; {go_on} goes on without" if has_way_on else "")
             raise Failure(message, exit_code([type(error)])) from error
+
+
+@contextmanager
+def _warnings_in_words() -> Iterator[None]:
+    """Show this package's warnings in a line, as its errors are; others as they would be."""
+    show = warnings.showwarning
+
+    def say(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, UnknownSettingWarning):
+            click.echo(f"atldld-xr: warning: {message}", err=True)
+        else:
+            show(message, category, *where, **more)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = say
+        yield
 
 
 class Failure(Exception):

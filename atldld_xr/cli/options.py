@@ -80,7 +80,7 @@ source = click.option(
     "--source",
     metavar="ADDRESS",
     help="Address of a service (http.../api/v2), path or URL of a mirror, or phantom. "
-    "[default: the Allen service]",
+    "[default: the setting source, else the Allen service]",
 )
 reference_space = click.option(
     "--reference-space",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import PurePath
 from urllib.parse import urlsplit
 
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.repeating import short
-from atldld_xr.settings import config
+from atldld_xr.repeating import hide_credentials, short
+from atldld_xr.settings import as_source, as_text, setting, told_origin
 from atldld_xr.sources.api import ApiSource
 from atldld_xr.sources.base import Source
 from atldld_xr.sources.ids import is_phantom, parse_dataset_name
@@ -24,8 +23,8 @@ def resolve(source: object, dataset: object = None) -> Source:
     ----------
     source : Source, str, path or None
         A source; "phantom" for the built-in data sets; the address of the service, which ends in
-        ``/api/v2``; the path or URL of a mirror; or None for the setting ``api_url``, for a
-        phantom's name the phantom.
+        ``/api/v2``; the path or URL of a mirror; or None for the setting ``source`` and, where that
+        is None too, ``api_url``. For a phantom's name None is the phantom.
     dataset : int or str, optional
         What is to be opened.
 
@@ -41,19 +40,31 @@ def resolve(source: object, dataset: object = None) -> Source:
 
         return PhantomSource()
     if source is None:
-        return ApiSource(config.get("api_url"))
-    if isinstance(source, PurePath):
-        return MirrorSource(str(source))
+        return _default()
+    if isinstance(source, os.PathLike):
+        return MirrorSource(os.fsdecode(source))
     if isinstance(source, str):
         if source.startswith(("http://", "https://")) and _is_service(source):
             return ApiSource(source)
         if _is_known_url(source) or os.path.exists(os.path.expanduser(source)):
             return MirrorSource(source)
+        source = hide_credentials(source)
     raise InvalidArgumentError(
         f"{short(source)} is no source: give the service's address (http(s)://.../api/v2), the "
         'path or URL of a mirror that exists, "phantom", a Source object, or nothing for the Allen '
         "service"
     )
+
+
+def _default() -> Source:
+    """Return the source that the settings name."""
+    name, chosen = "source", setting("source", as_source)
+    if chosen is None:
+        name, chosen = "api_url", setting("api_url", as_text)
+    try:
+        return ApiSource(chosen) if name == "api_url" else resolve(chosen)
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(f"the setting {name} ({told_origin(name)}): {error}") from None
 
 
 def _is_service(url: str) -> bool:
