@@ -24,8 +24,8 @@ from atldld_xr.sync import (
     UnreadableSectionWarning,
     get_parallel_transform,
 )
+from atldld_xr.testing import BEADS, CORONAL_ID, SAGITTAL_ID, Phantom
 from atldld_xr.testing.faults import Faults
-from atldld_xr.testing.phantom import BEADS, CORONAL_ID, SAGITTAL_ID, Phantom
 from atldld_xr.testing.server import AllenServer
 from atldld_xr.utils import get_image
 from atldld_xr.whole import read_whole

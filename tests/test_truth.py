@@ -92,7 +92,7 @@ def test_the_landmark_of_the_left_is_where_it_is_and_not_in_the_mirror(name, spa
         off = np.linalg.norm(a + basis @ [y, x] - centre)
         near = {"y": slice(y - 700, y + 700), "x": slice(x - 700, x + 700)}
         if off > 1.2 * LANDMARK.radius:
-            # Of the sections that do not cut it, some is enough.
+            # Once is enough for what is drawn anew at each resolution.
             assert resolution < 100 or ds.expression[index].sel(near).mean() < 100
             continue
         intensity = ds.expression[index].sel(near)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from atldld_xr.errors import DatasetNotFoundError, SectionImageError
 from atldld_xr.metadata import SectionImage
 from atldld_xr.sources.base import Tile, View, service_tile_side
-from atldld_xr.testing.phantom import PHANTOMS, Phantom, draw, find_phantom_image
+from atldld_xr.testing.drawing import draw
+from atldld_xr.testing.phantom import PHANTOMS, Phantom, find_phantom_image
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,24 @@
 """For tests, demonstrations and offline work: a brain by formula, and an Allen service of it."""
 
+from atldld_xr.testing.brain import (
+    BEADS,
+    LANDMARK,
+    Bead,
+    Landmark,
+    expression,
+    expression_colour,
+    value,
+)
+from atldld_xr.testing.drawing import draw
 from atldld_xr.testing.faults import Faults
 from atldld_xr.testing.phantom import (
-    BEADS,
     CORONAL,
     CORONAL_ID,
-    LANDMARK,
     PHANTOMS,
     SAGITTAL,
     SAGITTAL_ID,
-    Bead,
-    Landmark,
     Phantom,
-    draw,
-    expression,
-    expression_colour,
     find_phantom_image,
-    value,
 )
 from atldld_xr.testing.server import AllenServer, Request
 

@@ -29,6 +29,8 @@ _BOTTOM = (3500, 4100, 4700, 5000, 5100, 5600, 6300, 6850, 7150, 6950, 6600, 670
 _BOTTOM_BACK = (6900, 7000, 7050, 6950, 6700, 6100)
 _APART = (850, 850, 860, 820, 400, 0, 0, 0, 0, 0, 0, 0)
 _APART_BACK = (0, 0, 0, 0, 0, 0)
+# Where the cerebellum begins.
+_FOLDS = np.float32(9900.0)
 _TABLE_STEP = 8.0
 _TABLE_START = -4000.0
 
@@ -54,8 +56,27 @@ class Tissue(NamedTuple):
     packed: Array
 
 
-def tissue_at(p: Array, i: Array, r: Array) -> Tissue:
-    """Return the tissue at points of the brain.
+class Outline(NamedTuple):
+    """Where points lie in the brain's outline.
+
+    Attributes
+    ----------
+    x : ndarray of float32
+        Distance from the midline, in micrometres.
+    depth : ndarray of float32
+        Distance from the surface, about, in micrometres; negative on the glass. The cerebellum's
+        folds change it by -330 to 70.
+    dorsal : ndarray of float32
+        -1 at the top of the section, 1 at its bottom.
+    """
+
+    x: Array
+    depth: Array
+    dorsal: Array
+
+
+def outline(p: Array, i: Array, r: Array) -> Outline:
+    """Return where points of the brain lie in its outline.
 
     Parameters
     ----------
@@ -64,7 +85,7 @@ def tissue_at(p: Array, i: Array, r: Array) -> Tissue:
     """
     x = np.abs(r - np.float32(MIDLINE))
     per_width, middle, per_height, radius, apart = _profiles(p)
-    dorsal = (i - middle) * per_height  # -1 at the top of the section, 1 at its bottom
+    dorsal = (i - middle) * per_height
     u = (x - apart) * per_width
     u *= u
     u *= 1 + dorsal * (np.float32(0.35) * dorsal - np.float32(0.3))  # widest below the middle
@@ -72,7 +93,18 @@ def tissue_at(p: Array, i: Array, r: Array) -> Tissue:
     depth = radius * (1 - np.sqrt(u + v - np.float32(0.4) * np.minimum(u, 1) * np.minimum(v, 1)))
     # The cleft between the hemispheres.
     depth -= 1050 * bump(x, 0.0, 110.0) * (1 - ramp(dorsal, -0.55, -0.35))
-    region = _Region(p, i, x, depth, dorsal)
+    return Outline(x, depth, dorsal)
+
+
+def tissue_at(p: Array, i: Array, r: Array) -> Tissue:
+    """Return the tissue at points of the brain.
+
+    Parameters
+    ----------
+    p, i, r : ndarray of float32
+        Coordinates, in micrometres; all of one shape.
+    """
+    region = _Region(p, i, *outline(p, i, r))
     for part in (_bulbs, _ventricles, _cortex, _hippocampus, _nuclei, _cerebellum):
         part(region)
     tissue = ramp(region.depth, -10.0, 14.0) * (1 - np.minimum(region.hollow, 1))
@@ -80,6 +112,16 @@ def tissue_at(p: Array, i: Array, r: Array) -> Tissue:
         np.clip(field, 0, 1) * tissue for field in (region.stain, region.density, region.packed)
     )
     return Tissue(tissue, stain, density, packed)
+
+
+def is_glass(p: Array, place: Outline) -> NDArray[np.bool_]:
+    """Return which points have no tissue, nor does anything within 12 um of them."""
+    return place.depth < np.where(p < _FOLDS, np.float32(-200), np.float32(-250))
+
+
+def is_inside(p: Array, place: Outline) -> NDArray[np.bool_]:
+    """Return which points are far from the surface: within 12 um of them nothing is sharp."""
+    return place.depth > np.where(p < _FOLDS, np.float32(200), np.float32(500))
 
 
 class _Region:

@@ -14,6 +14,7 @@ Anatomy is the same on both sides, but for `LANDMARK`, which is on the left.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -108,7 +109,8 @@ def value(p: ArrayLike, i: ArrayLike, r: ArrayLike) -> Array:
         Red, green and blue, from 0 to 255.
     """
     shape, points = _points(p, i, r)
-    return colour(fields(*points)).reshape(*shape, 3)
+    tissue, stain, (signal,) = fields(*points)
+    return colour(tissue, stain, signal).reshape(*shape, 3)
 
 
 def expression(p: ArrayLike, i: ArrayLike, r: ArrayLike) -> Array:
@@ -120,7 +122,8 @@ def expression(p: ArrayLike, i: ArrayLike, r: ArrayLike) -> Array:
         Coordinates, in micrometres; they are broadcast.
     """
     shape, points = _points(p, i, r)
-    return (fields(*points)[2] * np.float32(255.0)).reshape(shape)
+    (signal,) = fields(*points)[2]
+    return (signal * np.float32(255.0)).reshape(shape)
 
 
 def expression_colour(intensity: ArrayLike) -> Array:
@@ -144,9 +147,8 @@ def expression_colour(intensity: ArrayLike) -> Array:
     return np.stack([c * seen * np.float32(255.0) for c in (red, green, blue)], axis=-1)
 
 
-def colour(parts: tuple[Array, Array, Array]) -> Array:
+def colour(tissue: Array, stain: Array, signal: Array) -> Array:
     """Return the RGB of an image, shape (..., 3), from its (means of) `fields`."""
-    tissue, stain, signal = parts
     channels = [
         np.float32(g) - tissue * np.float32(t) - stain * np.float32(s) - signal * np.float32(e)
         for g, t, s, e in zip(_GLASS, _TISSUE, _STAIN, _SIGNAL, strict=True)
@@ -154,7 +156,9 @@ def colour(parts: tuple[Array, Array, Array]) -> Array:
     return np.stack(channels, axis=-1)
 
 
-def fields(p: Array, i: Array, r: Array) -> tuple[Array, Array, Array]:
+def fields(
+    p: Array, i: Array, r: Array, spread: Sequence[tuple[float, float, float]] = ((0, 0, 0),)
+) -> tuple[Array, Array, list[Array]]:
     """Return how much tissue, stain and expression there is at points, each from 0 to 1.
 
     An image is linear in them, so the mean over an area is that of the fields.
@@ -162,16 +166,23 @@ def fields(p: Array, i: Array, r: Array) -> tuple[Array, Array, Array]:
     Parameters
     ----------
     p, i, r : ndarray of float32
-        The brain's coordinates, in micrometres; all of one shape.
+        The brain's coordinates, in micrometres; each in one row.
+    spread : sequence of tuple of float
+        Where to look for cells, as (p, i, r) from each point, in micrometres: they are finer than
+        all else. The expression is a list, an array for each.
     """
     at = tissue_at(p, i, r)
     # Between cells, the signal of what lies above and below the plane of focus.
-    signal = at.density * np.float32(0.08) + at.packed * np.float32(0.45)
-    signal += _cells(p, i, r, at.density) * at.tissue * (1 - at.packed * np.float32(0.5))
-    for bead in BEADS:
-        signal += _rod(bead, p, i, r)
-    signal += at.tissue * _landmark(p, i, r)
-    return at.tissue, at.stain, np.minimum(signal, 1)
+    behind = at.density * np.float32(0.08) + at.packed * np.float32(0.45)
+    behind += beads(p, i, r) + at.tissue * _landmark(p, i, r)
+    share = at.tissue * (1 - at.packed * np.float32(0.5))
+    signals = []
+    for dp, di, dr in spread:
+        signal = _cells(p + np.float32(dp), i + np.float32(di), r + np.float32(dr), at.density)
+        signal *= share
+        signal += behind
+        signals.append(np.minimum(signal, 1, out=signal))
+    return at.tissue, at.stain, signals
 
 
 def _cells(p: Array, i: Array, r: Array, density: Array) -> Array:
@@ -208,10 +219,17 @@ def _cells(p: Array, i: Array, r: Array, density: Array) -> Array:
     return out
 
 
-def _rod(bead: Bead, p: Array, i: Array, r: Array) -> Array:
-    across = p - np.float32(bead.p) if bead.axis == 2 else r - np.float32(bead.r)
-    down = i - np.float32(bead.i)
-    out: Array = np.exp((across * across + down * down) * np.float32(-1 / bead.radius**2))
+def beads(p: Array, i: Array, r: Array) -> Array:
+    """Return what the beads add to the signal: nothing from four radii on."""
+    out: Array = np.zeros_like(p)
+    top, bottom = (float(i.min()), float(i.max())) if i.size else (0.0, 0.0)
+    for bead in BEADS:
+        # A little farther than that, so that rounding has no say in whether it is left out.
+        if top - 4.1 * bead.radius < bead.i < bottom + 4.1 * bead.radius:
+            across = p - np.float32(bead.p) if bead.axis == 2 else r - np.float32(bead.r)
+            down = i - np.float32(bead.i)
+            q = (across * across + down * down) * np.float32(1 / bead.radius**2)
+            out += np.exp(-q) * (q < 16)
     return out
 
 

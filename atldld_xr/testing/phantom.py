@@ -14,53 +14,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from atldld_xr.errors import DatasetNotFoundError
-from atldld_xr.metadata import SectionImage
-from atldld_xr.testing.alignment import THICKNESS, alignment2d, alignment3d, pixel_to_pir
-from atldld_xr.testing.brain import (
-    BEADS,
-    LANDMARK,
-    Bead,
-    Landmark,
-    colour,
-    expression,
-    expression_colour,
-    fields,
-    value,
-)
-from atldld_xr.tiers import to_full
-
-__all__ = [
-    "BEADS",
-    "CORONAL",
-    "CORONAL_ID",
-    "LANDMARK",
-    "PHANTOMS",
-    "SAGITTAL",
-    "SAGITTAL_ID",
-    "Bead",
-    "Landmark",
-    "Phantom",
-    "draw",
-    "expression",
-    "expression_colour",
-    "find_phantom_image",
-    "value",
-]
+from atldld_xr.testing.alignment import THICKNESS, alignment2d, alignment3d
 
 CORONAL_ID = 900000001
 SAGITTAL_ID = 900000002
 
 _LARGEST_TILE = 256
-
-# Finest spacing at which the formula is sampled, in micrometres: a cell is some 20 across.
-_SAMPLE_SPACING = 4.0
-
-# Samples evaluated at once: what the processor's cache holds of them.
-_STRIP = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -246,90 +206,3 @@ def find_phantom_image(
         except DatasetNotFoundError:
             continue
     raise DatasetNotFoundError(f"there is no section image {image_id}")
-
-
-def draw(
-    phantom: Phantom,
-    image: SectionImage | Mapping[str, Any],
-    tier: int,
-    left: int,
-    top: int,
-    width: int,
-    height: int,
-    view: Literal["image", "expression", "intensity"] = "image",
-) -> NDArray[np.uint8]:
-    """Draw a window of one section of a phantom.
-
-    Parameters
-    ----------
-    phantom : Phantom
-        The data set.
-    image : SectionImage or mapping
-        One of its section images, or that image's record.
-    tier : int
-        The tier; its pixels are the mean of the formula over their area.
-    left, top, width, height : int
-        The window, in pixels of the tier from the section's corner. It may reach beyond it.
-    view : {"image", "expression", "intensity"}
-        What is drawn.
-
-    Returns
-    -------
-    ndarray of uint8, shape (height, width, 3), or (height, width) for the intensity view
-        A pixel is the same, to the bit, in whichever window it is drawn.
-
-    Raises
-    ------
-    DatasetNotFoundError
-        If the phantom has no such section image.
-    """
-    # By its id: a section image whose registration was refined is drawn where it was cut.
-    image_id = image.id if isinstance(image, SectionImage) else int(image["id"])
-    to_pir = _rows_to_pir(phantom, image_id)
-    pixel = phantom.resolution * 2**tier
-    # Of small pixels, fine samples; of larger ones, which hold many cells, half as fine.
-    samples = max(
-        min(4, math.ceil(pixel / _SAMPLE_SPACING)), math.ceil(pixel / _SAMPLE_SPACING / 2)
-    )
-    samples = min(samples, 2**tier)
-    shape = (height, width) if view == "intensity" else (height, width, 3)
-    out = np.empty(shape, dtype=np.uint8)
-    rows = max(_STRIP // max(width, 1), 1)
-    for start in range(0, height, rows):
-        stop = min(start + rows, height)
-        total: list[NDArray[np.float32]] = []
-        for sub_y in range(samples):
-            y = to_full(_sample_places(top + start, top + stop, sub_y, samples), tier)
-            for sub_x in range(samples):
-                x = to_full(_sample_places(left, left + width, sub_x, samples), tier)
-                p, i, r = (
-                    ((a * x)[None, :] + (b * y + c)[:, None]).astype(np.float32)
-                    for a, b, c in to_pir
-                )
-                parts = _view_parts(fields(p, i, r), view)
-                total = [t + q for t, q in zip(total, parts, strict=True)] if total else parts
-        mean = [t / np.float32(samples**2) for t in total]
-        pixels = colour((mean[0], mean[1], mean[2])) if view == "image" else mean[0]
-        out[start:stop] = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
-    return out
-
-
-def _view_parts(
-    parts: tuple[NDArray[np.float32], ...], view: Literal["image", "expression", "intensity"]
-) -> list[NDArray[np.float32]]:
-    """Return what has to be averaged for a view."""
-    if view == "image":
-        return list(parts)
-    intensity = parts[2] * np.float32(255.0)
-    return [intensity if view == "intensity" else expression_colour(intensity)]
-
-
-def _sample_places(start: int, stop: int, index: int, count: int) -> NDArray[np.float64]:
-    """Return where the index-th of `count` samples of each tier pixel is, in tier pixels."""
-    return np.arange(start, stop, dtype=np.float64) + ((index + 0.5) / count - 0.5)
-
-
-@lru_cache(maxsize=1024)
-def _rows_to_pir(phantom: Phantom, image_id: int) -> list[tuple[float, float, float]]:
-    matrix = pixel_to_pir(phantom.record, phantom.image_record(image_id))
-    return [(float(a), float(b), float(c)) for a, b, c in matrix]

@@ -15,7 +15,8 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from atldld_xr.sources.base import View
-from atldld_xr.testing.phantom import Phantom, draw
+from atldld_xr.testing.drawing import draw
+from atldld_xr.testing.phantom import Phantom
 from atldld_xr.tiers import tier_size
 
 _GLASS = {"image": (239, 240, 241), "expression": (0, 0, 0), "intensity": (0,)}
