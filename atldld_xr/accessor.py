@@ -1,4 +1,4 @@
-"""The accessor ``Dataset.atldld``."""
+"""The accessors ``Dataset.atldld`` and ``DataArray.atldld``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 import xarray as xr
+
+from atldld_xr.sections import nearest_section, section_dim
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +23,39 @@ class AtldldAccessor:
 
     def __init__(self, dataset: xr.Dataset) -> None:
         self._dataset = dataset
+
+    @property
+    def section_dim(self) -> str:
+        """The dimension across sections: "coronal" or "sagittal".
+
+        Raises
+        ------
+        InvalidArgumentError
+            If there is none, as of one section or of a mean along it.
+        """
+        return section_dim(self._dataset)
+
+    def section(self, coordinate: float, *, tolerance: float | None = None) -> xr.Dataset:
+        """Return the section nearest to a coordinate, whichever way the brain was cut.
+
+        Parameters
+        ----------
+        coordinate : float
+            Along `section_dim`, in micrometres.
+        tolerance : float, optional
+            How far the section may be, in micrometres. Default: at any distance.
+
+        Returns
+        -------
+        xarray.Dataset
+            Lazy, without the dimension across sections.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If there is no dimension across sections, no section so near, or a number cannot work.
+        """
+        return nearest_section(self._dataset, coordinate, tolerance)
 
     @property
     def masked(self) -> xr.Dataset:
@@ -244,6 +279,11 @@ class AtldldAccessor:
         progress : bool
             Whether to show a progress bar on standard error.
 
+        Returns
+        -------
+        VolumeReport
+            What was written, and which planes hold a section.
+
         Raises
         ------
         InvalidArgumentError
@@ -265,3 +305,44 @@ class AtldldAccessor:
             mode=mode,
             progress=progress,
         )
+
+
+@xr.register_dataarray_accessor("atldld")  # type: ignore[no-untyped-call]  # xarray's
+class AtldldArrayAccessor:
+    """What this package does with one variable of a Dataset, whole or sliced."""
+
+    def __init__(self, array: xr.DataArray) -> None:
+        self._array = array
+
+    @property
+    def section_dim(self) -> str:
+        """The dimension across sections: "coronal" or "sagittal".
+
+        Raises
+        ------
+        InvalidArgumentError
+            If there is none, as of one section or of a mean along it.
+        """
+        return section_dim(self._array)
+
+    def section(self, coordinate: float, *, tolerance: float | None = None) -> xr.DataArray:
+        """Return the section nearest to a coordinate, whichever way the brain was cut.
+
+        Parameters
+        ----------
+        coordinate : float
+            Along `section_dim`, in micrometres.
+        tolerance : float, optional
+            How far the section may be, in micrometres. Default: at any distance.
+
+        Returns
+        -------
+        xarray.DataArray
+            Lazy, without the dimension across sections.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If there is no dimension across sections, no section so near, or a number cannot work.
+        """
+        return nearest_section(self._array, coordinate, tolerance)

@@ -122,7 +122,7 @@ def open_dataset(
     --------
     >>> import atldld_xr
     >>> ds = atldld_xr.open_dataset("phantom")
-    >>> ds.image.sel(coronal=6600, method="nearest").shape
+    >>> ds.atldld.section(6600).image.shape
     (320, 456, 3)
     """
     planned = plan_dataset(

@@ -1,0 +1,97 @@
+"""The dimension across sections, and the section that lies nearest to a place on it. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from atldld_xr.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    Stack = TypeVar("Stack", xr.Dataset, xr.DataArray)
+
+SECTION_DIMS = ("coronal", "sagittal")
+"""The dimension across sections, by the plane in which a data set was cut."""
+
+
+def section_dim(data: xr.Dataset | xr.DataArray) -> str:
+    """Return the name of the dimension across sections.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there is none, or both are there.
+    """
+    found = [name for name in SECTION_DIMS if name in data.dims]
+    if len(found) == 1:
+        return found[0]
+    kind = type(data).__name__
+    if found:
+        raise InvalidArgumentError(
+            f"this {kind} has both dimensions {' and '.join(found)}: select along the one that is "
+            "meant by its name, with .sel"
+        )
+    for name in SECTION_DIMS:
+        if name in data.coords and data.coords[name].ndim == 0:
+            at = float(data.coords[name])
+            raise InvalidArgumentError(
+                f"this {kind} is one section already, {name} = {at:g} um: ask the Dataset that it "
+                "was taken from"
+            )
+    raise InvalidArgumentError(
+        f"this {kind} has no dimension across sections ({' or '.join(SECTION_DIMS)}): it was no "
+        "registered data set, or something was computed along them"
+    )
+
+
+def nearest_section(data: Stack, coordinate: float, tolerance: float | None = None) -> Stack:
+    """Return the section nearest to a coordinate, whatever order sections are in.
+
+    Parameters
+    ----------
+    data : xarray.Dataset or xarray.DataArray
+        With a dimension across sections.
+    coordinate : float
+        In micrometres. Of two that are as near, the one with the larger coordinate is taken.
+    tolerance : float, optional
+        How far the section may be, in micrometres.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there is no dimension across sections, no section so near, or a number cannot work.
+    """
+    dim = section_dim(data)
+    wanted = _micrometres("coordinate", coordinate)
+    allowed = np.inf if tolerance is None else _micrometres("tolerance", tolerance)
+    if allowed < 0:
+        raise InvalidArgumentError(f"tolerance is at least 0 micrometres, not {allowed:g}")
+    if dim not in data.coords or data.coords[dim].dtype.kind not in "iuf":
+        raise InvalidArgumentError(
+            f"the sections of this {type(data).__name__} have no coordinates any more: {dim} is "
+            "without numbers"
+        )
+    at = np.asarray(data.coords[dim], dtype=np.float64)
+    distance = np.abs(at - wanted)
+    if not np.isfinite(distance).any():
+        raise InvalidArgumentError(f"this {type(data).__name__} has no section: {dim} is empty")
+    least = np.nanmin(distance)
+    index = int(np.nanargmax(np.where(distance == least, at, np.nan)))
+    if least > allowed:
+        raise InvalidArgumentError(
+            f"no section lies within {allowed:g} um of {dim} = {wanted:g} um: the nearest is at "
+            f"{at[index]:g} um, {least:g} um away"
+        )
+    return data.isel({dim: index})
+
+
+def _micrometres(name: str, value: Any) -> float:
+    from atldld_xr.repeating import short
+
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number):
+        raise InvalidArgumentError(f"{name} is a number of micrometres, not {short(value)}")
+    return float(number)
