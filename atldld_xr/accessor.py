@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -118,6 +118,7 @@ class AtldldAccessor:
         storage_options: Mapping[str, Any] | None = None,
         compressor: Any | Literal["auto"] | None = "auto",
         inner_chunks: Mapping[str, int] | None = None,
+        variables: str | Sequence[str] | None = None,
         retry_failed: bool = False,
         progress: bool = False,
     ) -> ExportReport:
@@ -140,6 +141,9 @@ class AtldldAccessor:
             Sizes, by dimension, of the pieces that readers can take one by one. Each block of the
             Dataset is a file, or object, of the store; with this it becomes a Zarr shard of such
             pieces.
+        variables : str or sequence of str, optional
+            Which data variables are written. Default: all, without `displacement` as long as it is
+            what the coordinate `affine` says already, in six numbers a section.
         retry_failed : bool
             Whether to try sections again that an earlier run left at the fill value.
         progress : bool
@@ -168,6 +172,7 @@ class AtldldAccessor:
             storage_options=storage_options,
             compressor=compressor,
             inner_chunks=inner_chunks,
+            variables=variables,
             retry_failed=retry_failed,
             progress=progress,
         )

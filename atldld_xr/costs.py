@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from atldld_xr.plan import LoadPlan, SectionPlan
 from atldld_xr.sources.base import Tile, View
-from atldld_xr.variables import BlockVariable
+from atldld_xr.variables import DERIVED, BlockVariable
 
 if TYPE_CHECKING:
     from atldld_xr.dataset import DatasetPlan
@@ -38,7 +38,7 @@ class Costs:
     estimated_jpeg_bytes : int
         About what is downloaded: `JPEG_BYTES_PER_PIXEL` for each of those pixels.
     output_bytes : int
-        The data variables' bytes, uncompressed.
+        The bytes of the data variables that are exported by default, uncompressed.
     chunks : int
         The chunks that a Zarr store has of them.
     """
@@ -65,7 +65,8 @@ def estimate_costs(planned: DatasetPlan) -> Costs:
     plans = planned.plans
     pixels = {view: [t.width * t.height for t in needed_tiles(p)] for view, p in plans.items()}
     source_pixels = sum(map(sum, pixels.values()))
-    arrays = [v for v in planned.variables if isinstance(v, BlockVariable)]
+    made = [v for v in planned.variables if isinstance(v, BlockVariable)]
+    arrays = [v for v in made if v.name != DERIVED]
     return Costs(
         sections=len(planned.data.images),
         excluded=len(planned.data.excluded),

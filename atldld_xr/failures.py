@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from atldld_xr.lazy import executor
+from atldld_xr.lazy import executor, plan_arrays
 from atldld_xr.plan import LoadPlan
 from atldld_xr.sources.base import Source
 from atldld_xr.variables import (
@@ -211,24 +211,13 @@ def _by_plan(
 
 def _readers(variable: xr.Variable, base: str) -> Iterator[_Reader]:
     """Yield the plans behind a variable that read what another one is made of."""
-    from atldld_xr.backend import PlanArray
-
-    if variable.chunks is None:
-        held: list[Any] = [variable._data]  # `data` would load it
-    else:
+    if variable.chunks is not None:
         from atldld_xr.graph import FetchLayer
 
-        held = []
-        for name, layer in variable.data.dask.layers.items():
-            if isinstance(layer, FetchLayer):
-                if pixels_of(layer.plan.view) == base:
-                    yield layer.plan, layer.source, True
-            elif name.startswith("original-"):  # where xarray has made chunks
-                held += [getattr(task, "value", task) for task in layer.values()]
-    for array in held:
-        while array is not None and not isinstance(array, PlanArray):
-            array = getattr(array, "array", None)
-        if array is not None:
-            for plan in array.variable.plans:
-                if pixels_of(plan.view) == base:
-                    yield plan, array.source, False
+        for layer in variable.data.dask.layers.values():
+            if isinstance(layer, FetchLayer) and pixels_of(layer.plan.view) == base:
+                yield layer.plan, layer.source, True
+    for array in plan_arrays(variable):
+        for plan in array.variable.plans:
+            if pixels_of(plan.view) == base:
+                yield plan, array.source, False

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 OPTIONS: dict[str, tuple[str, ...]] = {
     "zarr": (
-        "mode", "storage_options", "compressor", "inner_chunks", "retry_failed",
+        "mode", "storage_options", "compressor", "inner_chunks", "retry_failed", "variables",
     ),
     "ome-zarr": (
         "mode", "storage_options", "compressor", "retry_failed", "ome_version", "variable", "step",

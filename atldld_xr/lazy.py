@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
@@ -12,6 +12,9 @@ from atldld_xr.arguments import Chunks
 from atldld_xr.attributes import variable_attributes
 from atldld_xr.sources.base import Source
 from atldld_xr.variables import BlockVariable, SectionVariable
+
+if TYPE_CHECKING:
+    from atldld_xr.backend import PlanArray
 
 Executor = Callable[[BlockVariable | SectionVariable], Any]
 
@@ -66,3 +69,21 @@ def executor(source: Source, *, with_dask: bool) -> Executor:
 
     token = tokenize(source)
     return lambda variable: dask_array(variable, source, token)
+
+
+def plan_arrays(variable: xr.Variable) -> Iterator[PlanArray]:
+    """Yield the arrays without Dask that a variable is read from, in whatever xarray wraps them."""
+    from atldld_xr.backend import PlanArray
+
+    held: list[Any] = []
+    if variable.chunks is None:
+        held.append(variable._data)  # `data` would load it
+    else:
+        for name, layer in variable.data.dask.layers.items():
+            if name.startswith("original-"):  # where xarray has made chunks
+                held += [getattr(task, "value", task) for task in layer.values()]
+    for array in held:
+        while array is not None and not isinstance(array, PlanArray):
+            array = getattr(array, "array", None)
+        if array is not None:
+            yield array

@@ -28,6 +28,9 @@ MEANINGS = {READ: "read", UNREADABLE: "unreadable", ABSENT: "absent", PENDING: "
 STATUSES = {"status": "image", "expression_status": "expression"}
 """The variables that say whether sections could be read, and whose pixels they speak of."""
 
+DERIVED = "displacement"
+"""Two thirds of a Dataset's bytes, which say what the coordinate `affine` does in six numbers."""
+
 NO_MASK = "the service has no expression mask of this section"
 
 

@@ -26,7 +26,7 @@ from kills import (
     tree,
 )
 
-ARRAYS = {"image", "coverage", "displacement"}
+ARRAYS = {"image", "coverage"}
 FEW = {"resolution": 100}
 
 

@@ -40,6 +40,10 @@ def _read_inner_chunks(value: str) -> dict[str, int]:
     return sizes
 
 
+def _read_names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> list[str] | None:
+    return [name.strip() for value in values for name in value.split(",")] or None
+
+
 _OPTIONS = (
     click.option(
         "--format",
@@ -68,6 +72,14 @@ _OPTIONS = (
         type=_read_inner_chunks,
         metavar="y=N,x=N",
         help="Pieces within each block that readers can take one by one (Zarr's shards).",
+    ),
+    click.option(
+        "--variables",
+        multiple=True,
+        callback=_read_names,
+        metavar="NAME,NAME",
+        help="Which data variables Zarr gets: image, coverage, ... Repeatable. [default: all but "
+        "displacement, which the coordinate affine says in six numbers]",
     ),
     click.option(
         "--retry-failed",

@@ -14,6 +14,7 @@ import xarray as xr
 
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.excluded import count_excluded
+from atldld_xr.export.choose import choose
 from atldld_xr.export.dasked import make_with_dask
 from atldld_xr.export.layout import check_names, lay_out
 from atldld_xr.export.parts import ChunkPlace
@@ -66,9 +67,11 @@ def export(
     compressor: Any = "auto",
     inner_chunks: Mapping[str, int] | None = None,
     retry_failed: bool = False,
+    variables: str | Sequence[str] | None = None,
     progress: bool = False,
 ) -> ExportReport:
     """Write a Dataset to a Zarr v3 store; see ``Dataset.atldld.to_zarr``."""
+    dataset = choose(dataset, variables)
     lazy = lazy_dataset(dataset)
     check_names(lazy)
     regular = _regular(lazy)
