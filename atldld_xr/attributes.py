@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from atldld_xr import __version__
+from atldld_xr.attribution import Attribution, attribution_of
 from atldld_xr.excluded import WORDS, excluded_attributes
 from atldld_xr.metadata import SectionDataset, SectionImage
 from atldld_xr.reference import Grid, Plane
 from atldld_xr.sides import find_hemisphere, sides_along_r, space_in_words
 from atldld_xr.sources.base import Source
 from atldld_xr.variables import MEANINGS, BlockVariable, SectionVariable
-
-CITATION = (
-    "Allen Institute for Brain Science, Allen Mouse Brain Atlas, https://mouse.brain-map.org. "
-    "Lein, E.S. et al. (2007), Genome-wide atlas of gene expression in the adult mouse brain, "
-    "Nature 445, 168-176, doi:10.1038/nature05453."
-)
-PHANTOM_URL = "phantom"
-LICENSE = "Allen Institute Terms of Use, https://alleninstitute.org/terms-of-use/"
 
 _AXES = ("posterior", "inferior", "right")
 _R = 2
@@ -131,10 +125,11 @@ def dataset_attributes(
     failed = {"failed": "Allen marked this data set as failed"} if data.failed else {}
     mirrored = grid.space.id != data.reference_space_id
     excluded = excluded_attributes(data)
+    attribution = attribution_of(source, data.products)
     return {
         # First what nobody should miss: xarray shows the first ones and the last.
-        "title": f"Allen section data set {data.id}, registered to the reference space"
-        f"{', mirrored' if mirrored else ''}",
+        "title": f"{attribution.owner} section data set {data.id}, "
+        f"registered to the reference space{', mirrored' if mirrored else ''}",
         "section_data_set_id": data.id,
         "genes": list(data.genes),
         WORDS: excluded.pop(WORDS),
@@ -150,29 +145,26 @@ def dataset_attributes(
         "interpolation": interpolation,
         **excluded,
         **failed,
-        **_origin(source),
+        **_origin(source, attribution),
     }
 
 
-def image_attributes(image: SectionImage, tier: int, source: Source) -> dict[str, Any]:
-    """Return the attributes of one unregistered section image."""
+def image_attributes(
+    image: SectionImage, tier: int, source: Source, products: Sequence[int]
+) -> dict[str, Any]:
+    """Return the attributes of one unregistered section image of a data set in some products."""
+    attribution = attribution_of(source, products)
     return {
-        "title": f"Allen section image {image.id}",
+        "title": f"{attribution.owner} section image {image.id}",
         "section_image_id": image.id,
         "section_data_set_id": image.data_set_id,
         "section_number": image.section_number,
         "resolution": image.resolution * 2**tier,
         "tier": tier,
-        **_origin(source),
+        **_origin(source, attribution),
     }
 
 
-def _origin(source: Source) -> dict[str, Any]:
-    out = {"source": source.url, "history": f"atldld_xr {__version__}"}
-    if source.url == PHANTOM_URL:  # ours: not to be taken for, or cited as, data
-        return out | {"comment": "drawn by a formula; no data of the Allen Institute"}
-    return out | {
-        "institution": "Allen Institute for Brain Science",
-        "references": CITATION,
-        "license": LICENSE,
-    }
+def _origin(source: Source, attribution: Attribution) -> dict[str, Any]:
+    made = {"source": source.url, "history": f"atldld_xr {__version__}"}
+    return made | attribution.attributes

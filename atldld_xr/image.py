@@ -16,7 +16,7 @@ from atldld_xr.attributes import (
 )
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.lazy import assemble
-from atldld_xr.metadata import parse_image
+from atldld_xr.metadata import parse_image, product_ids
 from atldld_xr.plan import LoadPlan, SectionPlan, default_fill
 from atldld_xr.sources.base import Source, View
 from atldld_xr.sources.ids import check_id
@@ -64,7 +64,8 @@ def open_image(
     check_options("nearest", "raise", None, expression, None)
     image_id = check_id(image_id, "section image")
     opened = resolve(source)
-    image = parse_image(opened.image_record(image_id))
+    record = opened.image_record(image_id)
+    image, products = parse_image(record), product_ids(record.get("section_data_set"))
     checked = check_tier(tier, image)
     if checked is None:
         raise InvalidArgumentError('an unregistered image has no resolution to take tier="auto" by')
@@ -114,4 +115,4 @@ def open_image(
                 f"{axis}_pixel": (axis, pixel, {"long_name": "full-resolution pixel"}),
             }
         )
-    return out.assign_attrs(image_attributes(image, tier, opened))
+    return out.assign_attrs(image_attributes(image, tier, opened, products))

@@ -113,6 +113,8 @@ class SectionDataset:
         Acronyms.
     failed : bool
         Whether Allen marked the data set as failed.
+    products : tuple of int
+        Ids of Allen's products that it is in; none where the record does not tell.
     fluorescence : bool
         Whether it names what its colour channels show: bright-field data sets leave these empty.
     """
@@ -128,6 +130,7 @@ class SectionDataset:
     genes: tuple[str, ...] = ()
     failed: bool = False
     fluorescence: bool = False
+    products: tuple[int, ...] = ()
 
 
 def parse_dataset(record: Mapping[str, Any]) -> SectionDataset:
@@ -197,7 +200,16 @@ def parse_dataset(record: Mapping[str, Any]) -> SectionDataset:
         ),
         failed=bool(record.get("failed")),
         fluorescence=any(record.get(f"{colour}_channel") for colour in ("red", "green", "blue")),
+        products=product_ids(record),
     )
+
+
+def product_ids(record: object) -> tuple[int, ...]:
+    """Return the ids of the products that a record includes; none of one that includes none."""
+    products = record.get("products") if isinstance(record, Mapping) else None
+    listed: list[Any] = products if isinstance(products, list) else []
+    ids = [entry.get("id") for entry in listed if isinstance(entry, Mapping)]
+    return tuple(sorted({n for n in ids if isinstance(n, int) and not isinstance(n, bool)}))
 
 
 def parse_image(record: Mapping[str, Any]) -> SectionImage:

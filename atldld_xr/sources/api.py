@@ -36,7 +36,7 @@ from atldld_xr.tiers import slide_offset
 
 # One query gets everything that registration needs.
 _DATASET_INCLUDE = "products,genes,alignment3d,section_images(alignment2d)"
-_IMAGE_INCLUDE = "alignment2d"
+_IMAGE_INCLUDE = "alignment2d,section_data_set(products)"
 
 # The filter that turns the service's colours of an expression mask into one grey channel.
 _VIEWS: dict[View, dict[str, str]] = {
@@ -86,7 +86,10 @@ class ApiSource:
         return self._record("SectionDataSet", "section data set", dataset_id, _DATASET_INCLUDE)
 
     def image_record(self, image_id: int) -> Mapping[str, Any]:
-        """Return a ``SectionImage`` with its alignment2d; raises as `dataset_record` does."""
+        """Return a ``SectionImage`` with its alignment2d and its data set's products.
+
+        Raises as `dataset_record` does.
+        """
         return self._record("SectionImage", "section image", image_id, _IMAGE_INCLUDE)
 
     def query(

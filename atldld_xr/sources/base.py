@@ -59,6 +59,10 @@ class Source(Protocol):
     """A place that section data sets come from. Picklable; holds no connection and no secret.
 
     Everything but `url` may do I/O; `read` is called from many threads and processes at once.
+
+    A source of data that are not Allen's says so: its `attribution`, an
+    `atldld_xr.attribution.Attribution` which other sources do without, is what Datasets and stores
+    cite. Without it, or where it is None, Allen is cited, by the products that records name.
     """
 
     @property

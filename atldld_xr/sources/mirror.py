@@ -136,7 +136,7 @@ class MirrorSource:
             dataset = self._parse(body, dataset_id)
             for record in items(dataset, "section_images", f"section data set {dataset_id}"):
                 if isinstance(record, Mapping) and record.get("id") == image_id:
-                    return record
+                    return {"section_data_set": {"products": dataset.get("products")}, **record}
         raise DatasetNotFoundError(
             f"there is no section image {image_id} in {self.path}: {self._holdings()}"
         )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from atldld_xr.attribution import PHANTOM, Attribution
 from atldld_xr.errors import DatasetNotFoundError, SectionImageError
 from atldld_xr.metadata import SectionImage
 from atldld_xr.sources.base import Tile, View, service_tile_side
@@ -32,6 +33,11 @@ class PhantomSource:
     def url(self) -> str:
         """Where it is, for people."""
         return "phantom"
+
+    @property
+    def attribution(self) -> Attribution:
+        """Whose it is: ours."""
+        return PHANTOM
 
     def dataset_record(self, dataset_id: int) -> Mapping[str, Any]:
         """Return the ``SectionDataSet`` record of a phantom.

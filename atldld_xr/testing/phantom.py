@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
+from atldld_xr.attribution import PHANTOM_PRODUCT
 from atldld_xr.errors import DatasetNotFoundError
 from atldld_xr.testing.alignment import THICKNESS, alignment2d, alignment3d
 
@@ -86,7 +87,8 @@ class Phantom:
             | {"id": self._base + 93}
             | alignment3d(self.plane, ends),
             "equalization": None,
-            "products": [{"abbreviation": "Mouse", "id": 1, "name": "Mouse Brain"}],
+            # None of Allen's: also in a mirror, or from a service, it is not cited as theirs.
+            "products": [{"abbreviation": "Phantom", "id": PHANTOM_PRODUCT, "name": "Phantom"}],
             "genes": [gene],
             "specimen": {
                 "id": self._base + 90,

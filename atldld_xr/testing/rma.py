@@ -16,7 +16,7 @@ _PLANES = {1: "coronal", 2: "sagittal"}
 _ASSOCIATIONS = {
     *("alignment2d", "alignment3d", "age", "data_set", "donor", "equalization", "genes"),
     *("injections", "organism", "plane_of_section", "probes", "products", "section_images"),
-    *("specimen", "treatments", "well_known_files"),
+    *("section_data_set", "specimen", "treatments", "well_known_files"),
 }
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "eq": lambda a, b: bool(a == b),
@@ -113,7 +113,11 @@ def tables(datasets: Iterable[Record]) -> dict[str, list[Record]]:
         named = {"id": plane, "name": _PLANES.get(plane)} if plane is not None else None
         data_sets.append({"plane_of_section": named, **dataset})
         plain = _scalars(dataset)
-        images += [{"data_set": plain, **image} for image in dataset.get("section_images") or ()]
+        in_products = {**plain, "products": dataset.get("products")}
+        images += [
+            {"data_set": plain, "section_data_set": in_products, **image}
+            for image in dataset.get("section_images") or ()
+        ]
     flip = {f"t_{k:02d}": 0.0 for k in range(12)} | {"t_00": 1.0, "t_04": 1.0}
     flip |= {"t_08": -1.0, "t_11": 11350.0}
     spaces = ((10, 9), (9, 10))
