@@ -109,7 +109,7 @@ class DisplacementField:
         path = _npy_path(file_path)
         try:
             deltas = np.load(path, allow_pickle=False)
-        except (ValueError, EOFError) as error:
+        except (ValueError, EOFError, MemoryError, OverflowError) as error:
             raise InvalidArgumentError(f"{path} is no .npy file of a field: {error}") from error
         if deltas.ndim != 3 or deltas.shape[2] != 2:
             raise InvalidArgumentError(

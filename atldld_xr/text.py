@@ -7,6 +7,8 @@ from typing import Any
 
 _MOST_NAMED = 10
 
+from atldld_xr.words import printable
+
 
 def format_bytes(count: int) -> str:
     """Return a number of bytes with its unit, in powers of 1000."""
@@ -51,4 +53,4 @@ def format_rows(rows: Iterable[tuple[str, str]]) -> str:
     """Return names and values in two columns; a row without a name goes on with the one above."""
     rows = list(rows)
     width = max((len(name) for name, _ in rows), default=0)
-    return "\n".join(f"{name:<{width}}  {value}".rstrip() for name, value in rows)
+    return "\n".join(printable(f"{name:<{width}}  {value}".rstrip()) for name, value in rows)

@@ -1,4 +1,4 @@
-"""Texts of others, and numbers, as words of a message: short, on one line, and harmless. Pure."""
+"""Texts of others as words of a message: short, on one line, and harmless. Pure."""
 
 from __future__ import annotations
 
@@ -37,13 +37,3 @@ def printable(text: str) -> str:
 
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
-
-
-def format_bytes(count: int) -> str:
-    """Return a number of bytes with its unit, in powers of 1000."""
-    size = float(count)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 999.5:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:,.4g} TB"

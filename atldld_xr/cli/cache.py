@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from atldld_xr.cli import options
-from atldld_xr.cli.text import format_bytes, print_json, print_rows
+from atldld_xr.cli.text import print_json, print_rows, say
+from atldld_xr.text import format_bytes
 
 if TYPE_CHECKING:
     from atldld_xr.cache import Cache
@@ -55,7 +56,7 @@ def list_entries(as_json: bool) -> None:
         return
     for entry in entries:
         used = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
-        click.echo(f"{used}  {format_bytes(entry.size):>10}  {entry.key}")
+        say(f"{used}  {format_bytes(entry.size):>10}  {entry.key}")
 
 
 @cache.command()
@@ -82,7 +83,7 @@ def _report(files: int, size: int, *, as_json: bool) -> None:
     if as_json:
         print_json({"removed_files": files, "removed_bytes": size})
     else:
-        click.echo(f"{files:,} files removed, {format_bytes(size)}")
+        say(f"{files:,} files removed, {format_bytes(size)}")
 
 
 def _open(*, even_if_off: bool = False) -> Cache:

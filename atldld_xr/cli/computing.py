@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from atldld_xr.cli.text import say
+
 
 @contextmanager
 def computing(scheduler: str | None, workers: int | None) -> Iterator[None]:
@@ -48,4 +50,4 @@ def _tell_of_none(client: Any) -> None:
     """Say that a cluster has no worker yet: what is done there waits for one, however long."""
     if not client.nthreads():
         address = client.scheduler.address
-        click.echo(f"the scheduler at {address} has no workers; waiting for them", err=True)
+        say(f"the scheduler at {address} has no workers; waiting for them", err=True)

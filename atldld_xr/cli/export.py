@@ -11,8 +11,8 @@ import click
 from atldld_xr.cli import options, writing
 from atldld_xr.cli.computing import computing
 from atldld_xr.cli.failures import FAILED, PARTIAL, Failure, exit_code
-from atldld_xr.cli.text import format_bytes, print_json
-from atldld_xr.text import name_of, without_masks
+from atldld_xr.cli.text import print_json, say
+from atldld_xr.text import format_bytes, name_of, without_masks
 
 if TYPE_CHECKING:
     from atldld_xr.export.many import Outcome
@@ -106,14 +106,14 @@ def _export_many(
             done[outcome.dataset] = outcome
             if outcome.kind is not None:
                 why = " ".join(outcome.error.split())
-                click.echo(f"{outcome.dataset} failed: {why}", err=True)
+                say(f"{outcome.dataset} failed: {why}", err=True)
             elif not as_json:
                 _tell(outcome.report)
     failed = [outcome.kind for outcome in done.values() if outcome.kind is not None]
     if as_json:
         print_json([_facts(done[name]) for name in datasets])
     else:
-        click.echo(f"{len(datasets) - len(failed):,} of {len(datasets):,} data sets are written")
+        say(f"{len(datasets) - len(failed):,} of {len(datasets):,} data sets are written")
     if failed:
         code = exit_code(failed)
         again = "; the same command tries them again" if code == FAILED else ""
@@ -131,13 +131,13 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
 def _tell(report: Any) -> None:
     if hasattr(report, "valid_planes"):
         shape = " x ".join(map(str, report.shape))
-        click.echo(
+        say(
             f"{report.path}: {shape} voxels, {len(report.valid_planes):,} planes with a section, "
             f"{format_bytes(report.nbytes)}"
         )
     else:
         earlier = f" ({report.skipped:,} more were there)" if report.skipped else ""
-        click.echo(
+        say(
             f"{report.url}: {report.blocks:,} chunks written{earlier}, "
             f"{format_bytes(report.nbytes)} in all"
         )
@@ -146,6 +146,6 @@ def _tell(report: Any) -> None:
 
         click.echo(say_excluded(report.excluded))
     for failure in report.failures:
-        click.echo(f"{name_of(failure)} could not be read: {failure['reason']}")
+        say(f"{name_of(failure)} could not be read: {failure['reason']}")
     if absent := getattr(report, "absent", ()):
-        click.echo(without_masks([entry["section_image_id"] for entry in absent]))
+        say(without_masks([entry["section_image_id"] for entry in absent]))

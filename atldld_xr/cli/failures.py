@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from atldld_xr.cli.text import say
 from atldld_xr.errors import (
     AtldldError,
     DatasetNotFoundError,
@@ -97,7 +98,7 @@ def exit_code(kinds: Iterable[type[BaseException]]) -> int:
 
 
 def _report(message: str, code: int) -> int:
-    click.echo(f"atldld-xr: error: {' '.join(message.split())}", err=True)
+    say(f"atldld-xr: error: {' '.join(message.split())}", err=True)
     return code
 
 

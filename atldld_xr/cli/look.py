@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atldld_xr.cli import options
-from atldld_xr.cli.text import print_json
+from atldld_xr.cli.text import print_json, say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +35,7 @@ def info(dataset: str, as_json: bool, **reading: Any) -> None:
         asked = {name: value for name, value in reading.items() if name != "source"}
         print_json({**asdict(found), "options": asked})
     else:
-        click.echo(str(found))
+        say(str(found))
 
 
 @click.command(cls=options.ExpressionCommand)
@@ -74,7 +74,7 @@ def image(image_id: str, out: Path, tier: int, expression: str | None, source: s
     }
     pixels = read_whole(opened, found, tier, views[expression])
     write_whole(out, encode(pixels))
-    click.echo(f"{out}: {pixels.shape[1]} x {pixels.shape[0]} px")
+    say(f"{out}: {pixels.shape[1]} x {pixels.shape[0]} px")
 
 
 @click.command()
@@ -97,7 +97,7 @@ def preview(dataset: str, out: Path, reference_space: int | None, source: str | 
     drawn = io.BytesIO()
     figure.savefig(drawn, format=kind)
     write_whole(out, drawn.getvalue())
-    click.echo(str(out))
+    say(str(out))
 
 
 def _suffix(out: Path, known: tuple[str, ...]) -> str:

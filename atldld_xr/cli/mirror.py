@@ -9,7 +9,8 @@ import click
 
 from atldld_xr.cli import options
 from atldld_xr.cli.failures import PARTIAL
-from atldld_xr.cli.text import format_bytes, print_json
+from atldld_xr.cli.text import print_json, say
+from atldld_xr.text import format_bytes
 
 _VIEWS = ("image", "expression", "intensity")
 
@@ -92,12 +93,12 @@ def mirror(
     if as_json:
         print_json(asdict(summary))
     else:
-        click.echo(
+        say(
             f"{path}: {summary.files:,} files written, {format_bytes(summary.bytes)}; "
             f"{summary.skipped:,} were there"
         )
         if summary.excluded:
             click.echo(say_excluded(summary.excluded))
         for failure in summary.failures:
-            click.echo(f"{failure.file} could not be had: {failure.reason}")
+            say(f"{failure.file} could not be had: {failure.reason}")
     ctx.exit(PARTIAL if summary.failures else 0)

@@ -9,8 +9,8 @@ import click
 
 from atldld_xr.cli import options
 from atldld_xr.cli.failures import PARTIAL
-from atldld_xr.cli.text import format_bytes, print_json, print_rows
-from atldld_xr.text import name_of, without_masks
+from atldld_xr.cli.text import print_json, print_rows, say
+from atldld_xr.text import format_bytes, name_of, without_masks
 
 _MOST_PROBLEMS = 20
 
@@ -71,16 +71,16 @@ def verify(
     if as_json:
         print_json(asdict(found))
     else:
-        click.echo(
+        say(
             f"{found.url}: {found.chunks:,} chunks of {format_bytes(found.nbytes)} are as they "
             "were written"
         )
         if found.excluded:
             click.echo(say_excluded(found.excluded))
         for problem in found.problems[:_MOST_PROBLEMS]:
-            click.echo(problem)
+            say(problem)
         if len(found.problems) > _MOST_PROBLEMS:
-            click.echo(f"and {len(found.problems) - _MOST_PROBLEMS:,} more")
+            say(f"and {len(found.problems) - _MOST_PROBLEMS:,} more")
     if found.problems:
         raise StoreError(
             f"{len(found.problems):,} files of {found.url} are not as they should be; the same "

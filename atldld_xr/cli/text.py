@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from typing import Any
 
 import click
 
 from atldld_xr.text import format_bytes, format_count, format_rows
+from atldld_xr.words import printable
 
-__all__ = ["format_bytes", "format_count", "print_json", "print_rows"]
+__all__ = ["format_bytes", "format_count", "print_json", "print_rows", "say"]
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print lines, with whatever names and reasons of others are in it, as any terminal takes it.
+
+    Parameters
+    ----------
+    text : str
+        The lines.
+    err : bool
+        Whether to print them to standard error.
+    """
+    stream = sys.stderr if err else sys.stdout
+    text = "\n".join(map(printable, text.split("\n")))
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    click.echo(text.encode(encoding, "backslashreplace").decode(encoding), err=err)
 
 
 def print_json(facts: Any) -> None:
@@ -20,4 +38,4 @@ def print_json(facts: Any) -> None:
 
 def print_rows(rows: Iterable[tuple[str, str]]) -> None:
     """Print names and values in two columns; a row without a name goes on with the one above."""
-    click.echo(format_rows(rows))
+    say(format_rows(rows))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from atldld_xr.errors import AtldldError, InvalidArgumentError, MissingExtraError, StoreError
+from atldld_xr.repeating import short
 from atldld_xr.storage_options import SharedOptions
 
 _EXTRAS = {
@@ -38,7 +39,7 @@ def open_file_system(url: str, protocol: str, shared: SharedOptions) -> tuple[An
         raise MissingExtraError(f"{protocol}:// needs another package: {advice}") from error
     except (TypeError, ValueError) as error:
         problem = InvalidArgumentError(
-            f"{url!r} is no path or URL of a store: {shared.describe(error)}"
+            f"{short(url)} is no path or URL of a store: {shared.describe(error)}"
         )
     except Exception as error:  # some log in at once, and each fails in ways of its own
         problem = StoreError(f"{url} cannot be reached: {shared.describe(error)}")

@@ -18,6 +18,7 @@ from atldld_xr.variables import PENDING, STATUSES
 
 # What a store has of its own beside its variables.
 _TAKEN = {RECORDS, *ROOTS.values()}
+_LONGEST_NAME = 255  # bytes
 
 
 def lay_out(
@@ -161,10 +162,18 @@ def _create(
 def check_names(dataset: xr.Dataset) -> None:
     """Refuse variables whose names are no folders of their own in a store."""
     for name in dataset.variables:
-        if not is_key(name) or "/" in str(name) or name in _TAKEN:
+        if not is_key(name) or "/" in str(name) or name in _TAKEN or not _is_file_name(str(name)):
             raise InvalidArgumentError(
-                f"{name!r} cannot be a variable's name in a store: rename it (Dataset.rename)"
+                f"{short(name)} cannot be a variable's name in a store: rename it (Dataset.rename)"
             )
+
+
+def _is_file_name(name: str) -> bool:
+    """Return whether a disk can have a folder of that name."""
+    try:
+        return len(name.encode()) <= _LONGEST_NAME
+    except UnicodeEncodeError:
+        return False
 
 
 def _check_inner_chunks(inner_chunks: Any, dataset: xr.Dataset) -> None:

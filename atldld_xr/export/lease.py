@@ -21,6 +21,7 @@ from atldld_xr.export.place import Place
 from atldld_xr.export.records import RECORDS
 from atldld_xr.folders import locked, make_folders
 from atldld_xr.foreign_json import parse_json
+from atldld_xr.paths import name_beside
 
 LEASE = f"{RECORDS}/lease.json"
 RENEWED, STALE = 10, 60
@@ -227,7 +228,7 @@ def _home(store: Place) -> tuple[Place, str]:
     if not store.is_movable:
         return store, LEASE
     folder, name = os.path.split(store.url)
-    return Place(folder), f".{name}.atldld-lease"
+    return Place(folder), name_beside(name, ".", ".atldld-lease")
 
 
 def _read(folder: Place, key: str) -> dict[str, Any] | None:

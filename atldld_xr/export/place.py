@@ -19,6 +19,8 @@ from atldld_xr.export.filesystem import open_file_system
 from atldld_xr.export.staging import Staging
 from atldld_xr.folders import make_folders
 from atldld_xr.foreign_json import parse_json
+from atldld_xr.paths import absolute, without_scheme
+from atldld_xr.repeating import short
 from atldld_xr.storage_options import SharedOptions, share, store_errors
 
 Options = Mapping[str, Any]
@@ -63,16 +65,16 @@ class Place:
     ) -> None:
         url = os.fspath(url) if isinstance(url, os.PathLike) else url
         if not isinstance(url, str) or not url.strip() or "\0" in url:
-            raise InvalidArgumentError(f"{url!r} is no path or URL of a store")
+            raise InvalidArgumentError(f"{short(url)} is no path or URL of a store")
         if "::" in url:  # with who knows whose password in it
             raise InvalidArgumentError('an address with "::" is a chain: a store is in one place')
-        url = url.removeprefix("file://").removeprefix("local://")
+        url = without_scheme(url)
         protocol, colon, rest = url.partition("://")
         self.is_local = not colon
         if not self.is_local:
             check_url(protocol, rest)
         # Zarr, fsspec and pathlib each take "~" and "." differently.
-        self.url = os.path.abspath(os.path.expanduser(url)) if self.is_local else url.rstrip("/")
+        self.url = absolute(url) if self.is_local else url.rstrip("/")
         self.is_web = protocol in ("http", "https") and not self.is_local
         self.shared = share(storage_options)
         if self.is_local and self.shared:

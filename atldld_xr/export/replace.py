@@ -15,6 +15,7 @@ from contextlib import suppress
 from atldld_xr.errors import StoreError
 from atldld_xr.export.place import Place
 from atldld_xr.export.records import RECORDS
+from atldld_xr.paths import name_beside
 
 MARK = f"{RECORDS}/replaces"
 """File in a store that is made to replace one: it tells the new from the old, whole as both are."""
@@ -95,18 +96,23 @@ def _discard(place: Place, old: Place) -> None:
 
 def _former(place: Place) -> Place:
     """Return where an old store is for the moment in which neither is in its place."""
-    return place.beside(f".{os.path.basename(place.url)}{_OLD}")
+    return place.beside(f"{_stem(place)}{_OLD}")
 
 
 def _fresh(place: Place, end: str) -> Place:
-    return place.beside(f".{os.path.basename(place.url)}.{uuid.uuid4().hex[:8]}{end}")
+    return place.beside(f"{_stem(place)}.{uuid.uuid4().hex[:8]}{end}")
+
+
+def _stem(place: Place) -> str:
+    """Return how the names of folders beside a store begin: with its own, if that leaves room."""
+    return name_beside(os.path.basename(place.url), ".", "")
 
 
 def _found(place: Place, end: str) -> list[Place]:
     """Return the folders of some runs beside a store; of earlier versions all have one name."""
-    folder, name = os.path.split(place.url)
-    ours = re.compile(rf"\.{re.escape(name)}\.[0-9a-f]{{8}}{re.escape(end)}")
-    known = {f".{name}{end}"} if end == _NEW else set()
+    folder, stem = os.path.dirname(place.url), _stem(place)
+    ours = re.compile(rf"{re.escape(stem)}\.[0-9a-f]{{8}}{re.escape(end)}")
+    known = {f"{stem}{end}"} if end == _NEW else set()
     try:
         names = sorted(os.listdir(folder))
     except FileNotFoundError:

@@ -14,6 +14,7 @@ import xarray as xr
 
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.excluded import count_excluded
+from atldld_xr.export.attributes import check_attributes
 from atldld_xr.export.choose import choose
 from atldld_xr.export.dasked import make_with_dask
 from atldld_xr.export.layout import check_names, lay_out
@@ -74,6 +75,7 @@ def export(
     dataset = choose(dataset, variables)
     lazy = lazy_dataset(dataset)
     check_names(lazy)
+    check_attributes(lazy)
     regular = _regular(lazy)
     place = Place(url, storage_options)
     arrays = {str(name): v.data for name, v in regular.variables.items() if v.chunks is not None}

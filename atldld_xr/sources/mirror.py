@@ -34,6 +34,7 @@ from atldld_xr.errors import (
 )
 from atldld_xr.foreign_json import MOST_BYTES
 from atldld_xr.metadata import SectionImage, single_record
+from atldld_xr.paths import absolute, is_path, without_scheme
 from atldld_xr.records import items
 from atldld_xr.repeating import short
 from atldld_xr.retry import TransportError, TryError, persist
@@ -79,10 +80,10 @@ class MirrorSource:
     storage_options: Mapping[str, Any] | SharedOptions | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        path = os.fspath(self.path)
-        if "://" not in path and "::" not in path:
-            # Absolute, since other processes may have another working directory.
-            path = os.path.abspath(os.path.expanduser(path))
+        path = without_scheme(os.fspath(self.path))
+        if is_path(path):
+            # Since other processes may have another working directory.
+            path = absolute(path)
         elif ":" in urlsplit(path).netloc.rpartition("@")[0]:
             raise InvalidArgumentError(
                 "the mirror's address holds a password; give it in storage_options"

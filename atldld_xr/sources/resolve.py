@@ -6,6 +6,7 @@ import os
 from urllib.parse import urlsplit
 
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.paths import without_scheme
 from atldld_xr.repeating import hide_credentials, short
 from atldld_xr.settings import as_source, as_text, setting, told_origin
 from atldld_xr.sources.api import ApiSource
@@ -46,7 +47,8 @@ def resolve(source: object, dataset: object = None) -> Source:
     if isinstance(source, str):
         if source.startswith(("http://", "https://")) and _is_service(source):
             return ApiSource(source)
-        if _is_known_url(source) or os.path.exists(os.path.expanduser(source)):
+        path = without_scheme(source)
+        if path != source or _is_known_url(source) or os.path.exists(os.path.expanduser(source)):
             return MirrorSource(source)
         source = hide_credentials(source)
     raise InvalidArgumentError(

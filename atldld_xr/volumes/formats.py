@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -151,8 +150,3 @@ def compressed(file: BinaryIO, compress: bool) -> Iterator[BinaryIO]:
     # half the time for 1.7 times the size, 9 eight times as long for 0.9.
     with gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=6, mtime=0) as out:
         yield cast(BinaryIO, out)
-
-
-def sidecar(path: Path) -> Path:
-    """Return where the list of planes is: beside the volume."""
-    return path.with_name(os.fspath(path.name) + ".json")

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 from atldld_xr.errors import InvalidArgumentError, StoreError
+from atldld_xr.paths import absolute, is_path, name_beside, without_scheme
 from atldld_xr.repeating import short
+from atldld_xr.text import format_bytes
 
 
 def resolve_path(path: str | os.PathLike[str]) -> Path:
@@ -24,14 +26,21 @@ def resolve_path(path: str | os.PathLike[str]) -> Path:
     """
     given = os.fspath(path) if isinstance(path, str | os.PathLike) else path
     if not isinstance(given, str) or not given.strip() or "\0" in given:
-        raise InvalidArgumentError(f"{path!r} is no path to write a volume to")
-    given = given.removeprefix("file://")
-    if "://" in given:
+        raise InvalidArgumentError(f"{short(path)} is no path to write a volume to")
+    given = without_scheme(given)
+    if not is_path(given):
         raise InvalidArgumentError(
             f"volumes are written to files of this machine, not to {given.partition('://')[0]}://"
         )
     # A link's own target is what is replaced.
-    return Path(os.path.realpath(os.path.expanduser(given)))
+    target = Path(os.path.realpath(absolute(given)))
+    absolute(str(sidecar(target)))  # whose name is longer
+    return target
+
+
+def sidecar(path: Path) -> Path:
+    """Return where the list of planes is: beside the volume."""
+    return path.with_name(f"{path.name}.json")
 
 
 Mode = Literal["w-", "w"]
@@ -81,8 +90,8 @@ def check_space(path: Path, needed: int) -> None:
         free = shutil.disk_usage(folder).free
         if needed > free:
             raise StoreError(
-                f"the volume needs {needed / 1e9:,.1f} GB in {folder}, which has "
-                f"{free / 1e9:,.1f} GB free; nothing was written. A larger step or resolution "
+                f"the volume needs {format_bytes(needed)} in {folder}, which has "
+                f"{format_bytes(free)} free; nothing was written. A larger step or resolution "
                 "takes less"
             )
 
@@ -96,7 +105,7 @@ def beside(paths: Sequence[Path], mode: Mode) -> Iterator[list[Path]]:
     """
     missing = [folder for folder in paths[0].parents if not folder.exists()]
     mark = uuid.uuid4().hex[:8]
-    written = [path.with_name(f".{path.name}-{mark}.new") for path in paths]
+    written = [path.with_name(name_beside(path.name, ".", f"-{mark}.new")) for path in paths]
     try:
         with storing(str(paths[0])):
             paths[0].parent.mkdir(parents=True, exist_ok=True)

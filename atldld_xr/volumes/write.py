@@ -26,14 +26,22 @@ from atldld_xr.volumes.formats import (
     choose_compression,
     choose_format,
     count_bytes,
-    sidecar,
 )
 from atldld_xr.volumes.listing import file_text, header_text, list_planes, section_facts
 from atldld_xr.volumes.pixels import Channel, choose_pixels
 from atldld_xr.volumes.planes import VolumeGrid, place_sections
 from atldld_xr.volumes.sections import read_sections
 from atldld_xr.volumes.spool import Spool
-from atldld_xr.volumes.target import Mode, beside, check_free, check_space, resolve_path, storing
+from atldld_xr.volumes.target import (
+    Mode,
+    beside,
+    check_free,
+    check_space,
+    resolve_path,
+    sidecar,
+    storing,
+)
+from atldld_xr.words import one_line
 
 Header = Literal["allen", "anatomical"]
 
@@ -199,7 +207,7 @@ def save_volume(
                 spool.add(section.plane, voxels)
             advance(1)
         listing = list_planes(dataset.attrs, pixels, grid, sections, reasons)
-        title = str(dataset.attrs.get("title", variable))
+        title = one_line(str(dataset.attrs.get("title", variable)))
         volume = Volume(grid, pixels.dtype, pixels.colour, title, header_text(listing))
         with storing(str(target)):
             with open(new, "xb") as file:

@@ -48,7 +48,7 @@ def level_zero(dataset: xr.Dataset, pyramid: Pyramid) -> da.Array:
         image = image.expand_dims(channel=1)
     image = image.transpose("channel", planes.dim, "y", "x")
     sizes = dict(zip(image.dims, pyramid.chunks(0), strict=True))
-    source = image.chunk(sizes).data
+    source = image.chunk(sizes).data.astype(pyramid.dtype)  # that is, in this machine's byte order
     name = f"atldld-planes-{tokenize(source.name, pyramid)}"
     layer = PlanesLayer(name, pyramid, source.name, source.chunks[2:])
     graph = HighLevelGraph.from_collections(name, layer, dependencies=[source])

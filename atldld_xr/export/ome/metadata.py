@@ -7,7 +7,6 @@ how oblique they are.
 
 from __future__ import annotations
 
-import json
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +14,7 @@ import xarray as xr
 
 from atldld_xr import __version__
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.export.attributes import as_json
 from atldld_xr.export.ome.axis import UNIT, round_off
 from atldld_xr.export.ome.pyramid import AXES, Pyramid
 from atldld_xr.export.records import OME_KEY
@@ -180,18 +180,5 @@ def _orientation(dataset: xr.Dataset, dim: str) -> list[str]:
 
 
 def plain(name: str, value: Any) -> Any:
-    """Return a value as JSON has it.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If JSON cannot hold it.
-    """
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    try:
-        return json.loads(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise InvalidArgumentError(
-            f"{name} cannot be kept in an OME-Zarr's attributes: {error}; change or drop it"
-        ) from error
+    """Return an attribute as JSON has it; raises InvalidArgumentError if it cannot."""
+    return as_json(name, value, allow_nan=False)

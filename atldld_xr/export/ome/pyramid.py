@@ -161,12 +161,13 @@ def _check_channels(array: xr.DataArray, dim: str) -> int:
 
 
 def _check_dtype(array: xr.DataArray) -> np.dtype[Any]:
-    if array.dtype not in (np.uint8, np.uint16):
+    dtype = np.dtype(array.dtype).newbyteorder("=")  # files are in no other, whatever it was
+    if dtype not in (np.uint8, np.uint16):
         raise InvalidArgumentError(
             f"{array.name} is of {array.dtype}: viewers take uint8 and uint16, so scale it and use "
             ".astype, or write it to plain Zarr"
         )
-    return np.dtype(array.dtype)
+    return dtype
 
 
 def _check_fill(array: xr.DataArray) -> int:

@@ -1,0 +1,68 @@
+"""Paths as people give them, checked before anything is computed; and names of files beside."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+
+from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.repeating import short
+
+_LONGEST_NAME = 255  # bytes, where the system does not tell
+_LONGEST_BESIDE = 200  # bytes: a temporary name of such a name is longer still
+
+# file:/path, file:///path and file://localhost/path are one place; file://path is fsspec's relative
+# one. fsspec, Zarr and xarray take "%20" as it is, and so it stays.
+_SCHEME = re.compile(r"(?:file|local):(?://(?:localhost(?=/))?|(?=/))", re.IGNORECASE)
+
+
+def without_scheme(address: str) -> str:
+    """Return a path where an address is one of a file, and any other as it is."""
+    return _SCHEME.sub("", address, count=1) if _SCHEME.match(address) else address
+
+
+def is_path(address: str) -> bool:
+    """Whether an address is a path on this machine, and no URL nor a chain of them."""
+    return "://" not in address and "::" not in address
+
+
+def absolute(path: str) -> str:
+    """Return a path of this machine, made absolute.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If no file can have such a path.
+    """
+    whole = os.path.abspath(os.path.expanduser(path))
+    try:
+        names = os.fsencode(whole).split(os.fsencode(os.sep))
+    except UnicodeEncodeError:
+        raise InvalidArgumentError(f"{short(path)} has characters that no file name has") from None
+    longest = _longest_name(whole)
+    for name in names:
+        if len(name) > longest:
+            told = short(os.fsdecode(name))
+            raise InvalidArgumentError(
+                f"the name {told} has {len(name)} bytes, and a file's can have {longest}"
+            )
+    return whole
+
+
+def name_beside(name: str, before: str, after: str) -> str:
+    """Return a name made of another; of one that is long, by its start and a digest."""
+    if len(os.fsencode(before + name + after)) <= _LONGEST_BESIDE:
+        return f"{before}{name}{after}"
+    digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+    return f"{before}{name[:40]}-{digest}{after}"
+
+
+def _longest_name(path: str) -> int:
+    folder = os.path.dirname(path)
+    while folder != os.path.dirname(folder) and not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    try:
+        return os.pathconf(folder, "PC_NAME_MAX")
+    except (AttributeError, OSError, ValueError):
+        return _LONGEST_NAME
