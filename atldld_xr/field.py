@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.paths import local_file
 from atldld_xr.repeating import short
 
 Array = NDArray[np.float32]
@@ -253,7 +254,7 @@ def _checked(x: ArrayLike, y: ArrayLike, dtype: np.dtype[Any]) -> tuple[Any, Any
 
 
 def _npy_path(file_path: str | PathLike[str]) -> Path:
-    path = Path(file_path)
+    path = local_file(file_path)
     if path.suffix != ".npy":
         raise InvalidArgumentError(f"fields are kept in .npy files, not in {path.name!r}")
     return path

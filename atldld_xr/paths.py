@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from pathlib import Path
 
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.repeating import short
@@ -48,6 +49,21 @@ def absolute(path: str) -> str:
                 f"the name {told} has {len(name)} bytes, and a file's can have {longest}"
             )
     return whole
+
+
+def local_file(given: str | os.PathLike[str]) -> Path:
+    """Return the path of a file to write or read, as it was given.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is no path on this machine, or no file can have it.
+    """
+    path = without_scheme(os.fspath(given))
+    if not is_path(path) or "\0" in path:
+        raise InvalidArgumentError(f"{short(given)} is no path on this machine")
+    absolute(path)
+    return Path(path)
 
 
 def name_beside(name: str, before: str, after: str) -> str:

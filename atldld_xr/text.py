@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-_MOST_NAMED = 10
-
 from atldld_xr.words import printable
+
+_MOST_NAMED = 10
 
 
 def format_bytes(count: int) -> str:

@@ -18,9 +18,12 @@ from atldld_xr.errors import (
     SectionImageError,
     UnknownSettingWarning,
 )
+from atldld_xr.words import one_line
 
 FAILED, USAGE, NOT_FOUND, PARTIAL, INTERRUPTED = 1, 2, 3, 4, 130
 """Exit codes; click has the same ones for the first two."""
+
+_MOST = 3000  # characters of what is said: an error's message, and what to do
 
 _GO_ON = {"export": "--on-error fill", "mirror": "--on-error skip"}
 
@@ -98,7 +101,7 @@ def exit_code(kinds: Iterable[type[BaseException]]) -> int:
 
 
 def _report(message: str, code: int) -> int:
-    say(f"atldld-xr: error: {' '.join(message.split())}", err=True)
+    say(f"atldld-xr: error: {one_line(message, _MOST)}", err=True)
     return code
 
 

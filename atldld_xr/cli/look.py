@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 _JPEG_QUALITY = 95
 
 
+def _read_path(_: click.Context, __: click.Parameter, value: str) -> Path:
+    from atldld_xr.paths import local_file
+
+    return local_file(value)
+
+
 @click.command(cls=options.ExpressionCommand)
 @click.argument("dataset")
 @options.reading
@@ -40,7 +46,7 @@ def info(dataset: str, as_json: bool, **reading: Any) -> None:
 
 @click.command(cls=options.ExpressionCommand)
 @click.argument("image_id")
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out", callback=_read_path)
 @click.option("--tier", type=int, default=0, metavar="N", help="Halvings of the image.")
 @click.option(
     "--expression",
@@ -79,7 +85,7 @@ def image(image_id: str, out: Path, tier: int, expression: str | None, source: s
 
 @click.command()
 @click.argument("dataset")
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out", callback=_read_path)
 @options.reference_space
 @options.source
 def preview(dataset: str, out: Path, reference_space: int | None, source: str | None) -> None:
