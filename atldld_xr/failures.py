@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from atldld_xr.lazy import executor, plan_arrays
-from atldld_xr.plan import LoadPlan
-from atldld_xr.sources.base import Source
+from atldld_xr.lazy import Reader, readers
 from atldld_xr.variables import (
     ABSENT,
     MEANINGS,
@@ -21,7 +19,6 @@ from atldld_xr.variables import (
     READ,
     STATUSES,
     UNREADABLE,
-    pixels_of,
     reason_variable,
     speaks_of,
 )
@@ -37,9 +34,6 @@ UNKNOWN = "it could not be read"
 
 _IDS = "section_image_id"
 _COLUMNS = ["variable", _IDS, "section_number", "status", "reason"]
-
-_Reader = tuple[LoadPlan, Source, bool]
-"""A plan, where its tiles come from, and whether by Dask."""
 
 
 def failures_table(dataset: xr.Dataset) -> pd.DataFrame:
@@ -170,7 +164,7 @@ def _reasons(dataset: xr.Dataset, name: str, status: xr.Variable, ids: xr.Variab
     """Return why sections could not be read, by what stands behind a status."""
     base, images = STATUSES[name], np.atleast_1d(ids.values).tolist()
     dim = next(iter(ids.dims), "section")
-    made = _by_plan(list(_readers(dataset.variables[name], base)), images, dim)
+    made = _by_plan(list(readers(dataset.variables[name], base)), images, dim)
     if made is not None:
         return made if ids.ndim else made.isel({dim: 0})
     before = dataset.variables.get("reason")  # as stores of earlier versions have it
@@ -187,37 +181,19 @@ def _reasons(dataset: xr.Dataset, name: str, status: xr.Variable, ids: xr.Variab
     return xr.Variable(ids.dims, da.where(status.data == UNREADABLE, lazy, ""))
 
 
-def _by_plan(
-    readers: Sequence[_Reader], images: Sequence[int], dim: Hashable
-) -> xr.Variable | None:
+def _by_plan(known: Sequence[Reader], images: Sequence[int], dim: Hashable) -> xr.Variable | None:
     """Return the reasons of section images as a plan makes them; None if some are in none."""
     places: dict[int, tuple[int, int]] = {}
-    for number, (plan, _, _) in enumerate(readers):
-        for index, section in enumerate(plan.sections):
-            places.setdefault(section.image.id, (number, index))
+    for number, reader in enumerate(known):
+        for image, index in reader.sections.items():
+            places.setdefault(image, (number, index))
     if not images or not places.keys() >= set(images):
         return None
     runs = []
     for number, run in groupby((places[image] for image in images), key=itemgetter(0)):
-        plan, source, with_dask = readers[number]
-        make = executor(source, with_dask=with_dask)
-        array = xr.Variable((dim,), make(reason_variable("reason", (plan,))), fastpath=True)
-        runs.append(array.isel({dim: [index for _, index in run]}))
+        variable = reason_variable("reason", (known[number].plan,))
+        runs.append(known[number].read(variable, [index for _, index in run], dim))
     joined: xr.Variable = runs[0]
     if len(runs) > 1:
         joined = xr.Variable.concat(runs, dim)  # type: ignore[no-untyped-call]  # xarray's
     return joined
-
-
-def _readers(variable: xr.Variable, base: str) -> Iterator[_Reader]:
-    """Yield the plans behind a variable that read what another one is made of."""
-    if variable.chunks is not None:
-        from atldld_xr.graph import FetchLayer
-
-        for layer in variable.data.dask.layers.values():
-            if isinstance(layer, FetchLayer) and pixels_of(layer.plan.view) == base:
-                yield layer.plan, layer.source, True
-    for array in plan_arrays(variable):
-        for plan in array.variable.plans:
-            if pixels_of(plan.view) == base:
-                yield plan, array.source, False

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
 from atldld_xr.arguments import Chunks
 from atldld_xr.attributes import variable_attributes
+from atldld_xr.plan import LoadPlan
 from atldld_xr.sources.base import Source
-from atldld_xr.variables import BlockVariable, SectionVariable
+from atldld_xr.variables import BlockVariable, SectionVariable, pixels_of
 
 if TYPE_CHECKING:
     from atldld_xr.backend import PlanArray
@@ -69,6 +71,49 @@ def executor(source: Source, *, with_dask: bool) -> Executor:
 
     token = tokenize(source)
     return lambda variable: dask_array(variable, source, token)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What stands behind a lazy array.
+
+    Attributes
+    ----------
+    plan : LoadPlan
+        What it is made by.
+    source : Source
+        Where its tiles come from.
+    with_dask : bool
+        Whether by Dask.
+    """
+
+    plan: LoadPlan
+    source: Source
+    with_dask: bool
+
+    @property
+    def sections(self) -> dict[int, int]:
+        """The place of each section in the plan, by the section image's id."""
+        return {section.image.id: at for at, section in enumerate(self.plan.sections)}
+
+    def read(self, variable: SectionVariable, places: Sequence[int], dim: Hashable) -> xr.Variable:
+        """Return another variable of the same tiles, for some sections, as lazy."""
+        array = executor(self.source, with_dask=self.with_dask)(variable)
+        return xr.Variable((dim,), array, fastpath=True).isel({dim: list(places)})
+
+
+def readers(variable: xr.Variable, pixels: str) -> Iterator[Reader]:
+    """Yield the plans behind a variable that read what is in another one, by its name."""
+    if variable.chunks is not None:
+        from atldld_xr.graph import FetchLayer
+
+        for layer in variable.data.dask.layers.values():
+            if isinstance(layer, FetchLayer) and pixels_of(layer.plan.view) == pixels:
+                yield Reader(layer.plan, layer.source, True)
+    for array in plan_arrays(variable):
+        for plan in array.variable.plans:
+            if pixels_of(plan.view) == pixels:
+                yield Reader(plan, array.source, False)
 
 
 def plan_arrays(variable: xr.Variable) -> Iterator[PlanArray]:

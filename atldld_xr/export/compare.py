@@ -8,6 +8,11 @@ from typing import Any
 
 from atldld_xr.export.consolidated import same
 
+# Attributes that say what was asked for; others may have become others with the version.
+_ASKED = (
+    "section_data_set_id", "resolution", "anchor", "interpolation", "reference_space_id", "source"
+)  # fmt: skip
+
 
 def is_that_but_for_failures(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
     """Return whether two plans are the same but for what is done about failing sections."""
@@ -23,6 +28,15 @@ def extends(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
     }
     fills = (there["on_error"], here["on_error"]) == ("raise", "fill")
     return bool(more) and fills and is_that_but_for_failures(there, {**here, **told})
+
+
+def shared(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of a plan what one of another version can be compared with."""
+    return {
+        **{key: value for key, value in plan.items() if key != "format"},
+        "dataset": {key: plan["dataset"][key] for key in _ASKED if key in plan["dataset"]},
+        "arrays": {name: {**meta, "attributes": {}} for name, meta in plan["arrays"].items()},
+    }
 
 
 def differences(there: Any, here: Any, name: str = "") -> Iterator[str]:

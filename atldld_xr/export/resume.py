@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Literal
 
 from atldld_xr.errors import InvalidArgumentError, StoreError
-from atldld_xr.export.compare import differences, extends, is_that_but_for_failures
+from atldld_xr.export.compare import differences, extends, is_that_but_for_failures, shared
 from atldld_xr.export.consolidated import CONSOLIDATED
 from atldld_xr.export.disk import PARTIAL
 from atldld_xr.export.lease import LEASE, Lease, lease
@@ -218,6 +218,8 @@ def _check_plan(store: Place, plan: Mapping[str, Any], layout: Layout) -> None:
     # Digests are told of only where nothing says it better.
     digests = "made of", "crc32c of files"
     there, here = ({k: v for k, v in p.items() if k not in digests} for p in (plan, layout.plan))
+    if there["format"] != here["format"]:  # which explains nothing
+        there, here = shared(there), shared(here)
     found = list(islice(differences(there, here), 4))
     if not found:
         parts = [plan[part].items() ^ layout.plan[part].items() for part in digests]

@@ -17,6 +17,7 @@ from atldld_xr.excluded import count_excluded
 from atldld_xr.export.attributes import check_attributes
 from atldld_xr.export.choose import choose
 from atldld_xr.export.dasked import make_with_dask
+from atldld_xr.export.earlier import adopted, as_earlier, earlier_plan
 from atldld_xr.export.layout import check_names, lay_out
 from atldld_xr.export.parts import ChunkPlace
 from atldld_xr.export.place import Place
@@ -72,12 +73,13 @@ def export(
     progress: bool = False,
 ) -> ExportReport:
     """Write a Dataset to a Zarr v3 store; see ``Dataset.atldld.to_zarr``."""
-    dataset = choose(dataset, variables)
+    chosen, place = choose(dataset, variables), Place(url, storage_options)
+    earlier = earlier_plan(place, mode)
+    dataset = chosen if earlier is None else as_earlier(dataset, chosen, earlier)
     lazy = lazy_dataset(dataset)
     check_names(lazy)
     check_attributes(lazy)
     regular = _regular(lazy)
-    place = Place(url, storage_options)
     arrays = {str(name): v.data for name, v in regular.variables.items() if v.chunks is not None}
     parts = Parts(
         {name: lazy.variables[name].data for name in arrays},
@@ -87,6 +89,8 @@ def export(
     count = max(parts.count, len(ids))
     tell = partial(_tell_failures, ids)
     layout = lay_out(regular, compressor, inner_chunks, parts.contents, count, parts.on_error, tell)
+    if earlier is not None:
+        layout = adopted(place, earlier, layout, None)
     # What comes of a plan alone is read from no store.
     may_read = not parts.names >= set(arrays)
     steps = begun(place, layout, mode, may_read=may_read, unproven=parts.unproven)

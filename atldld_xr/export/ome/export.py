@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from atldld_xr.excluded import count_excluded
 from atldld_xr.export.dasked import make_with_dask
+from atldld_xr.export.earlier import adopted, earlier_plan
 from atldld_xr.export.encoding import check_codecs
 from atldld_xr.export.ome.arrays import halve_block, level_zero
 from atldld_xr.export.ome.layout import create
@@ -53,6 +54,9 @@ def export_ome(
     store = Place(url, storage_options)
     parts = _parts(lazy, pyramid)
     layout = _lay_out(lazy, pyramid, parts, ome_version, compressor)
+    earlier = earlier_plan(store, mode)
+    if earlier is not None:
+        layout = adopted(store, earlier, layout, _tell_failures)
     steps = begun(store, layout, mode, may_read=parts is None, unproven=lambda is_done: ())
     with steps as (target, ledger, lease):
         retry = retry_failed or (parts is not None and parts.on_error == "raise")

@@ -1,0 +1,164 @@
+"""Stores that an earlier version of this package began: gone on with as they were laid out.
+
+Format 2 of the records has the displacement unless something else was asked for; one status, of the
+image and its mask together; and the reasons as an array of text. What an array holds is told by
+its name in "made of", which is the same in both, so that attributes and coordinates may have
+become others since.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from atldld_xr.export.consolidated import same
+from atldld_xr.export.encoding import ArraySpec
+from atldld_xr.export.ledger import REASON
+from atldld_xr.export.place import Place
+from atldld_xr.export.records import (
+    FORMAT,
+    METADATA,
+    MOST,
+    PLAN,
+    STATE,
+    Layout,
+    RecordsError,
+    Tell,
+    read_plan,
+)
+from atldld_xr.lazy import Reader, readers
+from atldld_xr.variables import DERIVED, STATUSES, reason_variable, status_variable
+
+_LATER = {"expression_coverage", "expression_status"}
+"""Variables that there were none of."""
+
+Plan = Mapping[str, Any]
+
+
+def earlier_plan(place: Place, mode: str) -> Plan | None:
+    """Return the plan of a store of an earlier version that may be gone on with; else None."""
+    if mode != "w-":  # made anew
+        return None
+    try:
+        plan = read_plan(place.real())
+    except RecordsError:  # which who opens it says
+        return None
+    return plan if plan is not None and plan["format"] < FORMAT else None
+
+
+def as_earlier(dataset: xr.Dataset, chosen: xr.Dataset, plan: Plan) -> xr.Dataset:
+    """Return what an earlier version would have written of a Dataset.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        All of it.
+    chosen : xarray.Dataset
+        What this version would write.
+    plan : mapping
+        The store's.
+    """
+    names = {*plan["arrays"], *plan["values"]}
+    out = chosen.drop_vars((_LATER | {"affine", "has_expression"}) - names, errors="ignore")
+    if DERIVED in names and DERIVED in dataset and DERIVED not in out:
+        out = out.assign({DERIVED: dataset[DERIVED]})
+    if "status" in out and "status" not in plan["values"] and plan["on_error"] == "raise":
+        return out.drop_vars("status")  # that run would have ended, and told nobody
+    return out.assign(_values(dataset)) if REASON in plan["values"] else out
+
+
+def goes_on(there: Plan, here: Plan) -> bool:
+    """Return whether an earlier version's plan is of the same content."""
+    files = there["crc32c of files"]
+    return same(_content(there, files), _content(here, files))
+
+
+def adopted(place: Place, plan: Plan, layout: Layout, tell: Tell | None) -> Layout:
+    """Return the layout of a store as it is there; the one that is asked for if it is not that.
+
+    Parameters
+    ----------
+    place : Place
+        The store.
+    plan : mapping
+        Its plan.
+    layout : Layout
+        That of what is asked for.
+    tell : callable, optional
+        Keeps in the finished store what could not be read.
+
+    Raises
+    ------
+    RecordsError
+        If not all of its metadata had been written.
+    """
+    import zarr
+    from zarr.core.buffer import default_buffer_prototype
+
+    if not goes_on(plan, layout.plan):
+        return layout
+    store, zarr_format = place.real(), plan["zarr format"]
+    names = {name: f"{name}/{METADATA[zarr_format]}" for name in plan["arrays"]}
+    memory: dict[str, Any] = {}
+    attributes = {**plan["dataset"], STATE: "incomplete"}
+    zarr.create_group(
+        zarr.storage.MemoryStore(memory), zarr_format=zarr_format, attributes=attributes
+    )
+    buffer = default_buffer_prototype().buffer
+    for key in (*plan["crc32c of files"], *names.values()):
+        content = store.get(key, MOST)
+        if content is None:
+            raise RecordsError(
+                f"{place.url} was begun by an earlier version, which had written nothing but its "
+                'plan yet; mode="w" (--mode w) starts anew'
+            )
+        memory[key] = buffer.from_bytes(content)
+    merged = {**plan, "on_error": layout.plan["on_error"]}
+    files = {key: bytes(content.to_bytes()) for key, content in sorted(memory.items())}
+    written = json.dumps(merged, indent=1).encode()
+    specs = {n: ArraySpec(n, files[key].decode(), zarr_format) for n, key in names.items()}
+    text = np.dtypes.StringDType()
+    values = {
+        name: text if dtype == "str" else np.dtype(dtype)
+        for name, (dtype, _) in plan["values"].items()
+    }
+    return Layout({PLAN: written} | files, merged, specs, values, memory, tell)
+
+
+def _content(plan: Plan, files: Mapping[str, int]) -> dict[str, Any]:
+    """Return what of a plan says what its chunks, values and coordinates hold."""
+    arrays = {
+        name: {key: value for key, value in metadata.items() if key != "attributes"}
+        for name, metadata in plan["arrays"].items()
+    }
+    known = plan["crc32c of files"]
+    chunks = {key: known.get(key) for key in files if key.rpartition("/")[2] not in _NO_CHUNKS}
+    kept = {key: plan.get(key) for key in ("zarr format", "made of", "values", "sections")}
+    return {"arrays": arrays, "chunks": chunks, **kept}
+
+
+_NO_CHUNKS = {"zarr.json", ".zarray", ".zattrs", ".zgroup"}
+
+
+def _values(dataset: xr.Dataset) -> dict[str, xr.Variable]:
+    """Return the status of image and mask together, and the reasons, as they were."""
+    found: list[Reader] = []
+    for name, pixels in STATUSES.items():
+        if name in dataset.variables:
+            found += readers(dataset.variables[name], pixels)
+    status = dataset.variables["status"]
+    if not found or status.ndim != 1:
+        return {}
+    plans, ids = tuple(reader.plan for reader in found), dataset["section_image_id"].values
+    made = status_variable("status", plans), reason_variable(REASON, plans)
+    text = replace(made[1], dtype=np.dtypes.StringDType())
+    places = [found[0].sections[image] for image in ids.tolist()]
+    return {
+        variable.name: found[0].read(variable, places, status.dims[0])
+        for variable in (made[0], text)
+    }

@@ -1,0 +1,194 @@
+"""Stores of the version before, whose records had format 2: read, gone on with, and verified.
+
+`data/stores_before_3.tar.xz` was written by commit d4a1783: the coronal phantom at 500 um,
+finished, begun, begun as OME-Zarr, and begun under "raise" without masks; and noise with a section
+that could not be read.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from dask.base import tokenize
+
+import atldld_xr
+from atldld_xr.errors import StoreError
+from atldld_xr.export import status, verify
+from commandline import facts, run
+from kills import entered, marks
+from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource
+
+FAILED = FIRST_IMAGE_ID + 2
+BAD = tuple((FAILED, 128 * n, 128 * m) for n in range(4) for m in range(4))
+COMMANDS = {
+    "begun.zarr": ["--expression=intensity", "--on-error", "fill"],
+    "finished.zarr": ["--expression=intensity", "--on-error", "fill"],
+    "begun.ome.zarr": ["--expression=intensity", "--on-error", "fill"],
+    "strict.zarr": [],
+}
+
+
+@pytest.fixture
+def stores(tmp_path):
+    with tarfile.open(Path(__file__).parent / "data" / "stores_before_3.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    return tmp_path
+
+
+def open_phantom(**options):
+    options = {"resolution": 500, "expression": "intensity", "on_error": "fill"} | options
+    return atldld_xr.open_dataset("phantom", **options)
+
+
+def open_failed():
+    return atldld_xr.open_dataset(
+        DATASET_ID,
+        source=NoiseSource(bad=BAD),
+        resolution=200,
+        expression=True,
+        on_error="fill",
+    )
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_same_command_goes_on(stores, name):
+    store, said = stores / name, ["--resolution", "500", *COMMANDS[name]]
+    there = status(store)
+    done = entered(store)
+    before = marks(store, done)
+    assert done
+    run("export", "phantom", store, *said)
+    assert marks(store, done) == before
+    assert facts("status", store)["state"] == "complete"
+    assert facts("verify", store)["problems"] == []
+    assert status(store).chunks == there.chunks
+    assert "0 chunks written" in run("export", "phantom", store, *said).stdout
+    if name != "begun.ome.zarr":
+        back = xr.open_zarr(store).compute()
+        now = open_phantom(on_error="raise")
+        expected = {*there.chunks, *(("status", "reason") if "--on-error" in said else ())}
+        assert set(back.data_vars) == expected
+        for made in ("displacement", "coverage"):
+            np.testing.assert_array_equal(back[made], now[made])
+        if name == "begun.zarr":  # what was missing is made of the Dataset
+            last = now.sizes["coronal"] - 1
+            assert not any(key[:2] == ("image", last) for key in done)
+            for made in ("image", "expression"):
+                np.testing.assert_array_equal(back[made][last], now[made][last])
+        if "reason" in expected:
+            assert set(back.reason.values) == {""}
+            assert set(back.status.values) == {0}
+
+
+def test_what_ended_under_raise_goes_on_under_fill(stores):
+    ds = open_phantom(expression=False)
+    assert ds.atldld.to_zarr(stores / "strict.zarr").blocks > 0
+    assert status(stores / "strict.zarr").state == "complete"
+    assert verify(stores / "strict.zarr").problems == ()
+
+
+def test_a_begun_store_is_told_of_and_verified(stores):
+    found = status(stores / "begun.zarr")
+    assert found.state == "interrupted"
+    assert 0 < found.written["image"] < found.chunks["image"]
+    problems = verify(stores / "begun.zarr").problems
+    assert problems
+    assert all("not written yet" in problem for problem in problems)
+
+
+@pytest.mark.parametrize("chunks", [None, {}])
+def test_a_finished_store_is_read(stores, tmp_path, chunks):
+    back = xr.open_zarr(stores / "finished.zarr", chunks=chunks)
+    assert len(back.atldld.failures()) == 0
+    masked = back.atldld.masked
+    np.testing.assert_array_equal(np.isnan(masked.image.isel(channel=0)), ~back.coverage)
+    np.testing.assert_array_equal(np.isnan(masked.expression), ~back.coverage)
+    report = back.isel(coronal=slice(3)).atldld.to_volume(tmp_path / "a.nrrd", channel="grey")
+    assert len(report.valid_planes) == 3
+    back.atldld.to_ome_zarr(tmp_path / "a.ome.zarr")
+    back.atldld.to_zarr(tmp_path / "a.zarr")
+    copy = xr.open_zarr(tmp_path / "a.zarr")
+    xr.testing.assert_equal(copy.compute(), back.compute())
+
+
+def test_a_damaged_one_is_found(stores):
+    chunk = next(p for p in (stores / "finished.zarr" / "image" / "c").rglob("*") if p.is_file())
+    chunk.write_bytes(chunk.read_bytes()[::-1])
+    (problem,) = verify(stores / "finished.zarr").problems
+    assert "damaged" in problem
+
+
+def test_what_failed_is_told_and_tried_again(stores, tmp_path, monkeypatch):
+    store = stores / "failed.zarr"
+    assert verify(store).problems == ()
+    (failure,) = status(store).failures
+    assert (failure["section_image_id"], failure["variable"]) == (FAILED, None)
+    assert "made to fail" in failure["reason"]
+    table = xr.open_zarr(store).atldld.failures()
+    assert table.section_image_id.tolist() == [FAILED]
+    assert table.reason.tolist() == [failure["reason"]]
+    report = xr.open_zarr(store).atldld.to_volume(tmp_path / "a.nrrd", channel="grey")
+    assert [entry["section_image_id"] for entry in report.failures] == [FAILED]
+
+    again = open_failed().atldld.to_zarr(store, retry_failed=True)
+    assert [entry["section_image_id"] for entry in again.failures] == [FAILED]
+    assert verify(store).problems == ()
+    read = NoiseSource.read
+    monkeypatch.setattr(NoiseSource, "read", lambda self, *args: read(NoiseSource(), *args))
+    assert open_failed().atldld.to_zarr(store, retry_failed=True).failures == ()
+    assert verify(store).problems == ()
+    assert status(store).failures == ()
+    back = xr.open_zarr(store).compute()
+    assert back.status.values.tolist() == [0, 0, 0]
+    assert set(back.reason.values) == {""}
+    np.testing.assert_array_equal(back.image[2], open_failed().image[2])
+
+
+OTHERS = {
+    "another resolution": (lambda: open_phantom(resolution=400), "resolution: 500"),
+    "other sections": (lambda: open_phantom().isel(coronal=slice(3)), "shape"),
+    "other pixels": (lambda: open_phantom(interpolation="cubic"), "interpolation"),
+    "other variables": (lambda: open_phantom(expression=False), "expression is only in the store"),
+    "the same, computed": (
+        lambda: open_phantom().assign(image=lambda ds: ds.image // 2),
+        "from other sections, pixels",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_another_plan_is_refused(stores, case):
+    make, words = OTHERS[case]
+    before = {p: p.read_bytes() for p in stores.rglob("*") if p.is_file()}
+    with pytest.raises(StoreError, match=words):
+        make().atldld.to_zarr(stores / "begun.zarr")
+    assert {p: p.read_bytes() for p in stores.rglob("*") if p.is_file()} == before
+
+
+def test_it_can_be_replaced(stores):
+    ds = open_phantom(on_error="raise")
+    ds.atldld.to_zarr(stores / "begun.zarr", mode="w", variables=["coverage"])
+    assert set(status(stores / "begun.zarr").chunks) == {"coverage"}
+    assert verify(stores / "begun.zarr").problems == ()
+
+
+def test_one_that_had_only_its_plan_is_refused(stores):
+    (stores / "begun.zarr" / "y" / "zarr.json").unlink()
+    with pytest.raises(StoreError, match="mode"):
+        open_phantom().atldld.to_zarr(stores / "begun.zarr")
+
+
+def test_sources_are_named_as_before():
+    """By these names arrays are known in stores: what they are of must not get another."""
+    from atldld_xr.sources.api import ApiSource
+    from atldld_xr.sources.phantom import PhantomSource
+
+    assert (
+        tokenize(ApiSource("https://api.brain-map.org/api/v2"))
+        == "5ef963bbc79f5842d2815ee5d53bdb35"
+    )
+    assert tokenize(PhantomSource()) == "2e3677f899775fa0d310220145773473"
