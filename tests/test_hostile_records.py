@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from atldld_xr.cli import cli
 from atldld_xr.export import status, verify
+from atldld_xr.export.pages import checked
 from damage import DEEP, LARGE, LEDGER, PAGE, PLAN, one_line, refused, with_checksum
 from kills import tree
 
@@ -234,3 +235,16 @@ def _is_same(one, other, *, whole):
         return above == above_other and json.loads(last) == json.loads(last_other)
     except ValueError:
         return False
+
+
+def test_entries_take_no_memory_beside_their_file():
+    lines = [b'{"values": "status", "at": 1, "are": [0]}'] * 300_000
+    content = with_checksum(*lines)
+    tracemalloc.start()
+    try:
+        found = checked(content, "a ledger")
+        assert sum(line.rstrip() == lines[0] for line in found) == len(lines)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+    assert list(checked(with_checksum(), "an empty ledger")) == []

@@ -35,10 +35,11 @@ from atldld_xr.variables import STATUSES, UNREADABLE
 LEDGER = f"{RECORDS}/ledger.jsonl"
 _MOST_PAGES = 100
 
-_MOST_CHUNKS = 1 << 24
-"""What is kept of each is some bytes of memory, also for what only says that it has so many."""
+_MOST_CHUNKS = 1_000_000
+_MOST_TOLD = 500_000
+"""Chunks, and values of sections: of each something is kept, also where a store only says so."""
 
-_MOST_BYTES = 1 << 30
+_MOST_BYTES = 200_000_000
 
 REASON = "reason"
 """In stores of format 2: the array of values that says why sections could not be read."""
@@ -86,10 +87,9 @@ class Ledger:
         self.arrays = arrays
         chunks = sum(math.prod(spec.numblocks) for spec in arrays.values())
         told = sum(count for _, count in values.values())
-        if max(chunks, told) > _MOST_CHUNKS:
-            raise InvalidArgumentError(
-                f"{max(chunks, told):,} chunks are too many: there can be {_MOST_CHUNKS:,}"
-            )
+        for count, most, what in ((chunks, _MOST_CHUNKS, "chunks"), (told, _MOST_TOLD, "values")):
+            if count > most:
+                raise InvalidArgumentError(f"{count:,} {what} are too many: there can be {most:,}")
         # What is said of a chunk is a line; a reason is as long as the service makes it.
         self._most = min((1 << 20) + 256 * chunks + (1 << 14) * told, _MOST_BYTES)
         self.needed = {n: self._where(spec.numblocks) for n, spec in arrays.items()}
@@ -169,7 +169,7 @@ class Ledger:
                 try:
                     self._enter(parse_json(line))
                 except (ValueError, TypeError, LookupError, OverflowError):
-                    raise damaged(address, f"it has {line!r:.80}") from None
+                    raise damaged(address, f"it has {line[:80].strip()!r:.80}") from None
         self._pages = [*numbers]
         self._next = page_after(max(numbers.values(), default=0))
 
