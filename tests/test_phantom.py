@@ -24,12 +24,14 @@ from atldld_xr.testing import (
     SAGITTAL_ID,
     Phantom,
     draw,
+    drawing,
     expression,
     expression_colour,
     find_phantom_image,
     value,
 )
 from atldld_xr.testing.anatomy import is_glass, is_inside, outline, tissue_at
+from atldld_xr.testing.brain import fields
 from atldld_xr.transforms import affines_in_space, detect, footprint, pir_to_xy, xy_to_pir
 
 PAIR = pytest.mark.parametrize("phantom", [CORONAL, SAGITTAL], ids=["coronal", "sagittal"])
@@ -343,6 +345,19 @@ def test_what_is_sampled_once_or_skipped_is_as_if_all_were_sampled_finely(phanto
     assert np.abs(off).mean() < 0.2  # most of it the rounding to whole numbers
     assert abs(off.mean()) < 0.01
     assert np.quantile(np.abs(off), 0.999) < 8
+
+
+def test_the_formula_is_worked_out_at_fewer_points_than_there_are_pixels(monkeypatch):
+    _, image = middle(CORONAL)
+    looked = []
+
+    def counted(p, *rest):
+        looked.append(p.size)
+        return fields(p, *rest)
+
+    monkeypatch.setattr(drawing, "fields", counted)
+    draw(CORONAL, image, 2, 0, 0, image.width >> 2, image.height >> 2)
+    assert 0.2 < sum(looked) / (image.width >> 2) / (image.height >> 2) < 1
 
 
 @pytest.mark.parametrize("tier", range(5))
