@@ -102,8 +102,6 @@ def test_what_needs_no_metadata_is_checked_before_any_request(server, flags):
         (["mirror", SMALL.id], 2, "Missing argument 'PATH', where to write"),
         (["mirror", "OUT/m"], 2, "Missing argument 'DATASET...'"),
         (["nosuch"], 2, "nosuch"),
-        ([], 2, "Missing command; see atldld-xr --help"),
-        (["cache"], 2, "Missing command; see atldld-xr cache --help"),
     ],
     ids=lambda v: "_".join(map(str, v)).replace("/", "-") if isinstance(v, list) else None,
 )

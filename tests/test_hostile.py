@@ -84,6 +84,14 @@ def test_a_flipped_bit_is_found_and_made_anew(made, tmp_path):
     assert tree(store) == tree(made.whole)
 
 
+def test_an_interrupted_store_says_what_to_do(made, tmp_path):
+    store = made.copy(tmp_path, "half")
+    assert status(store).state == "interrupted"
+    told = CliRunner().invoke(cli, ["status", str(store)])
+    assert told.exit_code == 4
+    assert "interrupted: the command that wrote it, run again, goes on\n" in told.stdout
+
+
 # What is somebody else's
 
 

@@ -8,6 +8,7 @@ import sys
 import click
 
 from atldld_xr import __version__
+from atldld_xr.cli import options
 from atldld_xr.cli.cache import cache
 from atldld_xr.cli.config import config
 from atldld_xr.cli.export import export
@@ -22,9 +23,15 @@ __all__ = ["cli", "main"]
 @click.group(
     "atldld-xr",
     cls=CarefulGroup,
-    no_args_is_help=False,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
     epilog="""\b
+First steps, without network:
+  atldld-xr info phantom
+  atldld-xr export phantom phantom.zarr
+  atldld-xr status phantom.zarr
+
+\b
 Exit codes:
   0    done
   1    failed
@@ -36,17 +43,20 @@ Exit codes:
 Where an export of several data sets fails, the code is that of those that failed, 1 if these
 differ.
 
-Settings such as the cache's directory are environment variables: ATLDLD_XR_CACHE__DIRECTORY,
-ATLDLD_XR_API_URL.""",
+Settings, such as the default source and the cache's directory, are environment variables and files:
+"atldld-xr config" shows them. Completion: eval "$(_ATLDLD_XR_COMPLETE=bash_source atldld-xr)", or
+zsh_source, fish_source.""",
 )
 @click.option("--debug", is_flag=True, help="Show where an error comes from.")
 @click.version_option(__version__, prog_name="atldld-xr", message="%(prog)s %(version)s")
-def cli(debug: bool) -> None:
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
     """Allen Brain Atlas section data sets, registered to the reference space.
 
     A DATASET is an id, as 71717640 or allen:71717640, or one of the built-in data sets, phantom
     and phantom-sagittal. Facts go to standard output, progress and errors to standard error.
     """
+    options.help_if_alone(ctx)
 
 
 for command in (info, image, preview, export, status, verify, mirror, cache, config):

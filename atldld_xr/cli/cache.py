@@ -8,18 +8,36 @@ import click
 
 from atldld_xr.cli import options
 from atldld_xr.cli.text import print_json, print_rows, say
-from atldld_xr.text import format_bytes
+from atldld_xr.text import format_bytes, format_count
 
 if TYPE_CHECKING:
     from atldld_xr.cache import Cache
 
 
-@click.group(no_args_is_help=False)
-def cache() -> None:
-    """The verified images and metadata kept on disk."""
+def _read_limit(value: str | int) -> int:
+    from atldld_xr.settings import as_bytes
+
+    try:
+        limit = as_bytes(value)
+    except (TypeError, ValueError, OverflowError):
+        limit = -1
+    if limit < 0:
+        raise click.BadParameter(f"{value!r} is no number of bytes such as 500MB or 10GB")
+    return limit
 
 
-@cache.command("info")
+@click.group(
+    invoke_without_command=True,
+    short_help="Look at what is kept on disk, and remove it.",
+    epilog=options.examples("atldld-xr cache info", "atldld-xr cache trim --limit 2GB"),
+)
+@click.pass_context
+def cache(ctx: click.Context) -> None:
+    """Look at the verified images and metadata kept on disk, and remove them."""
+    options.help_if_alone(ctx)
+
+
+@cache.command("info", epilog=options.examples("atldld-xr cache info --json"))
 @options.as_json
 def show(as_json: bool) -> None:
     """Say where the cache is and what it takes."""
@@ -44,7 +62,7 @@ def show(as_json: bool) -> None:
     )
 
 
-@cache.command("list")
+@cache.command("list", epilog=options.examples("atldld-xr cache list"))
 @options.as_json
 def list_entries(as_json: bool) -> None:
     """List what is kept, the least recently used first."""
@@ -59,12 +77,15 @@ def list_entries(as_json: bool) -> None:
         say(f"{used}  {format_bytes(entry.size):>10}  {entry.key}")
 
 
-@cache.command()
+@cache.command(
+    short_help="Remove the least recently used files.",
+    epilog=options.examples("atldld-xr cache trim", "atldld-xr cache trim --limit 2GB"),
+)
 @click.option(
     "--limit",
-    type=click.IntRange(min=0),
-    metavar="BYTES",
-    help="What may stay. [default: the setting cache.limit]",
+    type=_read_limit,
+    metavar="SIZE",
+    help="What may stay, in bytes or as 2GB. [default: the setting cache.limit]",
 )
 @options.as_json
 def trim(limit: int | None, as_json: bool) -> None:
@@ -72,7 +93,10 @@ def trim(limit: int | None, as_json: bool) -> None:
     _report(*_open().trim(limit), as_json=as_json)
 
 
-@cache.command()
+@cache.command(
+    short_help="Remove all that is kept.",
+    epilog=options.examples("atldld-xr cache clear"),
+)
 @options.as_json
 def clear(as_json: bool) -> None:
     """Remove all that is kept, and nothing that atldld-xr did not write."""
@@ -83,7 +107,7 @@ def _report(files: int, size: int, *, as_json: bool) -> None:
     if as_json:
         print_json({"removed_files": files, "removed_bytes": size})
     else:
-        say(f"{files:,} files removed, {format_bytes(size)}")
+        say(f"{format_count(files, 'file')} removed, {format_bytes(size)}")
 
 
 def _open(*, even_if_off: bool = False) -> Cache:

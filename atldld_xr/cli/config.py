@@ -10,7 +10,7 @@ from atldld_xr.cli import options
 from atldld_xr.cli.text import format_bytes, print_json, print_rows
 
 
-@click.command()
+@click.command(epilog=options.examples("atldld-xr config", "atldld-xr config --json"))
 @options.as_json
 def config(as_json: bool) -> None:
     """Show all settings: the values in force, and where each is from.

@@ -12,15 +12,24 @@ from atldld_xr.cli import options, writing
 from atldld_xr.cli.computing import computing
 from atldld_xr.cli.failures import FAILED, PARTIAL, Failure, exit_code
 from atldld_xr.cli.text import print_json, say
-from atldld_xr.text import format_bytes, name_of, without_masks
+from atldld_xr.text import format_bytes, format_count, name_of, without_masks
 
 if TYPE_CHECKING:
     from atldld_xr.export.many import Outcome
 
 
-@click.command(cls=options.ExpressionCommand)
+@click.command(
+    cls=options.ExpressionCommand,
+    short_help="Register each DATASET and write it to URL.",
+    epilog=options.examples(
+        "atldld-xr export 71717640 out.zarr --on-error fill",
+        "atldld-xr export 71717640 out.ome.zarr --resolution 10",
+        "atldld-xr export 71717640 out.nrrd --channel grey",
+        "atldld-xr export 71717640 69289763 's3://bucket/{id}.zarr' --workers 2",
+    ),
+)
 @click.argument("dataset", nargs=-1, metavar="DATASET...")
-@click.argument("url")
+@click.argument("url", shell_complete=options.complete_path)
 @options.reading
 @writing.writing
 @options.cluster
@@ -42,7 +51,7 @@ def export(
     """Register each DATASET and write it to URL.
 
     URL is a path, or anything that fsspec can write to, such as s3://bucket/out.zarr; for several
-    data sets it has {id} where the data set's name goes. What ``atldld-xr info`` says with the same
+    data sets it has {id} where the data set's name goes. What "atldld-xr info" says with the same
     options is what this costs. An export to Zarr that was interrupted is finished by the same
     command.
 
@@ -131,20 +140,21 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
 def _tell(report: Any) -> None:
     if hasattr(report, "valid_planes"):
         shape = " x ".join(map(str, report.shape))
+        planes = format_count(len(report.valid_planes), "plane")
         say(
-            f"{report.path}: {shape} voxels, {len(report.valid_planes):,} planes with a section, "
-            f"{format_bytes(report.nbytes)}"
+            f"{report.path}: {shape} voxels, {planes} with a section, {format_bytes(report.nbytes)}"
         )
     else:
-        earlier = f" ({report.skipped:,} more were there)" if report.skipped else ""
+        were = "was" if report.skipped == 1 else "were"
+        earlier = f" ({report.skipped:,} more {were} there)" if report.skipped else ""
         say(
-            f"{report.url}: {report.blocks:,} chunks written{earlier}, "
+            f"{report.url}: {format_count(report.blocks, 'chunk')} written{earlier}, "
             f"{format_bytes(report.nbytes)} in all"
         )
     if report.excluded:
         from atldld_xr.excluded import say_excluded
 
-        click.echo(say_excluded(report.excluded))
+        say(say_excluded(report.excluded))
     for failure in report.failures:
         say(f"{name_of(failure)} could not be read: {failure['reason']}")
     if absent := getattr(report, "absent", ()):

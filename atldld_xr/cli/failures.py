@@ -128,5 +128,7 @@ def _in_words(error: BaseException) -> str:
 def _usage(error: click.ClickException) -> str:
     message = error.format_message()
     if isinstance(error, click.UsageError) and error.ctx:
-        message = f"{message.rstrip('.')}; see {error.ctx.command_path} --help"
+        where = f"ee {error.ctx.command_path} --help"
+        is_question = message.endswith("?")  # click's: did you mean another
+        message = f"{message} S{where}" if is_question else f"{message.rstrip('.')}; s{where}"
     return message

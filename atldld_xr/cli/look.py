@@ -25,7 +25,15 @@ def _read_path(_: click.Context, __: click.Parameter, value: str) -> Path:
     return local_file(value)
 
 
-@click.command(cls=options.ExpressionCommand)
+@click.command(
+    cls=options.ExpressionCommand,
+    short_help="Say what DATASET is, and what a run would cost.",
+    epilog=options.examples(
+        "atldld-xr info 71717640",
+        "atldld-xr info 71717640 --resolution 10 --expression intensity",
+        "atldld-xr info phantom --json",
+    ),
+)
 @click.argument("dataset")
 @options.reading
 @options.as_json
@@ -44,9 +52,16 @@ def info(dataset: str, as_json: bool, **reading: Any) -> None:
         say(str(found))
 
 
-@click.command(cls=options.ExpressionCommand)
+@click.command(
+    cls=options.ExpressionCommand,
+    short_help="Save one section image as it is.",
+    epilog=options.examples(
+        "atldld-xr image 101321610 section.png --tier 3",
+        "atldld-xr image 101321610 mask.png --tier 3 --expression",
+    ),
+)
 @click.argument("image_id")
-@click.argument("out", callback=_read_path)
+@click.argument("out", callback=_read_path, shell_complete=options.complete_path)
 @click.option("--tier", type=int, default=0, metavar="N", help="Halvings of the image.")
 @click.option(
     "--expression",
@@ -83,9 +98,12 @@ def image(image_id: str, out: Path, tier: int, expression: str | None, source: s
     say(f"{out}: {pixels.shape[1]} x {pixels.shape[0]} px")
 
 
-@click.command()
+@click.command(
+    short_help="Draw how the sections of DATASET lie.",
+    epilog=options.examples("atldld-xr preview 71717640 sections.png"),
+)
 @click.argument("dataset")
-@click.argument("out", callback=_read_path)
+@click.argument("out", callback=_read_path, shell_complete=options.complete_path)
 @options.reference_space
 @options.source
 def preview(dataset: str, out: Path, reference_space: int | None, source: str | None) -> None:
@@ -109,8 +127,9 @@ def preview(dataset: str, out: Path, reference_space: int | None, source: str | 
 def _suffix(out: Path, known: tuple[str, ...]) -> str:
     suffix = out.suffix.lower().removeprefix(".")
     if suffix not in known:
+        *others, last = (f".{ending}" for ending in known)
         raise click.BadParameter(
-            f"{str(out)!r} has to end with {', '.join('.' + k for k in known)}", param_hint="OUT"
+            f"{str(out)!r} has to end with {', '.join(others)} or {last}", param_hint="OUT"
         )
     return suffix
 

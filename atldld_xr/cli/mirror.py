@@ -10,7 +10,7 @@ import click
 from atldld_xr.cli import options
 from atldld_xr.cli.failures import PARTIAL
 from atldld_xr.cli.text import print_json, say
-from atldld_xr.text import format_bytes
+from atldld_xr.text import format_bytes, format_count
 
 _VIEWS = ("image", "expression", "intensity")
 
@@ -31,9 +31,16 @@ def _read_views(value: str) -> list[str]:
     return views
 
 
-@click.command()
+@click.command(
+    short_help="Copy every DATASET to PATH, as the service has it.",
+    epilog=options.examples(
+        "atldld-xr mirror 71717640 mirror/ --resolution 10",
+        "atldld-xr mirror 71717640 69289763 mirror/ --views image,expression",
+        "atldld-xr info 71717640 --source mirror/",
+    ),
+)
 @click.argument("datasets", nargs=-1, metavar="DATASET...")
-@click.argument("path")
+@click.argument("path", shell_complete=options.complete_path)
 @click.option(
     "--tiers",
     type=_read_tiers,
@@ -43,7 +50,12 @@ def _read_views(value: str) -> list[str]:
 )
 @options.resolution
 @click.option(
-    "--views", type=_read_views, default="image", metavar="VIEW,VIEW", help=f"Of {_VIEWS}."
+    "--views",
+    type=_read_views,
+    default="image",
+    metavar="VIEW,VIEW",
+    help="What to copy of each section: image, expression (the mask as the service colours it), "
+    "intensity (the mask as grey), or several of them.",
 )
 @options.source
 @options.storage_options
@@ -94,11 +106,12 @@ def mirror(
         print_json(asdict(summary))
     else:
         say(
-            f"{path}: {summary.files:,} files written, {format_bytes(summary.bytes)}; "
-            f"{summary.skipped:,} were there"
+            f"{path}: {format_count(summary.files, 'file')} written, "
+            f"{format_bytes(summary.bytes)}; {format_count(summary.skipped, 'image')} "
+            f"{'was' if summary.skipped == 1 else 'were'} there"
         )
         if summary.excluded:
-            click.echo(say_excluded(summary.excluded))
+            say(say_excluded(summary.excluded))
         for failure in summary.failures:
             say(f"{failure.file} could not be had: {failure.reason}")
     ctx.exit(PARTIAL if summary.failures else 0)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
+from click import shell_completion
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -70,6 +71,13 @@ def _show_progress(_: click.Context, __: click.Parameter, value: bool | None) ->
     return sys.stderr.isatty() if value is None else value
 
 
+def complete_path(
+    _: click.Context, __: click.Parameter, incomplete: str
+) -> list[shell_completion.CompletionItem]:
+    """Let the shell complete the names of files and folders."""
+    return [shell_completion.CompletionItem(incomplete, type="file")]
+
+
 expression = click.option(
     "--expression",
     type=click.Choice(EXPRESSIONS),
@@ -79,6 +87,7 @@ expression = click.option(
 source = click.option(
     "--source",
     metavar="ADDRESS",
+    shell_complete=complete_path,
     help="Address of a service (http.../api/v2), path or URL of a mirror, or phantom. "
     "[default: the setting source, else the Allen service]",
 )
@@ -166,6 +175,17 @@ _READING = (
     ),
     source,
 )
+
+
+def examples(*lines: str) -> str:
+    """Return the end of a command's help: lines that can be typed, as they are."""
+    return "\n".join(("\b", "Examples:", *(f"  {line}" for line in lines)))
+
+
+def help_if_alone(ctx: click.Context) -> None:
+    """Print the help of a group of which no command is asked for."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 def check_both(datasets: Sequence[str], target: str, name: str) -> None:

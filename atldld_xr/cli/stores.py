@@ -10,13 +10,22 @@ import click
 from atldld_xr.cli import options
 from atldld_xr.cli.failures import PARTIAL
 from atldld_xr.cli.text import print_json, print_rows, say
-from atldld_xr.text import format_bytes, name_of, without_masks
+from atldld_xr.text import format_bytes, format_count, name_of, without_masks
 
 _MOST_PROBLEMS = 20
 
+_STATES = {
+    "complete": "complete",
+    "running": "running: another process is writing there",
+    "interrupted": "interrupted: the command that wrote it, run again, goes on",
+}
 
-@click.command()
-@click.argument("store")
+
+@click.command(
+    short_help="Tell how far the export to STORE is.",
+    epilog=options.examples("atldld-xr status out.zarr", "atldld-xr status s3://bucket/out.zarr"),
+)
+@click.argument("store", shell_complete=options.complete_path)
 @options.storage_options
 @options.as_json
 @click.pass_context
@@ -34,9 +43,9 @@ def status(
     if as_json:
         print_json(asdict(found))
     else:
-        rows = [("store", found.url), ("state", found.state)]
+        rows = [("store", found.url), ("state", _STATES[found.state])]
         rows += [
-            (name, f"{found.written[name]:,} of {count:,} chunks")
+            (name, f"{found.written[name]:,} of {format_count(count, 'chunk')}")
             for name, count in found.chunks.items()
         ]
         rows += [("failed", f"{name_of(f)}: {f['reason']}") for f in found.failures]
@@ -48,8 +57,11 @@ def status(
     ctx.exit(0 if found.state == "complete" and not found.failures else PARTIAL)
 
 
-@click.command()
-@click.argument("store")
+@click.command(
+    short_help="Read all of STORE, against its checksums.",
+    epilog=options.examples("atldld-xr verify out.zarr"),
+)
+@click.argument("store", shell_complete=options.complete_path)
 @options.storage_options
 @options.progress
 @options.as_json
@@ -71,19 +83,22 @@ def verify(
     if as_json:
         print_json(asdict(found))
     else:
+        are = "is as it was" if found.chunks == 1 else "are as they were"
         say(
-            f"{found.url}: {found.chunks:,} chunks of {format_bytes(found.nbytes)} are as they "
-            "were written"
+            f"{found.url}: {format_count(found.chunks, 'chunk')} of {format_bytes(found.nbytes)} "
+            f"{are} written"
         )
         if found.excluded:
-            click.echo(say_excluded(found.excluded))
+            say(say_excluded(found.excluded))
         for problem in found.problems[:_MOST_PROBLEMS]:
             say(problem)
         if len(found.problems) > _MOST_PROBLEMS:
             say(f"and {len(found.problems) - _MOST_PROBLEMS:,} more")
     if found.problems:
+        count = len(found.problems)
         raise StoreError(
-            f"{len(found.problems):,} files of {found.url} are not as they should be; the same "
-            "export, run again, makes chunks anew whose files are removed; what is in no ledger "
-            "was written by no export"
+            f"{format_count(count, 'file')} of {found.url} {'is' if count == 1 else 'are'} not as "
+            f"{'it' if count == 1 else 'they'} should be; the same export, run again, makes chunks "
+            "anew whose files are removed; files that are in no ledger were not written by an "
+            "export, and can be removed"
         )
