@@ -67,14 +67,14 @@ def _warnings_in_words() -> Iterator[None]:
     """Show this package's warnings in a line, as its errors are; others as they would be."""
     show = warnings.showwarning
 
-    def say(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    def tell(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         if issubclass(category, UnknownSettingWarning):
-            click.echo(f"atldld-xr: warning: {message}", err=True)
+            say(f"atldld-xr: warning: {message}", err=True)
         else:
             show(message, category, *where, **more)
 
     with warnings.catch_warnings():
-        warnings.showwarning = say
+        warnings.showwarning = tell
         yield
 
 
