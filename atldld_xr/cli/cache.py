@@ -8,6 +8,7 @@ import click
 
 from atldld_xr.cli import options
 from atldld_xr.cli.text import print_json, print_rows, say
+from atldld_xr.repeating import short
 from atldld_xr.text import format_bytes, format_count
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def _read_limit(value: str | int) -> int:
     except (TypeError, ValueError, OverflowError):
         limit = -1
     if limit < 0:
-        raise click.BadParameter(f"{value!r} is no number of bytes such as 500MB or 10GB")
+        raise click.BadParameter(f"{short(value)} is no number of bytes such as 500MB or 10GB")
     return limit
 
 

@@ -11,6 +11,7 @@ import click
 
 from atldld_xr.cli import options
 from atldld_xr.cli.text import print_json, say
+from atldld_xr.repeating import short
 
 if TYPE_CHECKING:
     import numpy as np
@@ -129,7 +130,7 @@ def _suffix(out: Path, known: tuple[str, ...]) -> str:
     if suffix not in known:
         *others, last = (f".{ending}" for ending in known)
         raise click.BadParameter(
-            f"{str(out)!r} has to end with {', '.join(others)} or {last}", param_hint="OUT"
+            f"{short(str(out))} has to end with {', '.join(others)} or {last}", param_hint="OUT"
         )
     return suffix
 

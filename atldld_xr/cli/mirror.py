@@ -10,6 +10,7 @@ import click
 from atldld_xr.cli import options
 from atldld_xr.cli.failures import PARTIAL
 from atldld_xr.cli.text import print_json, say
+from atldld_xr.repeating import short
 from atldld_xr.text import format_bytes, format_count
 
 _VIEWS = ("image", "expression", "intensity")
@@ -21,13 +22,13 @@ def _read_tiers(value: str) -> list[int] | str:
     try:
         return [int(tier) for tier in value.split(",")]
     except ValueError:
-        raise click.BadParameter(f'{value!r} is neither "auto" nor numbers, as 4,3') from None
+        raise click.BadParameter(f'{short(value)} is neither "auto" nor numbers, as 4,3') from None
 
 
 def _read_views(value: str) -> list[str]:
     views = value.split(",")
     if not set(views) <= set(_VIEWS):
-        raise click.BadParameter(f"{value!r}: the views are {', '.join(_VIEWS)}")
+        raise click.BadParameter(f"{short(value)}: the views are {', '.join(_VIEWS)}")
     return views
 
 

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import click
 from click import shell_completion
 
+from atldld_xr.repeating import short
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 EXPRESSIONS = ("true", "intensity")
@@ -49,7 +51,7 @@ def _whole(value: str | int) -> int:
     try:
         return int(value)
     except ValueError:
-        raise click.BadParameter(f'{value!r} is neither "auto" nor a whole number') from None
+        raise click.BadParameter(f'{short(value)} is neither "auto" nor a whole number') from None
 
 
 def _read_storage_options(
@@ -59,7 +61,7 @@ def _read_storage_options(
     for pair in values:
         key, equals, value = pair.partition("=")
         if not key or not equals:
-            raise click.BadParameter(f"{pair!r} is not KEY=VALUE")
+            raise click.BadParameter(f"{short(pair)} is not KEY=VALUE")
         try:
             options[key] = json.loads(value)
         except ValueError:
@@ -201,8 +203,8 @@ def check_both(datasets: Sequence[str], target: str, name: str) -> None:
     try:
         parse_dataset_name(target)
     except InvalidArgumentError:
-        raise click.UsageError(f"Missing argument 'DATASET...' before {target!r}") from None
-    raise click.UsageError(f"Missing argument {name!r}, where to write, after {target!r}")
+        raise click.UsageError(f"Missing argument 'DATASET...' before {short(target)}") from None
+    raise click.UsageError(f"Missing argument {name!r}, where to write, after {short(target)}")
 
 
 def cluster(command: F) -> F:

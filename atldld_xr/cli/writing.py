@@ -8,6 +8,7 @@ import click
 
 from atldld_xr.cli import options
 from atldld_xr.formats import OPTIONS, format_of
+from atldld_xr.repeating import short
 
 _LEVELS = {"zstd": (-131072, 22), "lz4": (0, 9)}
 """The least and the most of each compressor."""
@@ -22,10 +23,10 @@ def _read_compressor(value: str) -> str | tuple[str, int]:
         number = int(level or 1)
     except (LookupError, ValueError):
         raise click.BadParameter(
-            f"{value!r} is none of auto, none, zstd and lz4, with a level as in zstd:3"
+            f"{short(value)} is none of auto, none, zstd and lz4, with a level as in zstd:3"
         ) from None
     if not low <= number <= high:
-        raise click.BadParameter(f"{value!r}: levels of {name} are from {low} to {high}")
+        raise click.BadParameter(f"{short(value)}: levels of {name} are from {low} to {high}")
     return name, number
 
 
@@ -34,9 +35,9 @@ def _read_inner_chunks(value: str) -> dict[str, int]:
     try:
         sizes = {name.strip(): int(size) for name, _, size in pairs}
     except ValueError:
-        raise click.BadParameter(f"{value!r} is no list of sizes, as y=256,x=256") from None
+        raise click.BadParameter(f"{short(value)} is no list of sizes, as y=256,x=256") from None
     if min(sizes.values()) < 1:
-        raise click.BadParameter(f"{value!r}: sizes are at least 1")
+        raise click.BadParameter(f"{short(value)}: sizes are at least 1")
     return sizes
 
 
@@ -128,8 +129,8 @@ def chosen_format(url: str, given: str | None) -> str:
         return named or "zarr"
     if given.endswith("zarr") and named and not named.endswith("zarr"):
         raise click.UsageError(
-            f"{url!r} ends as a {named} volume does, and --format {given} writes a folder: leave "
-            "--format out, or give the folder another name"
+            f"{short(url)} ends as a {named} volume does, and --format {given} writes a folder: "
+            "leave --format out, or give the folder another name"
         )
     return given
 
