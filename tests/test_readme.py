@@ -1,0 +1,100 @@
+"""The README's first screen runs as it stands, and what it and the docs show can be typed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+import xarray as xr
+
+import atldld_xr
+from atldld_xr.cli import cli
+from kills import SMALL
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+DOCS = [README, *(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))]
+
+
+def blocks(text, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def here(server, tmp_path, monkeypatch):
+    """Have the small data set where the README has a real one, and an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    with atldld_xr.config.set({"source": server.url}):
+        yield lambda code: code.replace("71717640", str(SMALL.id))
+
+
+def test_the_first_code_runs_line_by_line(here):
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("agg")
+    code = here(blocks(README, "python")[0])
+    names: dict[str, object] = {}
+    exec(code, names)
+    assert names["section"].dims == ("y", "x", "channel")
+    assert atldld_xr.status(f"{SMALL.id}.zarr").state == "complete"
+    # What is drawn is upright: row 0, which is dorsal, is at the top.
+    axes = matplotlib.pyplot.gca()
+    low, high = axes.get_ylim()
+    matplotlib.pyplot.close("all")
+    assert low > high
+
+
+def test_what_needs_another_package_says_which():
+    drawing = [line for line in blocks(README, "python")[0].splitlines() if ".plot" in line]
+    assert drawing
+    assert all('pip install ".[plot]"' in line for line in drawing)
+
+
+def test_the_code_for_xarray_alone_runs(here):
+    (code,) = [block for block in blocks(README, "python") if "engine=" in block]
+    names: dict[str, object] = {}
+    exec(here(code), names)
+    assert isinstance(names["ds"], xr.Dataset)
+    assert names["ds"].attrs["resolution"] == 10
+    assert names["ds"].atldld.section_dim == "coronal"
+
+
+def rows():
+    """Return the cells of the table of names in Python beside the commands."""
+    table = README.partition("| in Python | on the command line |")[2].partition("\n\n")[0]
+    return [re.findall(r"`([^`]+)`", line) for line in table.splitlines()[2:]]
+
+
+def test_the_table_has_every_public_function_and_every_command():
+    in_python = {cell for row in rows() for cell in row if not cell.startswith("atldld-xr")}
+    called = {re.split(r"[.(]", cell)[0] for cell in in_python}
+    public = {name for name in dir(atldld_xr) if callable(getattr(atldld_xr, name))}
+    assert public - called == {"MirrorSource", "DisplacementField"}  # named below the table
+    commands = {cell.split()[1] for row in rows() for cell in row if cell.startswith("atldld-xr")}
+    assert commands == set(cli.commands)
+
+
+def lines():
+    """Return every line of the command line that the README and the docs show."""
+    found = [
+        line.partition(" #")[0].strip()
+        for text in DOCS
+        for block in blocks(text, "bash")
+        for line in block.splitlines()
+    ]
+    found += [cell for row in rows() for cell in row]
+    return sorted({line for line in found if line.startswith("atldld-xr ")})
+
+
+@pytest.mark.parametrize("line", lines())
+def test_what_is_shown_can_be_typed(line):
+    words = shlex.split(line)[1:]
+    command: click.Command = cli
+    context = click.Context(cli, info_name="atldld-xr")
+    while isinstance(command, click.Group):
+        _, command, words = command.resolve_command(context, words)
+        context = command.make_context(command.name, words, parent=context)
+        words = [*context._protected_args, *context.args]
+    assert context.params
