@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
+from atldld_xr.ending import whole_write
 from atldld_xr.errors import CacheError, InvalidArgumentError
 from atldld_xr.settings import as_bool, as_bytes, as_path, setting
 
@@ -350,9 +351,10 @@ def write_whole(path: Path, data: bytes) -> None:
     for again in (True, True, True, False):
         temporary = _temporary(path.parent)
         try:
-            with open(temporary, "xb") as file:
-                file.write(data)
-            os.replace(temporary, path)
+            with whole_write():
+                with open(temporary, "xb") as file:
+                    file.write(data)
+                os.replace(temporary, path)
             return
         except FileNotFoundError:  # there is no folder yet, or another process cleared it
             if not again:

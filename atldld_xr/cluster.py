@@ -1,4 +1,4 @@
-"""What the workers of a Dask cluster are told outside the graph: storage options.
+"""What the workers of a Dask cluster are told outside the graph: storage options, and to end.
 
 Importing it imports distributed: the rest of the package does so only where a client may be
 connected.
@@ -6,12 +6,15 @@ connected.
 
 from __future__ import annotations
 
+import logging
+import os
 import pickle
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from distributed import Client, WorkerPlugin
 
+from atldld_xr.ending import finish
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.storage_options import SharedOptions, known, learn
 
@@ -36,6 +39,21 @@ class StorageOptionsPlugin(WorkerPlugin):  # type: ignore[misc]  # distributed i
     def setup(self, worker: Any) -> None:
         """Run on a worker."""
         learn(self._token, pickle.loads(self._data))
+
+
+class EndAtOnce(WorkerPlugin):  # type: ignore[misc]  # as above
+    """Has a worker that is closed end without waiting for its tasks, whose results nobody wants."""
+
+    name = "atldld-end-at-once"
+
+    def setup(self, worker: Any) -> None:
+        """Run on a worker: no more is begun."""
+        logging.disable(logging.CRITICAL)  # that tasks are cancelled is no news
+        finish()
+
+    def teardown(self, worker: Any) -> None:
+        """Run when it is closed."""
+        os._exit(0)
 
 
 def ship(client: Any, options: SharedOptions | None = None) -> Awaitable[None] | None:

@@ -1,4 +1,4 @@
-"""Threads of our own for what Dask computes here."""
+"""Threads that end with what they work for."""
 
 from __future__ import annotations
 
@@ -7,10 +7,23 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-import dask
-from dask.system import CPU_COUNT
 
-from atldld_xr.settings import as_int, setting
+@contextmanager
+def ending_threads(count: int, name: str) -> Iterator[ThreadPoolExecutor]:
+    """Give threads that end with this, what they have not begun undone.
+
+    After an interrupt they are not waited for: they may have a slow service to ask again for
+    minutes. The program's end waits for them, if nobody ends it otherwise.
+    """
+    pool = ThreadPoolExecutor(count, thread_name_prefix=name)
+    wait = True
+    try:
+        yield pool
+    except KeyboardInterrupt:
+        wait = False
+        raise
+    finally:
+        pool.shutdown(wait=wait, cancel_futures=True)
 
 
 @contextmanager
@@ -20,17 +33,15 @@ def own_threads() -> Iterator[dict[str, Any]]:
     They end with this: after an error Dask leaves the tasks under way to themselves, and they would
     go on writing. And there is one for each connection: most of their time is waiting for a tile.
     """
+    import dask
     from dask.base import get_scheduler
+    from dask.system import CPU_COUNT
+
+    from atldld_xr.settings import as_int, setting
 
     if dask.config.get("pool", None) is not None or get_scheduler() is not None:
         yield {}
         return
-    pool = ThreadPoolExecutor(max(CPU_COUNT, setting("http.connections", as_int)))
-    wait = True
-    try:
+    count = max(CPU_COUNT, setting("http.connections", as_int))
+    with ending_threads(count, "atldld-dask") as pool:
         yield {"scheduler": pool}
-    except KeyboardInterrupt:
-        wait = False  # the program's end waits for them, if nobody ends it otherwise
-        raise
-    finally:
-        pool.shutdown(wait=wait, cancel_futures=True)

@@ -12,6 +12,7 @@ from atldld_xr.metadata import parse_dataset
 from atldld_xr.testing import Phantom
 
 SMALL = Phantom(id=900000003, count=4, resolution=20.0)
+OTHER = Phantom(id=900000004, count=4, resolution=20.0)
 IMAGES = parse_dataset(SMALL.record).images
 IMAGE = IMAGES[0]
 COARSE = ["--resolution", "100"]

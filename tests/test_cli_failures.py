@@ -253,7 +253,7 @@ def test_interrupted_it_ends_at_once(server, tmp_path):
         # Not waiting for the answers under way, which take longer than this.
         told, said = process.communicate(timeout=15)
     assert (process.returncode, told) == (130, "")
-    assert said == "atldld-xr: error: interrupted\n"
+    assert said == "atldld-xr: error: interrupted; the same command goes on where it ended\n"
     assert xr.open_zarr(out, consolidated=False).attrs["atldld_xr_export"] == "incomplete"
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
+import threading
+from contextlib import suppress
 
 import click
 
@@ -12,9 +15,10 @@ from atldld_xr.cli import options
 from atldld_xr.cli.cache import cache
 from atldld_xr.cli.config import config
 from atldld_xr.cli.export import export
-from atldld_xr.cli.failures import INTERRUPTED, CarefulGroup
+from atldld_xr.cli.failures import CarefulGroup
 from atldld_xr.cli.look import image, info, preview
 from atldld_xr.cli.mirror import mirror
+from atldld_xr.cli.signals import ENDING, heeded
 from atldld_xr.cli.stores import status, verify
 
 __all__ = ["cli", "main"]
@@ -38,7 +42,8 @@ Exit codes:
   2    an argument or option that cannot work; nothing was written
   3    there is no such data set or image
   4    done, but some sections could not be read; of status also: not all is written yet
-  130  interrupted
+  130  interrupted by Ctrl-C; 143 by SIGTERM, which batch systems send before they kill; 129 by
+       SIGHUP. A second signal ends the program at once, without clearing up
 
 Where an export of several data sets fails, the code is that of those that failed, 1 if these
 differ.
@@ -63,15 +68,37 @@ for command in (info, image, preview, export, status, verify, mirror, cache, con
     cli.add_command(command)
 
 
+# Seconds that clearing up may take after a signal: batch systems kill after thirty.
+_LONGEST = 20.0
+
+
 def main() -> None:
-    """Run the command line as a program."""
-    try:
-        cli.main(prog_name=cli.name)
-    except SystemExit as end:
-        if end.code == INTERRUPTED:
-            # Python would wait for threads, which may have a slow service to ask again for minutes.
-            # What they write appears whole or not at all.
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(INTERRUPTED)
-        raise
+    """Run the command line as a program; signals are its own until it returns.
+
+    Interrupted, it ends the process.
+    """
+    with heeded():
+        try:
+            cli.main(prog_name=cli.name)
+        except SystemExit as end:
+            if isinstance(end.code, int) and end.code - 128 in ENDING:
+                _end(end.code)
+            raise
+
+
+def _end(code: int) -> None:
+    """End the process as Python does, but for waiting for its threads.
+
+    They may have a slow service to ask again for minutes.
+    """
+    from atldld_xr.ending import finish
+
+    late = threading.Timer(_LONGEST, os._exit, (code,))
+    late.daemon = True
+    late.start()
+    finish()
+    atexit._run_exitfuncs()  # all that is registered there, which os._exit leaves out
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # of a terminal that is gone
+            stream.flush()
+    os._exit(code)

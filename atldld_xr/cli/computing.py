@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing import resource_tracker
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
 
+from atldld_xr.cli.signals import held
 from atldld_xr.cli.text import say
 
 
@@ -22,6 +26,7 @@ def computing(scheduler: str | None, workers: int | None) -> Iterator[None]:
     from atldld_xr.errors import MissingExtraError, StoreError
 
     try:
+        import dask
         from distributed import Client, LocalCluster
     except ImportError as error:
         raise MissingExtraError(
@@ -36,14 +41,40 @@ def computing(scheduler: str | None, workers: int | None) -> Iterator[None]:
             _tell_of_none(client)
             yield
         return
-    with (
-        LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0"
-        ) as local,
-        Client(local) as client,
-    ):
-        _tell_of_none(client)
-        yield
+    with ExitStack() as stack:
+        # Of its workers' own, so that all is removed with it, however they end.
+        folder = stack.enter_context(
+            TemporaryDirectory(
+                prefix="atldld-xr-",
+                dir=dask.config.get("temporary_directory", None),
+                ignore_cleanup_errors=True,
+            )
+        )
+        # A process of its own, which lets signals of this thread through when it has begun.
+        with held():
+            resource_tracker.ensure_running()
+        with held(), dask.config.set(temporary_directory=folder):
+            local = stack.enter_context(
+                LocalCluster(
+                    n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0"
+                )
+            )
+            client = stack.enter_context(Client(local))
+        try:
+            _tell_of_none(client)
+            yield
+        except KeyboardInterrupt:
+            _end_at_once(client)
+            raise
+
+
+def _end_at_once(client: Any) -> None:
+    """Have the workers of this process end when they are closed, whatever they are doing."""
+    from atldld_xr.cluster import EndAtOnce
+
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # of tasks that are not waited for
+    with suppress(Exception):  # however the cluster is, it is the interrupt that is told
+        client.register_plugin(EndAtOnce())
 
 
 def _tell_of_none(client: Any) -> None:

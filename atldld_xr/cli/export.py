@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import click
 
 from atldld_xr.cli import options, writing
 from atldld_xr.cli.computing import computing
-from atldld_xr.cli.failures import FAILED, PARTIAL, Failure, exit_code
+from atldld_xr.cli.failures import FAILED, GOES_ON, PARTIAL, Failure, exit_code
 from atldld_xr.cli.text import print_json, say
 from atldld_xr.text import format_bytes, format_count, name_of, without_masks
 
@@ -63,6 +64,7 @@ def export(
     how = writing.writing_of(ctx, format, arguments)
     reading = {name: value for name, value in arguments.items() if name not in writing.NAMES}
     first = _check_distinct(dataset)
+    ctx.meta[GOES_ON] = len(dataset) > 1 or format.endswith("zarr")
     with computing(scheduler, workers):
         if len(dataset) > 1:
             ctx.exit(_export_many(dataset, url, reading, format, how, progress, as_json))
@@ -109,7 +111,10 @@ def _export_many(
 
     done: dict[str, Outcome] = {}
     outcomes = export_many(datasets, url, opening=reading, format=format, writing=how)
-    with progress_bar("data sets", len(datasets), enabled=progress) as advance:
+    with (
+        progress_bar("data sets", len(datasets), enabled=progress) as advance,
+        closing(outcomes),
+    ):
         for outcome in outcomes:
             advance(1)
             done[outcome.dataset] = outcome

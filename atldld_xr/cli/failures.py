@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
 
+from atldld_xr.cli import signals
 from atldld_xr.cli.text import say
 from atldld_xr.errors import (
     AtldldError,
@@ -20,10 +22,13 @@ from atldld_xr.errors import (
 )
 from atldld_xr.words import one_line
 
-FAILED, USAGE, NOT_FOUND, PARTIAL, INTERRUPTED = 1, 2, 3, 4, 130
+FAILED, USAGE, NOT_FOUND, PARTIAL = 1, 2, 3, 4
 """Exit codes; click has the same ones for the first two."""
 
 _MOST = 3000  # characters of what is said: an error's message, and what to do
+
+GOES_ON = "atldld_xr.goes_on"
+"""In a context's `meta`, for commands that go on where they were interrupted."""
 
 _GO_ON = {"export": "--on-error fill", "mirror": "--on-error skip"}
 
@@ -40,8 +45,8 @@ class CarefulGroup(click.Group):
             code = _report(_usage(error), error.exit_code)
         except Failure as error:
             code = _report(str(error), error.exit_code)
-        except click.Abort:
-            code = _report("interrupted", INTERRUPTED)
+        except click.Abort as error:
+            code = _report("interrupted", signals.exit_code(error.__cause__ or error))
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -59,6 +64,10 @@ class CarefulGroup(click.Group):
             go_on = _GO_ON.get(ctx.invoked_subcommand or "")
             has_way_on = go_on and isinstance(error, SectionImageError)
             message = _in_words(error) + (f"; {go_on} goes on without" if has_way_on else "")
+            if isinstance(error, KeyboardInterrupt):
+                goes_on = ctx.meta.get(GOES_ON)
+                message += "; the same command goes on where it ended" if goes_on else ""
+                raise Failure(message, signals.exit_code(error)) from error
             raise Failure(message, exit_code([type(error)])) from error
 
 
@@ -101,20 +110,21 @@ def exit_code(kinds: Iterable[type[BaseException]]) -> int:
 
 
 def _report(message: str, code: int) -> int:
-    say(f"atldld-xr: error: {one_line(message, _MOST)}", err=True)
+    with suppress(OSError):  # of a terminal that is gone
+        say(f"atldld-xr: error: {one_line(message, _MOST)}", err=True)
     return code
 
 
 def _code(kind: type[BaseException]) -> int:
-    if issubclass(kind, KeyboardInterrupt | click.Abort):
-        return INTERRUPTED
     if issubclass(kind, InvalidArgumentError):
         return USAGE
     return NOT_FOUND if issubclass(kind, DatasetNotFoundError) else FAILED
 
 
 def _in_words(error: BaseException) -> str:
-    if isinstance(error, KeyboardInterrupt | click.Abort):
+    if isinstance(error, signals.Interrupted) and error.number != signal.SIGINT:
+        return f"ended by {signal.Signals(error.number).name}"
+    if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     if isinstance(error, SectionImageError):  # without its advice for Python
         return f"section image {error.section_image_id}: {error.reason} ({error.address})"

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from atldld_xr.cli import options
-from atldld_xr.cli.failures import PARTIAL
+from atldld_xr.cli.failures import GOES_ON, PARTIAL
 from atldld_xr.cli.text import print_json, say
 from atldld_xr.repeating import short
 from atldld_xr.text import format_bytes, format_count
@@ -92,6 +92,7 @@ def mirror(
     from atldld_xr import mirror as copy
     from atldld_xr.excluded import say_excluded
 
+    ctx.meta[GOES_ON] = True
     summary = copy(
         datasets,
         path=path,

@@ -6,6 +6,7 @@ import os
 import uuid
 from contextlib import suppress
 
+from atldld_xr.ending import whole_write
 from atldld_xr.folders import make_folders
 
 PARTIAL = ".atldld-part"
@@ -69,6 +70,7 @@ class Disk:
             self._folders.add(folder)
 
 
+@whole_write()
 def create(path: str, content: bytes) -> bool:
     """Write a local file that is not there; return False if it is.
 

@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from atldld_xr.ending import given_back
 from atldld_xr.errors import AtldldError, StoreError
 from atldld_xr.export.place import Place
 from atldld_xr.export.records import RECORDS
@@ -175,16 +176,22 @@ def lease(store: Place) -> Iterator[Lease]:
     thread = threading.Thread(target=mine.renew, name="atldld-lease", daemon=True)
     _HELD.add(mine.id)
     try:
-        mine.make_room()
-        mine.take()
-        thread.start()
-        try:
-            yield mine
-        finally:
-            mine.stop()
-            thread.join()
-            with contextlib.suppress(AtldldError):  # lost; or out of reach: it grows stale
-                mine.end()
+        with given_back(mine.end):
+            try:
+                mine.make_room()
+                mine.take()
+            except KeyboardInterrupt:
+                with contextlib.suppress(AtldldError):  # if it was taken
+                    mine.end()
+                raise
+            thread.start()
+            try:
+                yield mine
+            finally:
+                mine.stop()
+                thread.join()
+                with contextlib.suppress(AtldldError):  # lost; or out of reach: it grows stale
+                    mine.end()
     finally:
         _HELD.discard(mine.id)
 

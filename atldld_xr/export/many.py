@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import nullcontext
+import uuid
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from atldld_xr.ending import give_back, work_named
 from atldld_xr.errors import AtldldError, InvalidArgumentError
 from atldld_xr.export.cluster import connected_client
 from atldld_xr.formats import writer
@@ -48,12 +50,13 @@ def export_many(
     opening: Mapping[str, Any] | None = None,
     format: str = "zarr",
     writing: Mapping[str, Any] | None = None,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Export data sets, each to a store of its own, and tell of each as it is done.
 
     On the cluster whose client is connected, each thread of its workers exports a data set at a
     time, and the connections are shared among them; without one, they go one after the other. One
     that fails, of whatever, does not keep the others; the same call finishes what is missing.
+    Closed before all are done, as by an interrupt, it ends those that are under way.
 
     Parameters
     ----------
@@ -99,6 +102,7 @@ class _Order:
     format: str
     writing: Mapping[str, Any]
     connections: int | None = None
+    work: str = ""
 
 
 def _on_cluster(
@@ -108,6 +112,7 @@ def _on_cluster(
 
     connections = setting("http.connections", as_int)
     rest = iter(datasets)
+    work = uuid.uuid4().hex
     running: dict[Any, int | str] = {}
     done = as_completed()
     try:
@@ -117,7 +122,7 @@ def _on_cluster(
                 dataset = next(rest, None)
                 if dataset is None:
                     break
-                one = order(dataset, connections=max(connections // room, 1))
+                one = order(dataset, connections=max(connections // room, 1), work=work)
                 future = client.submit(_export, one, pure=False)
                 running[future] = dataset
                 done.add(future)
@@ -131,7 +136,10 @@ def _on_cluster(
                 error = f"the workers failed: {future.exception()!r}"
                 yield Outcome(str(dataset), None, error, Exception)
     finally:
-        client.cancel(list(running))
+        if running:
+            with suppress(Exception):  # however the cluster is, what has ended this is told
+                client.cancel(list(running))
+                client.run(give_back, work)
 
 
 def _export(order: _Order) -> Outcome:
@@ -143,7 +151,8 @@ def _export(order: _Order) -> Outcome:
     is_shared = order.connections is not None
     try:
         name = str(parse_dataset_name(order.dataset))
-        with limited(1, order.connections or 1) if is_shared else nullcontext():
+        limits = limited(1, order.connections or 1) if is_shared else nullcontext()
+        with work_named(order.work), limits:
             dataset = open_dataset(order.dataset, **order.opening)
             url = order.url.replace(PLACEHOLDER, name)
             report = writer(order.format)(dataset, url, **order.writing)

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from atldld_xr import web
+from atldld_xr.ending import given_back, whole_write
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.address import check_url
 from atldld_xr.export.disk import PARTIAL, Disk, create, sync_disk_of
@@ -128,6 +129,7 @@ class Place:
         """Return a place of another name in the same folder."""
         return Place(f"{self.url.rpartition('/')[0]}/{name}", self.shared)
 
+    @whole_write()
     def put(self, key: str, content: bytes, *, durable: bool = False) -> None:
         """Write a file whole: it is there as it should be, or as it was.
 
@@ -301,7 +303,8 @@ class Place:
         with self.storing():
             staging.begin()
         try:
-            yield Place(self.url, disk=staging)
+            with given_back(staging.end):
+                yield Place(self.url, disk=staging)
         finally:
             with suppress(OSError):
                 staging.end()

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from atldld_xr.errors import StoreError
 from atldld_xr.export.disk import PARTIAL, Disk
 from atldld_xr.folders import make_folders
 
@@ -58,7 +59,12 @@ class Staging(Disk):
         """Make the folder, if it is not there yet: before others are to write in it."""
         if self._check is not None and not self._is_made:
             make_folders(self._path)
-            self._check()  # whoever takes over after this look finds the folder
+            try:
+                self._check()  # whoever takes over after this look finds the folder
+            except StoreError:
+                with suppress(OSError):
+                    os.rmdir(self._path)
+                raise
             self._is_made = True
 
     def end(self) -> None:

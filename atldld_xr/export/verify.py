@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -33,6 +32,7 @@ from atldld_xr.export.records import (
 )
 from atldld_xr.failures import failure_entries
 from atldld_xr.progress import progress_bar
+from atldld_xr.threads import ending_threads
 from atldld_xr.variables import NO_MASK
 
 _AT_A_TIME = 64
@@ -183,7 +183,7 @@ def verify(
     problems += [f"{key} is in no ledger" for key in strays(found or (), plan, chunk_keys)]
     chunks = nbytes = 0
     with (
-        ThreadPoolExecutor(8) as pool,
+        ending_threads(8, "atldld-verify") as pool,
         progress_bar("verifying", len(checks), enabled=progress) as advance,
     ):
         rest = iter(checks)

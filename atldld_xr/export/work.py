@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -18,6 +17,7 @@ from atldld_xr.export.lease import Lease
 from atldld_xr.export.parts import ChunkPlace, Part, Unit
 from atldld_xr.export.place import Place
 from atldld_xr.fetch import fetch_tile
+from atldld_xr.threads import ending_threads
 from atldld_xr.variables import errors_in, pixels_of
 
 TileKey = tuple[int, int, int]
@@ -139,7 +139,10 @@ def make_parts(
         Threads that fetch tiles.
     """
     room = 2 * (makers + connections)
-    with _threads(makers, "atldld-make") as make, _threads(connections, "atldld-fetch") as fetch:
+    with (
+        ending_threads(makers, "atldld-make") as make,
+        ending_threads(connections, "atldld-fetch") as fetch,
+    ):
         queue: deque[tuple[Future[Written | None], _Work, bool]] = deque()
 
         def next_done() -> Iterator[Written | Finished]:
@@ -262,17 +265,3 @@ class _Work:
             tile = self._tiles.pop(key).result()
         for error in errors_in([tile]):
             self._errors[key] = error
-
-
-@contextmanager
-def _threads(count: int, name: str) -> Iterator[ThreadPoolExecutor]:
-    """Give threads that end with this, what they have not begun undone."""
-    pool = ThreadPoolExecutor(count, thread_name_prefix=name)
-    wait = True
-    try:
-        yield pool
-    except KeyboardInterrupt:
-        wait = False  # the program's end waits for them, if nobody ends it otherwise
-        raise
-    finally:
-        pool.shutdown(wait=wait, cancel_futures=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -84,6 +83,7 @@ class AllenServer:
         self._lock = threading.Lock()
         self._log: list[Request] = []
         self._under_way = self._most = 0
+        self._ended = threading.Event()
         self.faults = faults or Faults()
         self._port = port
         self._http: HttpServer | None = None
@@ -91,6 +91,7 @@ class AllenServer:
 
     def start(self) -> AllenServer:
         """Listen; returns itself."""
+        self._ended.clear()
         self._http = HttpServer(self._port, self._respond)
         self._port = self._http.server_address[1]
         # It polls only for the request to stop.
@@ -104,6 +105,7 @@ class AllenServer:
     def close(self) -> None:
         """Stop listening and end every connection. The log stays."""
         if self._http is not None and self._thread is not None:
+            self._ended.set()
             self._http.close()
             self._thread.join()
             self._http = self._thread = None
@@ -198,7 +200,7 @@ class AllenServer:
                 else:
                     answer = self._service.metadata(parts.path, params)
                 fault = faults.pick(count, place.image_id)
-                answer = _with_fault(answer, fault, faults)
+                answer = _with_fault(answer, fault, faults, self._ended)
         except Exception as error:  # a fault that nobody ordered: tests should see it
             answer = Answer(500, f"{type(error).__name__}: {error}".encode(), "text/plain")
         finally:
@@ -222,7 +224,9 @@ class AllenServer:
             self._log.append(entry)
 
 
-def _with_fault(answer: Answer, fault: Kind | None, faults: Faults) -> Answer:
+def _with_fault(
+    answer: Answer, fault: Kind | None, faults: Faults, ended: threading.Event
+) -> Answer:
     if fault is None or answer.status != 200:
         return answer
     if fault == "429":
@@ -235,5 +239,5 @@ def _with_fault(answer: Answer, fault: Kind | None, faults: Faults) -> Answer:
     if fault == "html":
         return Answer(200, HTML, "text/html")
     if fault == "slow":
-        time.sleep(faults.delay)
+        ended.wait(faults.delay)
     return replace(answer, body=spoil(fault, answer.body))

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
+from atldld_xr.ending import given_back
 from atldld_xr.errors import InvalidArgumentError, StoreError
 from atldld_xr.paths import absolute, is_path, name_beside, without_scheme
 from atldld_xr.repeating import short
@@ -106,17 +107,22 @@ def beside(paths: Sequence[Path], mode: Mode) -> Iterator[list[Path]]:
     missing = [folder for folder in paths[0].parents if not folder.exists()]
     mark = uuid.uuid4().hex[:8]
     written = [path.with_name(name_beside(path.name, ".", f"-{mark}.new")) for path in paths]
-    try:
-        with storing(str(paths[0])):
-            paths[0].parent.mkdir(parents=True, exist_ok=True)
-        yield written
-        check_free(paths, mode)  # it may have come meanwhile
-        for new, path in zip(written, paths, strict=True):
-            with storing(str(path)):
-                os.replace(new, path)
-    finally:
+
+    def remove() -> None:
         for new in written:
             new.unlink(missing_ok=True)
         for folder in missing:
             with suppress(OSError):  # it is there no more, or not empty
                 folder.rmdir()
+
+    try:
+        with storing(str(paths[0])):
+            paths[0].parent.mkdir(parents=True, exist_ok=True)
+        with given_back(remove):
+            yield written
+        check_free(paths, mode)  # it may have come meanwhile
+        for new, path in zip(written, paths, strict=True):
+            with storing(str(path)):
+                os.replace(new, path)
+    finally:
+        remove()
