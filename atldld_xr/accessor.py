@@ -259,7 +259,9 @@ class AtldldAccessor:
     ) -> VolumeReport:
         """Write one variable as a volume of the reference space: NRRD, NIfTI or TIFF.
 
-        Each section is in the plane that is nearest; all others hold the fill value. Which planes
+        Each section is in the plane that is nearest; all others hold the fill value, which in masks
+        is also "no expression": the variable `coverage`, or `expression_coverage`, is a volume of
+        where something was measured, and one of `masked` has NaN in all other places. Which planes
         are valid is in the file's header and in ``PATH.json``. Streamed, never whole in memory.
 
         Parameters

@@ -26,8 +26,8 @@ def mask(dataset: xr.Dataset) -> xr.Dataset:
         variable = _lazy(dataset[name])
         masked = variable.astype(np.float32).where(_lazy(dataset[coverage]))
         kept = {k: v for k, v in variable.attrs.items() if k not in ("fill_value", "comment")}
-        comment = f"not a number where {coverage} is false"
-        out[name] = masked.assign_attrs({**kept, "comment": comment})
+        masked.attrs = {**kept, "comment": f"not a number where {coverage} is false"}
+        out[name] = masked
     return dataset.assign(out)
 
 

@@ -59,7 +59,9 @@ class Pixels:
     @property
     def fill(self) -> Any:
         """The value of voxels where there is no section: a number of `dtype`."""
-        value = self.variable.attrs.get("fill_value", 0)
+        # No section is no number; where a dtype has no word for that, it is 0.
+        unknown = float("nan") if self.dtype.kind == "f" else 0
+        value = self.variable.attrs.get("fill_value", unknown)
         try:
             with np.errstate(invalid="ignore"):
                 filled = np.full((1, 1, 3), float(value)).astype(self.dtype)
