@@ -91,7 +91,7 @@ def test_many_data_sets(request, tmp_path, processes):
         assert outcomes["77"].report is None
         for dataset in ids:
             assert outcomes[str(dataset)].report.blocks > 0
-            expected = atldld_xr.open_dataset(dataset, **opening)
+            expected = atldld_xr.open_dataset(dataset, **opening).drop_vars("displacement")
             xr.testing.assert_equal(xr.open_zarr(tmp_path / f"{dataset}.zarr"), expected)
         again = list(export_many(ids, url, opening=opening))
         assert [o.report.blocks for o in again] == [0] * 4

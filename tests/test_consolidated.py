@@ -103,7 +103,8 @@ def test_stores_have_it(tmp_path, way):
 
 @pytest.mark.filterwarnings("error")
 def test_readers_are_not_warned(tmp_path):
+    expected = noise().drop_vars("displacement").compute()
     noise().atldld.to_zarr(tmp_path / "a.zarr")
-    xr.testing.assert_equal(xr.open_zarr(tmp_path / "a.zarr").compute(), noise().compute())
+    xr.testing.assert_equal(xr.open_zarr(tmp_path / "a.zarr").compute(), expected)
     back = xr.open_zarr(tmp_path / "a.zarr", consolidated=True)
-    xr.testing.assert_equal(back.compute(), noise().compute())
+    xr.testing.assert_equal(back.compute(), expected)

@@ -38,7 +38,7 @@ def small_disk(tmp_path):
         command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
         return subprocess.run(command, capture_output=True, text=True)
 
-    if shutil.which("mount") is None or (made := mount("size=1m")).returncode:
+    if shutil.which("mount") is None or (made := mount("size=300k")).returncode:
         pytest.skip(f"no file system can be mounted: {made.stderr.strip()}")
     try:
         yield folder, lambda: mount("remount,size=64m")

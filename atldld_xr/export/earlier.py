@@ -44,6 +44,7 @@ def earlier_plan(place: Place, mode: str) -> Plan | None:
     """Return the plan of a store of an earlier version that may be gone on with; else None."""
     if mode != "w-":  # made anew
         return None
+    place.check_writable()  # nobody is asked otherwise
     try:
         plan = read_plan(place.real())
     except RecordsError:  # which who opens it says

@@ -66,6 +66,8 @@ def root_problems(
         planned[UNREAD] = unread
     # An OME-Zarr's own attribute tells of sections that could not be read.
     told = {STATE, *((OME_KEY,) if unread is not None else ())}
+    if any(key.startswith("section_image_id/") for key in changed):
+        told.add(UNREAD)  # it cannot be told what it should be
     known = ({k: v for k, v in some.items() if k not in told} for some in (attributes, planned))
     if not same(*known):
         yield f"{root} has other attributes than were written"
