@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from atldld_xr.errors import StoreError
+from atldld_xr.errors import InvalidArgumentError, StoreError
+from atldld_xr.export.lost import cluster_errors, deaths
 from atldld_xr.export.parts import Part
 from atldld_xr.export.work import Finished, Job, Written, make_parts
 from atldld_xr.settings import as_int, setting
@@ -25,6 +26,9 @@ _UNITS, _FIRST_UNITS = 64, 4
 _MOST_DEATHS = 20
 """Workers that may die with one section before it is taken for the cause."""
 
+_MOST_RESTARTS = 20
+"""Times that a section may be cancelled, as when the cluster is restarted."""
+
 # Seconds between two looks at who is there, and for which tasks are waited for that are to stop.
 _LOOKED, _WAITED = 1.0, 60.0
 
@@ -34,18 +38,45 @@ def connected_client() -> Any:
 
     Its workers know the storage options that this process knows. A task computes on its own thread:
     waiting for others, it would keep a worker from them.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is an asynchronous one, for which nobody can wait.
+    StoreError
+        If the cluster is gone.
+    """
+    client = check_connected()
+    if client is not None:
+        from atldld_xr.cluster import ship
+
+        with cluster_errors():
+            ship(client)
+    return client
+
+
+def check_connected() -> Any:
+    """Return the client that is connected, None if none is, and tell its cluster nothing.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is an asynchronous one, for which nobody can wait.
     """
     if _is_task():
         return None
     from dask.base import get_scheduler
 
-    client = getattr(get_scheduler(), "__self__", None)
-    if not hasattr(client, "scheduler_info"):
-        return None
-    from atldld_xr.cluster import ship
-
-    ship(client)
-    return client
+    try:
+        scheduler = get_scheduler()
+    except RuntimeError as error:  # also if "distributed" is asked for, and no client is there
+        raise InvalidArgumentError(
+            f"Dask cannot compute here ({error}); nothing was written. An asynchronous client "
+            "cannot be waited for: connect a plain one, distributed.Client(address), or compute on "
+            'threads: with dask.config.set(scheduler="threads")'
+        ) from error
+    client = getattr(scheduler, "__self__", None)
+    return client if hasattr(client, "scheduler_info") else None
 
 
 def _is_task() -> bool:
@@ -78,9 +109,15 @@ def make_on_cluster(client: Any, parts: Iterable[Part], job: Job) -> Iterator[Wr
     Raises
     ------
     StoreError
-        If workers die of the same section again and again.
+        If workers die of the same section again and again, or the cluster is gone.
     """
-    from distributed import wait
+    with cluster_errors(client):
+        yield from _make(client, parts, job)
+
+
+def _make(client: Any, parts: Iterable[Part], job: Job) -> Iterator[Written | Finished]:
+    from distributed import CancelledError
+    from distributed.client import ClosedClientError
     from distributed.scheduler import KilledWorker
 
     connections = setting("http.connections", as_int)
@@ -98,24 +135,29 @@ def make_on_cluster(client: Any, parts: Iterable[Part], job: Job) -> Iterator[Wr
                 if group is None:
                     break
                 group.connections = share
-                target = replace(job, again=job.again or group.deaths > 0)
+                # On a disk it costs nothing: workers die, and are replaced, without a word to us.
+                is_again = job.again or group.is_again or job.store.is_local
+                target = replace(job, again=is_again)
                 task = _Task(group.parts, target, share)
                 running[client.submit(_make_group, task, pure=False, retries=0)] = group
             if not running:
                 return
-            with suppress(TimeoutError):
-                wait(list(running), timeout=_LOOKED, return_when="FIRST_COMPLETED")
+            _wait(client, running, _LOOKED, return_when="FIRST_COMPLETED")
             for future in [future for future in running if future.done()]:
                 group = running.pop(future)
                 if future.status == "finished":
                     yield from future.result()
                     continue
-                error = None if future.cancelled() else future.exception()
-                if error is not None and not isinstance(error, KilledWorker):
+                if future.cancelled():  # as when the cluster is restarted
+                    group.restarts += 1
+                    if group.restarts > _MOST_RESTARTS:
+                        raise CancelledError(f"{group.restarts} times")
+                elif isinstance(error := future.exception(), KilledWorker):
+                    group.deaths += deaths(error)
+                    if group.deaths >= _MOST_DEATHS:
+                        raise StoreError(_deadly(group)) from error
+                else:
                     raise error
-                group.deaths += 1
-                if group.deaths > _MOST_DEATHS:
-                    raise StoreError(_deadly(group)) from error
                 retries.append(group)
     except KeyboardInterrupt:
         job.lease.leave_behind()
@@ -123,18 +165,43 @@ def make_on_cluster(client: Any, parts: Iterable[Part], job: Job) -> Iterator[Wr
     except BaseException:
         # Cancelled tasks that run would go on writing: they are told, and waited for.
         job.lease.leave_behind()
-        with suppress(TimeoutError):
-            wait(list(running), timeout=_WAITED)
+        with suppress(ClosedClientError, OSError):
+            _wait(client, running, _WAITED)
         raise
     finally:
-        client.cancel(list(running))
+        cancel(client, list(running))
+
+
+def cancel(client: Any, futures: list[Any]) -> None:
+    """Cancel what a cluster is asked for; one that is gone has nothing to be cancelled."""
+    from distributed.client import ClosedClientError
+
+    with suppress(ClosedClientError, OSError):
+        client.cancel(futures)
+
+
+def _wait(client: Any, futures: Iterable[Any], seconds: float, **when: str) -> None:
+    """Wait for some tasks, for a while; those that were cancelled are done, too."""
+    from distributed import CancelledError, wait
+    from distributed.client import ClosedClientError
+
+    # As the current one, or, closed meanwhile, there is none to wait with.
+    with suppress(TimeoutError, CancelledError), client.as_current():
+        wait(list(futures), timeout=seconds, **when)
+    if client.status in ("closing", "closed"):
+        raise ClosedClientError("it was closed in the middle of an export")
 
 
 @dataclass
 class _Group:
     parts: tuple[Part, ...]
     deaths: int = 0
+    restarts: int = 0
     connections: int = 0
+
+    @property
+    def is_again(self) -> bool:
+        return self.deaths + self.restarts > 0
 
 
 @dataclass(frozen=True)
@@ -189,7 +256,7 @@ def _threads_of(client: Any) -> int:
 def _deadly(group: _Group) -> str:
     ids = _image_ids(group.parts)
     return (
-        f"{_MOST_DEATHS} workers died while they made section images {ids}: see their logs; "
+        f"{group.deaths} workers died while they made section images {ids}: see their logs; "
         "they may need more memory"
     )
 

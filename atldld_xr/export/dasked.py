@@ -14,6 +14,7 @@ from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 
 from atldld_xr.errors import SectionImageError
 from atldld_xr.export.cluster import connected_client
+from atldld_xr.export.lost import cluster_errors
 from atldld_xr.export.parts import ChunkPlace
 from atldld_xr.export.work import Finished, Job, Known, Written, failure_of
 from atldld_xr.graph import FetchLayer, Key
@@ -86,7 +87,8 @@ def _compute(
         yield from _compute(batch[:half], threads, sections)
         yield from _compute(batch[half:], threads, sections)
         return
-    errors, *done = dask.compute(_errors(graph, tiles), *batch, **threads)
+    with cluster_errors():
+        errors, *done = dask.compute(_errors(graph, tiles), *batch, **threads)
     known = {image_id for _, image_id in sections}
     reasons: dict[int, dict[str, str]] = {}
     for name, error in errors:

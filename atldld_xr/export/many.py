@@ -10,8 +10,9 @@ from functools import partial
 from typing import Any
 
 from atldld_xr.ending import give_back, work_named
-from atldld_xr.errors import AtldldError, InvalidArgumentError
+from atldld_xr.errors import AtldldError, InvalidArgumentError, StoreError
 from atldld_xr.export.cluster import connected_client
+from atldld_xr.export.lost import cluster_errors
 from atldld_xr.formats import writer
 from atldld_xr.settings import as_int, setting
 from atldld_xr.storage_options import share
@@ -130,16 +131,22 @@ def _on_cluster(
                 return
             future = next(done)
             dataset = running.pop(future)
-            if future.status == "finished":
-                yield future.result()
-            else:
-                error = f"the workers failed: {future.exception()!r}"
-                yield Outcome(str(dataset), None, error, Exception)
+            yield _outcome(future, dataset)
     finally:
         if running:
             with suppress(Exception):  # however the cluster is, what has ended this is told
                 client.cancel(list(running))
                 client.run(give_back, work)
+
+
+def _outcome(future: Any, dataset: int | str) -> Outcome:
+    """Return how a task went, which tells of all but the cluster's own failures."""
+    try:
+        with cluster_errors():
+            outcome: Outcome = future.result()
+    except StoreError as error:
+        return _failed(dataset, error)
+    return outcome
 
 
 def _export(order: _Order) -> Outcome:

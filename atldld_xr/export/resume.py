@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any, Literal
 
 from atldld_xr.errors import InvalidArgumentError, StoreError
+from atldld_xr.export.cluster import check_connected
 from atldld_xr.export.compare import differences, extends, is_that_but_for_failures, shared
 from atldld_xr.export.consolidated import CONSOLIDATED
 from atldld_xr.export.disk import PARTIAL
@@ -63,6 +64,7 @@ def begun(
     if mode not in ("w-", "w"):
         raise InvalidArgumentError(f'mode must be "w-" (new) or "w" (replace), not {short(mode)}')
     place.check_writable()
+    check_connected()
     place = place.real()
     _is_replaced(place, layout, mode)  # what cannot be is refused before anything is written
     with lease(place) as held:
