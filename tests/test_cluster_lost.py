@@ -50,6 +50,7 @@ class Deadly(NoiseSource):
 def threads():
     """Connect a client to a cluster in this process, which is made at once."""
     with (
+        dask.config.set(scheduler=None),  # which a client whose cluster has ended leaves set
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0"
         ) as cluster,
