@@ -6,6 +6,7 @@ connected.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import pickle
@@ -67,7 +68,8 @@ def ship(client: Any, options: SharedOptions | None = None) -> Awaitable[None] |
     client : distributed.Client
         Connected to the cluster.
     options : SharedOptions, optional
-        Which. Default: all that this process knows.
+        Which. Default: all that this process knows and that can be sent; of the others a worker
+        says that it was not told them, should it need them.
 
     Returns
     -------
@@ -77,11 +79,11 @@ def ship(client: Any, options: SharedOptions | None = None) -> Awaitable[None] |
     Raises
     ------
     InvalidArgumentError
-        If an option is an object that cannot be sent.
+        If `options` has an object that cannot be sent.
     StoreError
         If this process does not know the options itself.
     """
-    plugins = [_plugin(each) for each in ([options] if options is not None else known()) if each]
+    plugins = _sendable() if options is None else [_plugin(options)] if options else []
     if client.asynchronous:
         return _register_all(client, plugins)
     for plugin in plugins:
@@ -111,6 +113,14 @@ def ship_if_connected(source: object) -> None:
 async def _register_all(client: Any, plugins: Sequence[WorkerPlugin]) -> None:
     for plugin in plugins:
         await client.register_plugin(plugin)
+
+
+def _sendable() -> list[WorkerPlugin]:
+    plugins = []
+    for shared in known():
+        with contextlib.suppress(InvalidArgumentError):  # of another store, perhaps of long ago
+            plugins.append(_plugin(shared))
+    return plugins
 
 
 def _plugin(shared: SharedOptions) -> WorkerPlugin:

@@ -264,8 +264,7 @@ def test_other_processes_take_credentials_from_the_environment(
         np.testing.assert_array_equal(ds.image.isel(coronal=0), expected[0])
 
 
-@pytest.mark.usefixtures("cluster")
-def test_options_that_cannot_be_sent(bucket: ObjectStore) -> None:
+def test_options_that_cannot_be_sent(cluster: Any, bucket: ObjectStore) -> None:
     class Unsendable:
         def __reduce__(self) -> Any:
             raise TypeError(f"it holds {bucket.options['secret']}")
@@ -276,3 +275,7 @@ def test_options_that_cannot_be_sent(bucket: ObjectStore) -> None:
     with pytest.raises(InvalidArgumentError, match="cannot be sent") as caught:
         ship_if_connected(source)
     assert caught.value.__cause__ is caught.value.__context__ is None
+    # Exports to elsewhere are told what can be sent, whatever was opened in this process before.
+    from atldld_xr.cluster import ship
+
+    ship(cluster)
