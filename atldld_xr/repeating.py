@@ -34,7 +34,7 @@ def short(value: object) -> str:
 def hide_credentials(address: str) -> str:
     """Return an address without what may be secret: a user name, a password, a query."""
     before, at, host = address.rpartition("@")
-    if at and ":" in before:
+    if at and ":" in before:  # a scheme's, or a password's
         scheme, slashes, _ = before.partition("//")
         address = f"{scheme if slashes else ''}//...@{host}"
     bare, mark, _ = address.partition("?")

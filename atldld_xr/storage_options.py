@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, quote_plus, unquote, urlsplit
 
+from atldld_xr.credentials import credentials_in, hide
 from atldld_xr.errors import AtldldError, InvalidArgumentError, StoreError
 
 _KNOWN: dict[str, dict[str, Any]] = {}
@@ -34,10 +34,6 @@ _PLACE = frozenset(
 )  # fmt: skip
 _PLACE_OF_CONNECTION = frozenset(("accountname", "blobendpoint", "endpointsuffix"))
 
-# What gcsfs takes as a token, and is none: its ways to log in.
-_WAYS = frozenset(("anon", "browser", "cache", "cloud", "google_default"))
-_SHORTEST = 4  # characters of a secret: less is no secret, and found in every message
-_HIDDEN = "***"
 _LONGEST = 500  # characters of a reason
 
 
@@ -81,7 +77,7 @@ class SharedOptions:
             ) from None
 
     def describe(self, error: BaseException) -> str:
-        """Return an error's message as one line in which no option that may be secret is left."""
+        """Return an error's message as one line in which no credential is left."""
         text = (isinstance(error, OSError) and error.strerror) or str(error)
         return " ".join(self._redact(text).split())[:_LONGEST] or type(error).__name__
 
@@ -91,10 +87,7 @@ class SharedOptions:
         return error if self._redact(told) == told else None
 
     def _redact(self, text: str) -> str:
-        # The longest first: one secret may be a part of another.
-        for value in sorted(_secrets(_KNOWN.get(self.token, {})), key=len, reverse=True):
-            text = text.replace(value, _HIDDEN)
-        return text
+        return hide(text, credentials_in(_KNOWN.get(self.token, {})))
 
     def __bool__(self) -> bool:
         return bool(self.token)
@@ -150,6 +143,11 @@ def known() -> tuple[SharedOptions, ...]:
     """Return all options that this process knows."""
     with _LOCK:
         return tuple(SharedOptions(token, _place(own)) for token, own in _KNOWN.items())
+
+
+def redact(text: str) -> str:
+    """Return a text without the credentials of all options that this process knows."""
+    return hide(text, credentials_in([*_KNOWN.values()]))
 
 
 @contextmanager
@@ -224,39 +222,6 @@ def _place(options: Mapping[str, Any]) -> str:
                 if part.lower() in _PLACE_OF_CONNECTION:
                     found.add((part.lower(), text))
     return hashlib.sha256(json.dumps(sorted(found)).encode()).hexdigest()[:16] if found else ""
-
-
-def _secrets(options: Mapping[str, Any]) -> set[str]:
-    """Return every text that may be a secret, in each of the forms that it may be told in."""
-    texts = set()
-    for name, value in _leaves(options):
-        text = value.decode("latin-1") if isinstance(value, bytes) else value
-        if not isinstance(text, str) or (name == "token" and text in _WAYS):
-            continue
-        if name in _PLACE or name == "region_name":
-            texts.update(_hidden_in_address(text))
-        else:  # also told in parts: connection strings, queries with a signature, keys in lines
-            texts.update((text, *re.findall(r"=([^;&?\s]{8,})", text), *_long_lines(text)))
-    forms = (quote, quote_plus, unquote, _quote_all, lambda text: json.dumps(text)[1:-1], str)
-    return {form(text) for text in texts for form in forms if len(text) >= _SHORTEST}
-
-
-def _long_lines(text: str) -> list[str]:
-    lines = text.split("\n")
-    return [line for line in lines if len(line) >= 8] if len(lines) > 1 else []
-
-
-def _hidden_in_address(text: str) -> set[str]:
-    """Return the password and query of an address."""
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return {text}
-    return {part for part in (parts.password, parts.query) if part}
-
-
-def _quote_all(text: str) -> str:
-    return quote(text, safe="")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -129,7 +129,7 @@ def test_secrets_as_libraries_repeat_them(options: dict[str, Any], message: str)
 
 
 def test_what_is_no_secret_stays_in_a_message() -> None:
-    shared = share({"endpoint_url": "http://host:1", "token": "anon", "key": "me"} | {"n": 5})
+    shared = share({"endpoint_url": "http://host:1", "token": "anon", "user": "me", "n": 5})
     error = ConnectionError("anonymous at http://host:1: me or 5")
     assert shared.describe(error) == str(error)
     assert shared.cause(error) is error

@@ -60,7 +60,7 @@ class CarefulGroup(click.Group):
             if ctx.params.get("debug"):
                 import traceback
 
-                traceback.print_exc()
+                say(_redacted(traceback.format_exc()), err=True)
             go_on = _GO_ON.get(ctx.invoked_subcommand or "")
             has_way_on = go_on and isinstance(error, SectionImageError)
             message = _in_words(error) + (f"; {go_on} goes on without" if has_way_on else "")
@@ -132,7 +132,14 @@ def _in_words(error: BaseException) -> str:
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return f"{type(error).__name__}: {error} (--debug shows where)"
+    return _redacted(f"{type(error).__name__}: {error} (--debug shows where)")
+
+
+def _redacted(text: str) -> str:
+    """Return a text of whatever failed without the credentials that options had."""
+    from atldld_xr.storage_options import redact
+
+    return redact(text)
 
 
 def _usage(error: click.ClickException) -> str:

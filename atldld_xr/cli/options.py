@@ -61,7 +61,7 @@ def _read_storage_options(
     for pair in values:
         key, equals, value = pair.partition("=")
         if not key or not equals:
-            raise click.BadParameter(f"{short(pair)} is not KEY=VALUE")
+            raise click.BadParameter("it is given as KEY=VALUE")  # not repeated: it may be secret
         try:
             options[key] = json.loads(value)
         except ValueError:

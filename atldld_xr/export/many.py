@@ -15,7 +15,7 @@ from atldld_xr.export.cluster import connected_client
 from atldld_xr.export.lost import cluster_errors
 from atldld_xr.formats import writer
 from atldld_xr.settings import as_int, setting
-from atldld_xr.storage_options import share
+from atldld_xr.storage_options import redact, share
 
 PLACEHOLDER = "{id}"
 """In an address: stands for the data set."""
@@ -169,7 +169,7 @@ def _export(order: _Order) -> Outcome:
 
 
 def _failed(dataset: int | str, error: Exception) -> Outcome:
-    text = str(error)
+    text = redact(str(error))
     if not (text and isinstance(error, AtldldError | OSError)):
         text = f"{type(error).__name__}: {text}".rstrip(": ")
     kind = type(error) if isinstance(error, AtldldError) else Exception

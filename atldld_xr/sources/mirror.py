@@ -18,12 +18,12 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr import jpeg, web
+from atldld_xr.credentials import holds_credentials
 from atldld_xr.errors import (
     DatasetNotFoundError,
     InvalidArgumentError,
@@ -84,9 +84,10 @@ class MirrorSource:
         if is_path(path):
             # Since other processes may have another working directory.
             path = absolute(path)
-        elif ":" in urlsplit(path).netloc.rpartition("@")[0]:
+        elif holds_credentials(path):
             raise InvalidArgumentError(
-                "the mirror's address holds a password; give it in storage_options"
+                "the mirror's address holds a password, a token or a signature; give it in "
+                "storage_options"
             )
         elif path.startswith(("http://", "https://")) and "?" in path:
             # The names of files are put after it; and such queries are signatures.
