@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.proxies import MALFORMED, environ_proxies, environment
 from atldld_xr.repeating import hide_credentials
 from atldld_xr.retry import TransportError, TryError, persist
 from atldld_xr.settings import as_float, as_int, setting
@@ -140,20 +141,21 @@ def _new_adapter(connections: int) -> HTTPAdapter:
 
 @lru_cache(maxsize=16)
 def _site(
-    adapter: HTTPAdapter, site: str, certificates: str | bool
+    adapter: HTTPAdapter, site: str, certificates: str | bool, known: tuple[str | None, ...]
 ) -> tuple[HTTPConnectionPool, str]:
     """Return the connections to a site, and what precedes a path in requests to it.
 
     requests finds the way there, through the environment's proxies and with its certificates. It
     takes longer for that, and for its sessions, than a request does: so it is asked once a site,
-    and requests go straight to the connections. Nothing of ``~/.netrc`` and no cookie is sent.
+    and anew when what is `known` of proxies changes, and requests go straight to the connections.
+    Nothing of ``~/.netrc`` and no cookie is sent.
     """
     import requests
 
     from atldld_xr import __version__
 
     request = requests.Request("GET", site).prepare()
-    proxies = dict(requests.utils.get_environ_proxies(site))
+    proxies = dict(environ_proxies(site))
     pool: Any  # the stubs know less of it than urllib3 does
     try:
         pool = adapter.get_connection_with_tls_context(request, certificates, proxies)
@@ -161,8 +163,7 @@ def _site(
         reason = "the environment names a SOCKS proxy, which needs the package PySocks"
         raise TryError(reason, again=False) from None
     except (TypeError, ValueError):  # either, and with its password in it
-        reason = "the environment names a proxy with a malformed address"
-        raise TryError(reason, again=False) from None
+        raise TryError(MALFORMED, again=False) from None
     adapter.cert_verify(pool, site, certificates, None)  # type: ignore[no-untyped-call]
     headers = requests.utils.default_headers()
     pool.headers = {**headers, "User-Agent": f"atldld-xr/{__version__}"}
@@ -174,7 +175,7 @@ def _ask(transport: _Transport, address: str) -> BaseHTTPResponse:
     from urllib3 import Timeout
 
     scheme, site, path, query, _ = urlsplit(address)
-    pool, before = _site(transport.adapter, f"{scheme}://{site}", _certificates())
+    pool, before = _site(transport.adapter, f"{scheme}://{site}", _certificates(), environment())
     return pool.urlopen(
         "GET",
         f"{before}{path or '/'}{'?' if query else ''}{query}",

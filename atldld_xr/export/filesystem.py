@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from atldld_xr.errors import AtldldError, InvalidArgumentError, MissingExtraError, StoreError
+from atldld_xr.proxies import with_proxy
 from atldld_xr.repeating import short
 from atldld_xr.storage_options import SharedOptions
 
@@ -30,7 +31,7 @@ def open_file_system(url: str, protocol: str, shared: SharedOptions) -> tuple[An
 
     problem: AtldldError
     try:
-        fs, path = fsspec.core.url_to_fs(url, **shared.options())
+        fs, path = fsspec.core.url_to_fs(url, **with_proxy(url, shared.options()))
     except AtldldError:
         raise
     except ImportError as error:

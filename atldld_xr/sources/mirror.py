@@ -35,6 +35,7 @@ from atldld_xr.errors import (
 from atldld_xr.foreign_json import MOST_BYTES
 from atldld_xr.metadata import SectionImage, single_record
 from atldld_xr.paths import absolute, is_path, without_scheme
+from atldld_xr.proxies import with_proxy
 from atldld_xr.records import items
 from atldld_xr.repeating import short
 from atldld_xr.retry import TransportError, TryError, persist
@@ -288,7 +289,7 @@ class MirrorSource:
         options = share(self.storage_options).options()
         try:
             with self.errors("opened", but=(ImportError,)):
-                fs, root = fsspec.core.url_to_fs(self.path, **options)
+                fs, root = fsspec.core.url_to_fs(self.path, **with_proxy(self.path, options))
         except ImportError as error:
             raise MissingExtraError(f"{self.path}: {error}; {_EXTRAS}") from error
         return fs, root.rstrip("/")
