@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +13,7 @@ from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
 
 from atldld_xr.fetch import fetch_key, fetch_tile
+from atldld_xr.forks import PerProcess
 from atldld_xr.memory import TILES
 from atldld_xr.plan import Block, LoadPlan
 from atldld_xr.settings import as_int, setting
@@ -22,6 +21,8 @@ from atldld_xr.sources.base import Source
 from atldld_xr.variables import BlockVariable, SectionVariable, TilePlace, errors_in
 
 _PREFIX = "allen:"
+
+_POOLS: PerProcess[dict[int, ThreadPoolExecutor]] = PerProcess(dict)
 
 
 class PlanArray(BackendArray):
@@ -104,13 +105,13 @@ class PlanArray(BackendArray):
 
         if len(places) < 2:
             return [one(place) for place in places]
-        return list(_pool(os.getpid(), setting("http.connections", as_int)).map(one, places))
+        return list(_pool(setting("http.connections", as_int)).map(one, places))
 
 
-@lru_cache(maxsize=4)
-def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+def _pool(threads: int) -> ThreadPoolExecutor:
     """Return the threads that fetch tiles: kept, as starting them takes as long as four tiles."""
-    return ThreadPoolExecutor(threads, thread_name_prefix="atldld-fetch")
+    new = ThreadPoolExecutor(threads, thread_name_prefix="atldld-fetch")  # none is started yet
+    return _POOLS().setdefault(threads, new)
 
 
 class AtldldBackendEntrypoint(BackendEntrypoint):

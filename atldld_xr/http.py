@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.forks import PerProcess
 from atldld_xr.proxies import MALFORMED, environ_proxies, environment
 from atldld_xr.repeating import hide_credentials
 from atldld_xr.retry import TransportError, TryError, persist
@@ -117,18 +118,17 @@ class _Transport:
     read: float
 
 
-_adapters: dict[tuple[int, int], tuple[HTTPAdapter, threading.BoundedSemaphore]] = {}
+_ADAPTERS: PerProcess[dict[int, tuple[HTTPAdapter, threading.BoundedSemaphore]]] = PerProcess(dict)
 
 
 def _transport() -> _Transport:
     """Return this process's transport: a forked child must not share its parent's sockets."""
     connections = setting("http.connections", as_int)
     timeouts = setting("http.connect_timeout", as_float), setting("http.read_timeout", as_float)
-    key = (os.getpid(), connections)
-    # setdefault is atomic, which a lock held across a fork is not: of two threads that come here
-    # first, both go on with the same connections.
-    found = _adapters.get(key) or _adapters.setdefault(
-        key, (_new_adapter(connections), threading.BoundedSemaphore(connections))
+    adapters = _ADAPTERS()
+    # Of two threads that come here first, both go on with the same connections.
+    found = adapters.get(connections) or adapters.setdefault(
+        connections, (_new_adapter(connections), threading.BoundedSemaphore(connections))
     )
     return _Transport(*found, *timeouts)
 

@@ -6,13 +6,14 @@ The Allen service does answer 200 with a body that is no image, or with part of 
 
 from __future__ import annotations
 
-import os
 from threading import BoundedSemaphore
 
 import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr.errors import AtldldError
+from atldld_xr.forks import PerProcess
+from atldld_xr.processors import processors
 
 _START = b"\xff\xd8"
 _END = b"\xff\xd9"
@@ -20,7 +21,7 @@ _PADDING = b"\0 \t\r\n"  # what some servers append after the end marker
 
 # More threads wait for answers than there are processors; if all decode at a time, they only make
 # more memory: an export of whole images took an eighth longer.
-_DECODING = BoundedSemaphore(os.cpu_count() or 1)
+_DECODING = PerProcess(lambda: BoundedSemaphore(processors()))
 
 
 class InvalidJpegError(AtldldError, ValueError):
@@ -72,7 +73,7 @@ def decode(data: bytes, *, width: int, height: int, grey: bool) -> NDArray[np.ui
     if colorspace in ("CMYK", "YCCK"):
         raise InvalidJpegError("it is a CMYK JPEG; RGB and grey ones can be read")
     try:
-        with _DECODING:
+        with _DECODING():
             pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
                 data, colorspace="GRAY" if grey else "RGB", strict=True
             )

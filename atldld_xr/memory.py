@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import Any
 
 from atldld_xr.errors import SectionImageError
+from atldld_xr.forks import after_fork
 from atldld_xr.settings import as_bytes, setting
 
 
@@ -30,24 +30,31 @@ class TileMemory:
         self._bytes = 0
 
     def get(self, key: Hashable, fetch: Callable[[], Any]) -> Any:
-        """Return what `fetch` returned for this key, now or before; what it raises is not kept."""
+        """Return what `fetch` returned for this key, now or before.
+
+        What it raises is not kept, and is raised for all who wait; but who is interrupted is so
+        alone, and one of those who wait fetches it then.
+        """
         limit = setting("memory.limit", as_bytes)
-        with self._lock:
-            future = self._tiles.get(key)
-            if future is not None:
-                self._tiles.move_to_end(key)
-            else:
-                mine = self._tiles[key] = Future()
-        if future is not None:
-            return future.result()
-        try:
-            tile = fetch()
-        except BaseException as error:
-            with self._lock:
-                self._tiles.pop(key, None)
-            mine.set_exception(error)
-            raise
-        mine.set_result(tile)
+        while True:
+            mine: Future[Any] = Future()
+            try:  # an interrupt can come at any point
+                with self._lock:
+                    future = self._tiles.setdefault(key, mine)
+                    self._tiles.move_to_end(key)
+                if future is mine:
+                    mine.set_result(fetch())
+            except BaseException as error:
+                self._give_up(key, mine, error)
+                raise
+            if future is mine:
+                break
+            try:
+                return future.result()
+            except CancelledError:
+                if not future.cancelled():
+                    raise
+        tile = mine.result()
         with self._lock:
             self._bytes += _size(tile)
             self._trim(limit)
@@ -58,6 +65,15 @@ class TileMemory:
         with self._lock:
             for key in [k for k, f in self._tiles.items() if _failed(f)]:
                 self._drop(key)
+
+    def _give_up(self, key: Hashable, mine: Future[Any], error: BaseException) -> None:
+        with self._lock:
+            if self._tiles.get(key) is mine:
+                del self._tiles[key]
+        if isinstance(error, Exception):
+            mine.set_exception(error)
+        else:
+            mine.cancel()
 
     def _trim(self, limit: int) -> None:
         for key in [k for k, f in self._tiles.items() if f.done()]:
@@ -80,6 +96,5 @@ def _size(tile: Any) -> int:
 TILES = TileMemory()
 """Of this process."""
 
-if hasattr(os, "register_at_fork"):
-    # The threads that held the lock, or were fetching, do not live on in a forked child.
-    os.register_at_fork(after_in_child=TILES.reset)
+# What other threads were fetching, nobody fetches in the child.
+after_fork(TILES.reset)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from atldld_xr.configuration import Settings, variable_of
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.forks import after_fork
 from atldld_xr.repeating import short
 
 T = TypeVar("T")
@@ -44,6 +45,9 @@ and so on; files are read from ``~/.config/atldld_xr/*.yaml``.
 
 Each process has its own. The workers of a cluster take theirs from their environment and files:
 what the client sets with ``config.set`` does not reach them."""
+
+# donfig's lock, which another thread may have held.
+after_fork(lambda: setattr(config, "config_lock", type(config.config_lock)()))
 
 _DAY = 86_400
 # What would make a loop, a wait or a socket fail, or never end, is refused by name instead.

@@ -11,19 +11,20 @@ import hashlib
 import json
 import re
 import secrets
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 from atldld_xr.credentials import credentials_in, hide
 from atldld_xr.errors import AtldldError, InvalidArgumentError, StoreError
+from atldld_xr.forks import PerProcess
 
 _KNOWN: dict[str, dict[str, Any]] = {}
 """The options that this process knows, by token."""
 
-_LOCK = threading.Lock()
+_LOCK = PerProcess(Lock)
 
 # Options that say which store an address means, and so are part of what a name stands for.
 _PLACE = frozenset(
@@ -124,7 +125,7 @@ def share(options: Mapping[str, Any] | SharedOptions | None) -> SharedOptions:
         raise InvalidArgumentError("the names of storage_options are strings")
     own = _copied(options)
     place = _place(own)
-    with _LOCK:
+    with _LOCK():
         for token, known in _KNOWN.items():
             if _equal(known, own):
                 return SharedOptions(token, place)
@@ -135,13 +136,13 @@ def share(options: Mapping[str, Any] | SharedOptions | None) -> SharedOptions:
 
 def learn(token: str, options: Mapping[str, Any]) -> None:
     """Enter options that another process has shared under a token."""
-    with _LOCK:
+    with _LOCK():
         _KNOWN[token] = _copied(options)
 
 
 def known() -> tuple[SharedOptions, ...]:
     """Return all options that this process knows."""
-    with _LOCK:
+    with _LOCK():
         return tuple(SharedOptions(token, _place(own)) for token, own in _KNOWN.items())
 
 

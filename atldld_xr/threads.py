@@ -35,13 +35,13 @@ def own_threads() -> Iterator[dict[str, Any]]:
     """
     import dask
     from dask.base import get_scheduler
-    from dask.system import CPU_COUNT
 
+    from atldld_xr.processors import processors
     from atldld_xr.settings import as_int, setting
 
     if dask.config.get("pool", None) is not None or get_scheduler() is not None:
         yield {}
         return
-    count = max(CPU_COUNT, setting("http.connections", as_int))
+    count = max(processors(), setting("http.connections", as_int))
     with ending_threads(count, "atldld-dask") as pool:
         yield {"scheduler": pool}

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from collections.abc import Iterator
 from os import PathLike
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr.arguments import check_mask, check_tier
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.forks import PerProcess
 from atldld_xr.metadata import parse_image
 from atldld_xr.repeating import short
 from atldld_xr.settings import config
@@ -22,7 +23,7 @@ from atldld_xr.sources.resolve import resolve
 from atldld_xr.whole import read_whole
 
 # Settings are the whole process's: two calls must not each put back what the other has set.
-_folder_lock = threading.Lock()
+_FOLDER = PerProcess(Lock)
 
 
 def get_image(
@@ -91,5 +92,5 @@ def _caching_in(folder: str | PathLike[str] | None) -> Iterator[None]:
         yield
         return
     directory = os.path.join(os.path.abspath(os.fspath(folder)), "atldld_xr")
-    with _folder_lock, config.set({"cache.enabled": True, "cache.directory": directory}):
+    with _FOLDER(), config.set({"cache.enabled": True, "cache.directory": directory}):
         yield

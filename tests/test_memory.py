@@ -132,3 +132,64 @@ def test_a_forked_child_waits_for_no_thread_of_its_parent():
         [sys.executable, "-W", "ignore", "-c", FORK], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_an_interrupt_is_the_affair_of_who_is_interrupted(interrupt):
+    memory, inside, go = TileMemory(), threading.Event(), threading.Event()
+    calls, got = [], []
+
+    def interrupted():
+        inside.set()
+        assert go.wait(10)
+        raise interrupt
+
+    def first():
+        with pytest.raises(interrupt):
+            memory.get("a", interrupted)
+
+    def other():
+        try:
+            got.append(memory.get("a", lambda: calls.append(1) or "tile"))
+        except BaseException as error:  # whatever it is, the test is to see it
+            got.append(error)
+
+    threads = [threading.Thread(target=first)]
+    threads[0].start()
+    assert inside.wait(10)
+    threads += [threading.Thread(target=other) for _ in range(4)]
+    for thread in threads[1:]:
+        thread.start()
+    waiting = memory._tiles["a"]._condition  # Futures do not tell who waits for them
+    while len(waiting._waiters) < 4:
+        pass
+    go.set()
+    for thread in threads:
+        thread.join()
+    assert (got, calls) == (["tile"] * 4, [1])
+    assert memory.get("a", lambda: pytest.fail("fetched")) == "tile"
+
+
+def test_a_failure_is_told_to_all_who_wait_and_not_kept():
+    memory, inside, go, got = TileMemory(), threading.Event(), threading.Event(), []
+
+    def fetch():
+        inside.set()
+        assert go.wait(10)
+        raise OSError("gone")
+
+    def get():
+        try:
+            memory.get("a", fetch)
+        except OSError as error:
+            got.append(str(error))
+
+    threads = [threading.Thread(target=get) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    assert inside.wait(10)
+    go.set()
+    for thread in threads:
+        thread.join()
+    assert got == ["gone"] * 3
+    assert memory.get("a", lambda: "tile") == "tile"

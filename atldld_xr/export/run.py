@@ -8,7 +8,6 @@ from contextlib import closing, contextmanager
 from contextvars import ContextVar
 
 import dask
-from dask.system import CPU_COUNT
 
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.cluster import connected_client, make_on_cluster
@@ -18,6 +17,7 @@ from atldld_xr.export.parts import Part
 from atldld_xr.export.place import Place
 from atldld_xr.export.records import Layout
 from atldld_xr.export.work import Finished, Job, Known, Written, make_parts
+from atldld_xr.processors import processors
 from atldld_xr.progress import progress_bar
 from atldld_xr.settings import as_int, setting
 
@@ -57,7 +57,7 @@ def _own_limits() -> tuple[int, int]:
         raise InvalidArgumentError(f"Dask's num_workers is {makers!r}; it is a number from 1")
     if dask.config.get("scheduler", None) in ("sync", "synchronous", "single-threaded"):
         return 1, 1
-    return makers or CPU_COUNT, setting("http.connections", as_int)
+    return makers or processors(), setting("http.connections", as_int)
 
 
 def carry_out(
