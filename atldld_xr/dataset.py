@@ -68,7 +68,7 @@ def open_dataset(
     tier : int or "auto"
         How many times the source images are halved before they are fetched. "auto" takes the
         coarsest whose pixels are no larger than the output's; what then remains between the two
-        is averaged over the output pixel's area.
+        is averaged over the output pixel's area, or as much of it as is inside a small image.
     expression : bool or "intensity"
         Whether to add Allen's expression masks: True as the service colours them, "intensity" as
         one grey channel.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+from atldld_xr.averages import Pixels, reduce_tile
 from atldld_xr.errors import SectionImageError
 from atldld_xr.plan import LoadPlan, SectionPlan
 from atldld_xr.sources.base import Source, View
 from atldld_xr.variables import TilePlace
-from atldld_xr.warp import Pixels, reduce_tile
 
 OnError = Literal["raise", "fill"]
 

@@ -114,8 +114,10 @@ class SectionPlan:
 
     @property
     def level_size(self) -> tuple[int, int]:
-        """Width and height at `level`, in its pixels."""
-        return tier_size(self.image.width, self.level), tier_size(self.image.height, self.level)
+        """Width and height at `level`, in its pixels; the last ones may be parts."""
+        width, height = (tier_size(s, self.tier) for s in (self.image.width, self.image.height))
+        side = 1 << self.reduction
+        return -(-width // side), -(-height // side)
 
     @cached_property
     def level_affine(self) -> NDArray[np.float64]:
@@ -134,7 +136,7 @@ class SectionPlan:
     @property
     def level_tile_side(self) -> int:
         """Side of the tile grid in pixels of `level`."""
-        return max(self.tile_side >> self.reduction, 1)
+        return -(-self.tile_side // (1 << self.reduction))
 
     @property
     def scale(self) -> float:

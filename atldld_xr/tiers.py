@@ -19,6 +19,9 @@ _NO_SUBSAMPLES = 1.05
 # Tile sides are multiples of 2**9, so that the tiles of a reduced image still lie on a grid.
 _MOST_HALVINGS = 9
 
+# No image is halved to less than this: of its few pixels then, those at the edges count for much.
+_LEAST_SIDE = 32
+
 
 def pick_tier(target: float, native: float, tier_count: int) -> int:
     """Return the coarsest tier whose pixels are still no larger than the target's.
@@ -122,6 +125,8 @@ def plan_section(
     if tier is None and fetched != wanted:
         # What the service's own tier would have been.
         reduction = min(wanted - fetched, _MOST_HALVINGS)
+    while reduction and min(image.width, image.height) >> (fetched + reduction) < _LEAST_SIDE:
+        reduction -= 1
     scale /= 2**reduction
     subsamples = 1 if scale <= _NO_SUBSAMPLES else math.ceil(scale)
     return fetched, reduction, subsamples

@@ -1,33 +1,30 @@
 """The displacement field and the sampling kernel. Pure.
 
-Sample positions are computed from the output index in float64 and rounded once to 1/32 of a source
-pixel on a grid fixed per section, before the origin of any window or block is subtracted; from
-there on the arithmetic is in integers. A pixel is therefore the same, to the bit, whatever block
-it is computed in.
+OpenCV works on the thread that calls it, as parallelism is over blocks: it is given too little at
+a time to share it out. How many threads it may use otherwise is the program's own affair.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from atldld_xr.averages import MOST_AT_ONCE, Pixels, any_of_samples, mean_of_samples
 from atldld_xr.errors import SectionImageError
 from atldld_xr.inside import Inside, find_inside
-from atldld_xr.plan import Block, Interpolation, SectionPlan
+from atldld_xr.plan import Block, SectionPlan
+from atldld_xr.positions import Positions, opencv_maps, positions, samples_at
 from atldld_xr.scratch import Scratch
+from atldld_xr.tiers import largest_scale
 
-Pixels = NDArray[np.uint8]
 Tiles = Mapping[tuple[int, int], Pixels | SectionImageError]
 
-# Positions have 16 fractional bits while they are summed; OpenCV's tables take the upper 5 of them.
-_FRACTION = 16
-_TABLE = 5
 _STRIP = 64  # rows warped at a time, so that their maps stay in the processor's cache
 _WINDOW = 2048  # about the largest side of a source window at a time, in pixels
+_SMALL = 128  # output pixels: of an image of as many both ways, those at its edges are few
 _SCRATCH = Scratch()
 
 
@@ -95,7 +92,8 @@ def coverage(section: SectionPlan, block: Block, tiles: Tiles | None = None) -> 
     -------
     ndarray of bool, shape (rows, columns)
         Where the pixel's centre is inside the section image, edges included: the same at every
-        tier, as it is decided in full-resolution pixels.
+        tier, as it is decided in full-resolution pixels. What is partly outside counts whole here,
+        or not at all.
     """
     covered = find_inside(section, block).mask()
     if not tiles or not covered.any():
@@ -118,6 +116,7 @@ def sample(
     origin: tuple[int, int],
     inside: Inside | None = None,
     out: Pixels | None = None,
+    combine: Callable[[Pixels, Pixels], None] = mean_of_samples,
 ) -> Pixels:
     """Sample a window of a section's level at a block of output pixels; the kernel.
 
@@ -135,93 +134,96 @@ def sample(
         The pixels wanted; what others come out as is not said. Default: all.
     out : ndarray of uint8, optional
         Where to put the result, as a part of another array if need be. Default: a new array.
+    combine : callable
+        What makes one of the samples of a pixel, where there are several.
 
     Returns
     -------
     ndarray of uint8, shape (rows, columns) or (rows, columns, channels)
+        Where the image has less than 128 output pixels along a side, the mean of what is partly
+        outside of it is that of the samples inside. Where it has more, such pixels are few: their
+        samples outside take the value of the nearest pixel inside, and count as all others.
     """
-    cv2 = _opencv()
-    flag = {
-        "nearest": cv2.INTER_NEAREST,
-        "linear": cv2.INTER_LINEAR,
-        "cubic": cv2.INTER_CUBIC,
-        "lanczos": cv2.INTER_LANCZOS4,
-    }[section.interpolation]
-    n = section.subsamples
-    (x_rows, x_columns), (y_rows, y_columns) = _positions(section, block, origin)
+    import cv2
+
+    n, flag = section.subsamples, _flag(section)
+    at = positions(section, block, origin)
+    (x_rows, x_columns), (y_rows, y_columns) = at
     rows, columns = block.shape
+    channels = source.shape[2:]
     if out is None:
-        out = np.empty((rows, columns, *source.shape[2:]), dtype=np.uint8)
-    step = max(_STRIP // n, 1)
+        out = np.empty((rows, columns, *channels), dtype=np.uint8)
+    if n > 1 and combine is mean_of_samples and _is_small(section):
+        _sample_small(section, block, source, at, out)
+        return out
+    step = max(min(_STRIP, MOST_AT_ONCE // (n * columns)) // n, 1)
     for top in range(0, rows, step):
         strip = slice(top, min(top + step, rows))
         left, right = (0, columns) if inside is None else inside.bounds(strip)
         if left >= right:
             continue
-        j, k = slice(strip.start * n, strip.stop * n), slice(left * n, right * n)
-        maps = _maps(x_rows[j], x_columns[k], y_rows[j], y_columns[k], section.interpolation)
+        # In a row the first samples of all pixels, then their second ones: to be added up fast.
+        x = x_rows[strip].reshape(-1), x_columns[:, left:right].reshape(-1)
+        y = y_rows[strip].reshape(-1), y_columns[:, left:right].reshape(-1)
+        maps = opencv_maps(x, y, section.interpolation)
         wanted = out[strip, left:right]
         if n == 1:
             cv2.remap(source, *maps, flag, dst=wanted, borderMode=cv2.BORDER_REPLICATE)
         else:
-            fine = _SCRATCH.array("fine", (*maps[0].shape[:2], *source.shape[2:]), np.uint8)
+            fine = _SCRATCH.array("fine", (*maps[0].shape[:2], *channels), np.uint8)
             cv2.remap(source, *maps, flag, dst=fine, borderMode=cv2.BORDER_REPLICATE)
-            cv2.resize(fine, wanted.shape[1::-1], dst=wanted, interpolation=cv2.INTER_AREA)
+            combine(fine.reshape(-1, n, n, right - left, *channels), wanted)
     return out
 
 
-def _positions(
-    section: SectionPlan, block: Block, origin: tuple[int, int]
-) -> tuple[tuple[NDArray[np.uint32], NDArray[np.uint32]], ...]:
-    """Return, for x and for y, the parts of the sample positions due to rows and to columns.
+def _sample_small(
+    section: SectionPlan, block: Block, source: Pixels, at: Positions, out: Pixels
+) -> None:
+    """Average what is inside of the image: exactly, pixel by pixel, and rounded once.
 
-    An affine position is a sum of the two. Each is rounded as a fixed-point number from the global
-    index alone; the origin is whole pixels, so subtracting it is exact. The sum is meant modulo
-    2**32: windows are of bounded size (see `_part_side`), so it is within some 2**12 pixels of 0.
+    Numbers between pixels are whole 1024ths when they are linear ones, and so their sums are the
+    same in whatever order they are made; of others OpenCV makes whole numbers.
     """
-    n = section.subsamples
-    rows = np.arange(block.y0 * n, block.y1 * n)
-    columns = np.arange(block.x0 * n, block.x1 * n)
-    # The n samples of output pixel k are centred at k, 1/n apart.
-    rows_at = (2 * rows + 1) / (2 * n) - 0.5
-    columns_at = (2 * columns + 1) / (2 * n) - 0.5
-    one = float(1 << _FRACTION)
-    out = []
-    for (a, b, c), start in zip(section.level_affine.tolist(), origin, strict=True):
-        by_row = np.rint((a * rows_at + c) * one).astype(np.int64) - (start << _FRACTION)
-        by_column = np.rint(b * columns_at * one).astype(np.int64)
-        out.append((by_row.astype(np.uint32), by_column.astype(np.uint32)))
-    return tuple(out)
+    import cv2
+
+    n, (x, y) = section.subsamples, at
+    values = source.astype(np.float32) if section.interpolation == "linear" else source
+    columns_at = samples_at(block.x0, block.x1, n).T.reshape(-1)
+    sizes = section.image.width, section.image.height
+    for row in range(block.shape[0]):
+        maps = opencv_maps(
+            (x[0][row], x[1].reshape(-1)), (y[0][row], y[1].reshape(-1)), section.interpolation
+        )
+        border = cv2.BORDER_REPLICATE
+        samples = cv2.remap(values, *maps, _flag(section), borderMode=border)
+        rows_at = samples_at(block.y0 + row, block.y0 + row + 1, n).reshape(-1, 1)
+        is_in = np.ones((n, len(columns_at)), dtype=bool)
+        for (a, b, c), size in zip(section.affine, sizes, strict=True):
+            place = (a * rows_at + c) + b * columns_at
+            is_in &= (place >= -0.5) & (place < size - 0.5)
+        # Dimensions: the samples of a pixel, by row and column; columns, and channels.
+        weights = is_in.reshape(n, n, -1, *(1 for _ in source.shape[2:]))
+        weights |= ~weights.any((0, 1))  # an image that passes between a pixel's samples
+        samples = samples.reshape(n, n, *out.shape[1:])
+        means = (samples * weights).sum((0, 1), dtype=np.float64) / weights.sum((0, 1))
+        np.copyto(out[row], np.rint(means), casting="unsafe")
 
 
-def _maps(
-    x_rows: NDArray[np.uint32],
-    x_columns: NDArray[np.uint32],
-    y_rows: NDArray[np.uint32],
-    y_columns: NDArray[np.uint32],
-    interpolation: Interpolation,
-) -> tuple[NDArray[np.int16], NDArray[np.uint16] | None]:
-    """Return OpenCV's fixed-point maps: whole pixels, and the fraction's place in its table."""
-    table = 0 if interpolation == "nearest" else _TABLE
-    half = np.uint32(1 << (_FRACTION - table - 1))
-    shape = len(x_rows), len(x_columns)
-    x = np.add((x_rows + half)[:, None], x_columns, out=_SCRATCH.array("x", shape, np.uint32))
-    y = np.add((y_rows + half)[:, None], y_columns, out=_SCRATCH.array("y", shape, np.uint32))
-    places = None
-    if table:
-        places = _SCRATCH.array("places", shape, np.uint16)
-        np.copyto(places, y, casting="unsafe")
-        places >>= _FRACTION - 2 * table
-        places &= ((1 << table) - 1) << table
-        low = _SCRATCH.array("low", shape, np.uint16)
-        np.copyto(low, x, casting="unsafe")
-        low >>= _FRACTION - table
-        places |= low
-    # The upper halves of x and y side by side: a pair of int16, as memory is little-endian.
-    x >>= _FRACTION
-    y &= ~np.uint32((1 << _FRACTION) - 1)
-    y |= x
-    return y.view(np.int16).reshape(*shape, 2), places
+def _is_small(section: SectionPlan) -> bool:
+    """Return whether pixels that are partly outside of the image are a good part of it."""
+    side = min(section.image.width, section.image.height)
+    return side < _SMALL * largest_scale(np.asarray(section.affine))
+
+
+def _flag(section: SectionPlan) -> int:
+    import cv2
+
+    return {
+        "nearest": cv2.INTER_NEAREST,
+        "linear": cv2.INTER_LINEAR,
+        "cubic": cv2.INTER_CUBIC,
+        "lanczos": cv2.INTER_LANCZOS4,
+    }[section.interpolation]
 
 
 def displacement(section: SectionPlan, block: Block) -> NDArray[np.float32]:
@@ -248,17 +250,6 @@ def displacement(section: SectionPlan, block: Block) -> NDArray[np.float32]:
         own = (rows * 0.0, columns) if n == 0 else (rows, columns * 0.0)
         out[..., n] = np.add.outer(a * rows + c - own[0], b * columns - own[1])
     return out
-
-
-def reduce_tile(pixels: Pixels, halvings: int) -> Pixels:
-    """Halve an image a number of times by area average; what does not fill a pixel is dropped."""
-    if not halvings:
-        return pixels
-    height, width = (max(side >> halvings, 1) for side in pixels.shape[:2])
-    kept = pixels[: height << halvings, : width << halvings]
-    return np.asarray(
-        _opencv().resize(kept, (width, height), interpolation=_opencv().INTER_AREA)
-    ).reshape((height, width, *pixels.shape[2:]))
 
 
 def _part_side(section: SectionPlan) -> int:
@@ -308,9 +299,11 @@ def _mosaic(
 
 def _fill(pixels: Pixels, where: NDArray[np.bool_], value: int) -> None:
     """Fill pixels in place; an assignment by a mask takes a hundred times as long."""
+    import cv2
+
     fill = _SCRATCH.array("fill", pixels.shape, np.uint8)
     fill[...] = value
-    _opencv().copyTo(fill, where.view(np.uint8), pixels)
+    cv2.copyTo(fill, where.view(np.uint8), pixels)
 
 
 def _lost(
@@ -330,20 +323,13 @@ def _lost(
     left, top, right, bottom = window
     side = section.level_tile_side
     missing = np.zeros((bottom - top, right - left), dtype=np.uint8)
+    grown = section.reach - 1
     for row, column in bad:
-        y, x = max(row * side - top, 0), max(column * side - left, 0)
-        missing[y : max((row + 1) * side - top, 0), x : max((column + 1) * side - left, 0)] = 255
-    width = 2 * section.reach - 1
-    missing = _opencv().dilate(missing, np.ones((width, width), dtype=np.uint8))
+        rows, columns = (
+            slice(max(at * side - start - grown, 0), max((at + 1) * side - start + grown, 0))
+            for at, start in ((row, top), (column, left))
+        )
+        missing[rows, columns] = 255
     points = replace(section, interpolation="nearest")
-    lost: NDArray[np.bool_] = sample(points, block, missing, window[:2]) != 0
-    return lost
-
-
-def _opencv() -> Any:
-    """Import OpenCV where it is used, with one thread: parallelism is over blocks."""
-    import cv2
-
-    if cv2.getNumThreads() != 1:
-        cv2.setNumThreads(1)
-    return cv2
+    lost = sample(points, block, missing, window[:2], combine=any_of_samples)
+    return np.not_equal(lost, 0)

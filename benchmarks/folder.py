@@ -17,6 +17,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
+from atldld_xr.averages import reduce_tile
 from atldld_xr.sources.base import TILE_SIDE, WHOLE_SIDE
 from atldld_xr.testing import Phantom, draw
 from atldld_xr.tiers import tier_size
@@ -186,11 +187,7 @@ def _write_tiers(
     for tier in range(7):
         width, height = tier_size(full_width, tier), tier_size(full_height, tier)
         if tier:
-            pixels = np.asarray(
-                cv2.resize(
-                    pixels[: height * 2, : width * 2], (width, height), interpolation=cv2.INTER_AREA
-                )
-            )
+            pixels = reduce_tile(pixels[: height * 2, : width * 2], 1)
         data = _encode(pixels)
         sizes[tier] = len(data)
         file = _file(path, first, tier)

@@ -9,11 +9,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import cv2
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
+from atldld_xr.averages import reduce_tile
 from atldld_xr.sources.base import View
 from atldld_xr.testing.drawing import draw
 from atldld_xr.testing.phantom import Phantom
@@ -181,9 +181,7 @@ def _reduced(file: Path, halvings: int, size: tuple[int, ...], grey: bool) -> ND
         file.read_bytes(), colorspace="GRAY" if grey else "RGB"
     )
     width, height = size
-    whole = pixels[: height << halvings, : width << halvings]
-    if halvings:
-        whole = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA))
+    whole = reduce_tile(pixels[: height << halvings, : width << halvings], halvings)
     return whole.reshape(height, width, -1)
 
 
