@@ -134,9 +134,9 @@ def _transport() -> _Transport:
 
 
 def _new_adapter(connections: int) -> HTTPAdapter:
-    from requests.adapters import HTTPAdapter
+    import requests
 
-    return HTTPAdapter(pool_maxsize=connections)
+    return requests.adapters.HTTPAdapter(pool_maxsize=connections)
 
 
 @lru_cache(maxsize=16)
@@ -193,7 +193,7 @@ def _download(transport: _Transport, address: str, limit: int) -> bytes:
     Its one deadline is looked at after each piece of a body and at each redirect. Headers that come
     a byte at a time can outlast it: only the time without a byte, and their length, end those.
     """
-    from urllib3.exceptions import HTTPError
+    import urllib3
 
     connect, read = transport.connect, transport.read
     with transport.places:
@@ -212,7 +212,7 @@ def _download(transport: _Transport, address: str, limit: int) -> bytes:
                 if time.monotonic() > deadline:
                     raise TryError("the answer is too slow: time was up at a redirect")
             raise TryError(f"more than {_MOST_REDIRECTS} redirects", again=False)
-        except (HTTPError, OSError) as error:  # requests' own are OSErrors
+        except (urllib3.exceptions.HTTPError, OSError) as error:  # requests' own are OSErrors
             # Those that are ValueErrors are about a malformed address, which no retry mends.
             again = not isinstance(error, ValueError)
             raise TryError(_in_words(error, connect, read), again=again) from error
@@ -272,11 +272,11 @@ def _body(response: BaseHTTPResponse, limit: int, deadline: float) -> bytes:
 
 def _start(response: BaseHTTPResponse, deadline: float) -> bytes:
     """Return a body that is not asked for, such as an error's message, as far as it can be had."""
-    from urllib3.exceptions import HTTPError
+    import urllib3
 
     try:
         return _body(response, _ERROR_BODY, deadline)
-    except (TryError, HTTPError, OSError):
+    except (TryError, urllib3.exceptions.HTTPError, OSError):
         return b""
 
 

@@ -107,11 +107,12 @@ def persist(attempt: Callable[[], T], address: str) -> T:
     InvalidArgumentError
         If a setting has no value that it can have.
     """
-    from urllib3.exceptions import MaxRetryError
-    from urllib3.util import Retry
+    # Threads come here at once, and whole packages first: one that began with a part of urllib3
+    # would wait for the whole, which another is importing and which waits for that part.
+    import urllib3
 
     longest, backoff = setting("http.longest_wait", as_float), setting("http.backoff", as_float)
-    policy = Retry(
+    policy = urllib3.Retry(
         total=setting("http.retries", as_int),
         backoff_factor=backoff,
         backoff_jitter=backoff,
@@ -128,7 +129,7 @@ def persist(attempt: Callable[[], T], address: str) -> T:
             try:
                 policy = policy.increment("GET", address)
                 is_last = isinstance(error, TryError) and not error.again
-            except MaxRetryError:
+            except urllib3.exceptions.MaxRetryError:
                 is_last = True
             if is_last:
                 raise _final(error, address, retried) from error
@@ -144,10 +145,9 @@ def _final(error: TryError | ValueError, address: str, retried: int) -> Transpor
 
 def _seconds(retry_after: str | None) -> float:
     """Return the seconds that a Retry-After header asks for, 0 if it asks for none."""
-    from urllib3.exceptions import InvalidHeader
-    from urllib3.util import Retry
+    import urllib3
 
     try:
-        return Retry().parse_retry_after(retry_after) if retry_after else 0.0
-    except (InvalidHeader, ValueError, OverflowError):
+        return urllib3.Retry().parse_retry_after(retry_after) if retry_after else 0.0
+    except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
         return 0.0
