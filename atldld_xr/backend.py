@@ -136,6 +136,7 @@ class AtldldBackendEntrypoint(BackendEntrypoint):
         "reference_space",
         "detection_xy",
         "source",
+        "refresh",
     )
 
     def open_dataset(

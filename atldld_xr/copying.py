@@ -13,7 +13,7 @@ from atldld_xr.dataset import plan_dataset
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.mirroring import MirrorSummary, save_mirror
 from atldld_xr.progress import progress_bar
-from atldld_xr.sources.base import Source, View
+from atldld_xr.sources.base import Source, View, asked_anew
 from atldld_xr.sources.resolve import parse_dataset_name, resolve
 
 
@@ -25,6 +25,7 @@ def mirror(
     resolution: float = 25,
     views: Sequence[View] = ("image",),
     source: str | PathLike[str] | Source | None = None,
+    refresh: bool = False,
     storage_options: dict[str, Any] | None = None,
     on_error: Literal["raise", "skip"] = "raise",
     progress: bool = False,
@@ -46,6 +47,8 @@ def mirror(
     views : sequence of {"image", "expression", "intensity"}
         What to copy of each section. Masks are copied where there are any.
     source : str, path or source object, optional
+        As for `atldld_xr.open_dataset`.
+    refresh : bool
         As for `atldld_xr.open_dataset`.
     storage_options : mapping, optional
         For the file system.
@@ -76,7 +79,7 @@ def mirror(
     >>> atldld_xr.mirror(71717640, path="mirror/", resolution=10)  # doctest: +SKIP
     """
     names = _names(datasets)
-    opened = _common_source(source, names)
+    opened = asked_anew(_common_source(source, names), refresh)
     with _bar("mirroring", enabled=progress) as show:
         return save_mirror(
             [parse_dataset_name(name) for name in names],

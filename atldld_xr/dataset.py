@@ -21,7 +21,7 @@ from atldld_xr.memory import TILES
 from atldld_xr.metadata import SectionDataset, SectionImage, parse_dataset
 from atldld_xr.plan import Interpolation, LoadPlan, SectionPlan, default_fill
 from atldld_xr.reference import CORONAL, Anchor, Grid, get_space
-from atldld_xr.sources.base import Source, View
+from atldld_xr.sources.base import Source, View, asked_anew
 from atldld_xr.sources.resolve import parse_dataset_name, resolve
 from atldld_xr.tiers import plan_section
 from atldld_xr.variables import (
@@ -51,6 +51,7 @@ def open_dataset(
     reference_space: int | None = None,
     detection_xy: tuple[float, float] | None = None,
     source: str | PathLike[str] | Source | None = None,
+    refresh: bool = False,
 ) -> xr.Dataset:
     """Open a section data set as lazy arrays, registered to the reference space.
 
@@ -97,6 +98,11 @@ def open_dataset(
     source : str, path or source object, optional
         An API address (``http.../api/v2``), a mirror's path or URL, or an open source. Default:
         the setting ``source``, and without one ``api_url``.
+    refresh : bool
+        Whether to ask for the metadata anew. Otherwise those in the cache are taken as current for
+        the setting ``cache.metadata_days``; if sections are missing from them, for another reason
+        than that Allen failed these, for ``cache.incomplete_minutes``. Images do not change, and
+        are not asked for again.
 
     Returns
     -------
@@ -138,6 +144,7 @@ def open_dataset(
         reference_space=reference_space,
         detection_xy=detection_xy,
         source=source,
+        refresh=refresh,
     )
     TILES.forget_failures()
     data, grid, opened = planned.data, planned.grid, planned.source
@@ -190,6 +197,7 @@ def plan_dataset(
     reference_space: int | None = None,
     detection_xy: tuple[float, float] | None = None,
     source: str | PathLike[str] | Source | None = None,
+    refresh: bool = False,
 ) -> DatasetPlan:
     """Plan what `open_dataset` makes of the same arguments; raises what that does."""
     check_options(interpolation, on_error, fill_value, expression, detection_xy)
@@ -198,7 +206,7 @@ def plan_dataset(
     Grid(CORONAL, get_space(9 if reference_space is None else reference_space), resolution, anchor)
     opened = resolve(source, dataset)
 
-    data = parse_dataset(opened.dataset_record(dataset_id))
+    data = parse_dataset(asked_anew(opened, refresh).dataset_record(dataset_id))
     space = data.reference_space_id if reference_space is None else reference_space
     grid = Grid(data.plane, get_space(space), resolution, anchor)
     placed = _place(data, grid, detection_xy)

@@ -110,6 +110,7 @@ def info(
     reference_space: int | None = None,
     detection_xy: tuple[float, float] | None = None,
     source: str | PathLike[str] | Source | None = None,
+    refresh: bool = False,
 ) -> DatasetInfo:
     """Say what a section data set is, and what it costs to make all of it with these arguments.
 
@@ -118,7 +119,7 @@ def info(
     Parameters
     ----------
     dataset, resolution, tier, expression, chunks, anchor, interpolation, on_error, fill_value, \
-reference_space, detection_xy, source
+reference_space, detection_xy, source, refresh
         As for `atldld_xr.open_dataset`.
 
     Returns
@@ -150,6 +151,7 @@ reference_space, detection_xy, source
             reference_space=reference_space,
             detection_xy=detection_xy,
             source=source,
+            refresh=refresh,
         )
     )
 

@@ -18,7 +18,7 @@ from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.lazy import assemble
 from atldld_xr.metadata import parse_image, product_ids
 from atldld_xr.plan import LoadPlan, SectionPlan, default_fill
-from atldld_xr.sources.base import Source, View
+from atldld_xr.sources.base import Source, View, asked_anew
 from atldld_xr.sources.ids import check_id
 from atldld_xr.sources.resolve import resolve
 from atldld_xr.tiers import pixel_to_distance, tier_size, to_full
@@ -32,6 +32,7 @@ def open_image(
     expression: bool | Literal["intensity"] = False,
     chunks: Chunks = "auto",
     source: str | PathLike[str] | Source | None = None,
+    refresh: bool = False,
 ) -> xr.Dataset:
     """Open one section image as it is, unregistered, as a lazy array.
 
@@ -48,6 +49,8 @@ def open_image(
         As for `open_dataset`.
     source : str, path or source object, optional
         As for `open_dataset`.
+    refresh : bool
+        Whether to ask for the metadata anew, as for `open_dataset`.
 
     Returns
     -------
@@ -64,7 +67,7 @@ def open_image(
     check_options("nearest", "raise", None, expression, None)
     image_id = check_id(image_id, "section image")
     opened = resolve(source)
-    record = opened.image_record(image_id)
+    record = asked_anew(opened, refresh).image_record(image_id)
     image, products = parse_image(record), product_ids(record.get("section_data_set"))
     checked = check_tier(tier, image)
     if checked is None:

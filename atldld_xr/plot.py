@@ -15,7 +15,7 @@ from atldld_xr import transforms
 from atldld_xr.errors import MissingExtraError
 from atldld_xr.metadata import SectionDataset, parse_dataset
 from atldld_xr.reference import ReferenceSpace, get_space
-from atldld_xr.sources.base import Source
+from atldld_xr.sources.base import Source, asked_anew
 from atldld_xr.sources.resolve import parse_dataset_name, resolve
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def preview(
     dataset: int | str,
     *,
     source: str | PathLike[str] | Source | None = None,
+    refresh: bool = False,
     reference_space: int | None = None,
 ) -> Figure:
     """Draw how the sections of a data set lie in the reference space, from three sides.
@@ -71,6 +72,8 @@ def preview(
     dataset : int or str
         As for `atldld_xr.open_dataset`.
     source : str, path or source object, optional
+        As for `atldld_xr.open_dataset`.
+    refresh : bool
         As for `atldld_xr.open_dataset`.
     reference_space : {9, 10}, optional
         The space to draw in. Default: the data set's own, as for `atldld_xr.open_dataset`.
@@ -98,7 +101,8 @@ def preview(
     dataset_id = parse_dataset_name(dataset)
     if reference_space is not None:
         get_space(reference_space)  # checked before the request
-    data = parse_dataset(resolve(source, dataset).dataset_record(dataset_id))
+    opened = asked_anew(resolve(source, dataset), refresh)
+    data = parse_dataset(opened.dataset_record(dataset_id))
     own = data.reference_space_id
     space = get_space(own if reference_space is None else reference_space)
     mirrored = space.id != own

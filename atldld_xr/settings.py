@@ -27,6 +27,7 @@ config = Settings(
                 "directory": None,  # None: the user's cache directory of the platform
                 "limit": 10_000_000_000,  # bytes of images kept on disk, or as "10GB"
                 "metadata_days": 7,  # how long a record is taken as current
+                "incomplete_minutes": 10,  # how long one in which something is missing is
             },
             "memory": {"limit": 256_000_000},  # bytes of decoded tiles kept without Dask
             "http": {
@@ -177,6 +178,7 @@ KINDS: dict[str, Callable[[Any], Any]] = {
     "cache.directory": as_path,
     "cache.limit": as_bytes,
     "cache.metadata_days": as_float,
+    "cache.incomplete_minutes": as_float,
     "memory.limit": as_bytes,
     "http.connections": as_int,
     "http.retries": as_int,

@@ -47,7 +47,9 @@ def info(dataset: str, as_json: bool, **reading: Any) -> None:
 
     found = look(dataset, **reading)
     if as_json:
-        asked = {name: value for name, value in reading.items() if name != "source"}
+        asked = {
+            name: value for name, value in reading.items() if name not in ("source", "refresh")
+        }
         print_json({**asdict(found), "options": asked})
     else:
         say(str(found))
@@ -70,7 +72,15 @@ def info(dataset: str, as_json: bool, **reading: Any) -> None:
     help="Save Allen's expression mask of it instead, as the service colours it or as grey.",
 )
 @options.source
-def image(image_id: str, out: Path, tier: int, expression: str | None, source: str | None) -> None:
+@options.refresh
+def image(
+    image_id: str,
+    out: Path,
+    tier: int,
+    expression: str | None,
+    source: str | None,
+    refresh: bool,
+) -> None:
     """Save one section image as it is, unregistered, to OUT.
 
     Without loss as .png or .tif; as .jpg it is encoded anew. A file of that name is replaced.
@@ -78,14 +88,15 @@ def image(image_id: str, out: Path, tier: int, expression: str | None, source: s
     from atldld_xr.arguments import check_mask, check_tier
     from atldld_xr.cache import write_whole
     from atldld_xr.metadata import parse_image
-    from atldld_xr.sources.base import View
+    from atldld_xr.sources.base import View, asked_anew
     from atldld_xr.sources.ids import check_id
     from atldld_xr.sources.resolve import resolve
     from atldld_xr.whole import read_whole
 
     encode = _encoder(out)
     opened = resolve(source)
-    found = parse_image(opened.image_record(check_id(image_id, "section image")))
+    number = check_id(image_id, "section image")
+    found = parse_image(asked_anew(opened, refresh).image_record(number))
     check_tier(tier, found)
     if expression:
         check_mask(found)
@@ -107,7 +118,10 @@ def image(image_id: str, out: Path, tier: int, expression: str | None, source: s
 @click.argument("out", callback=_read_path, shell_complete=options.complete_path)
 @options.reference_space
 @options.source
-def preview(dataset: str, out: Path, reference_space: int | None, source: str | None) -> None:
+@options.refresh
+def preview(
+    dataset: str, out: Path, reference_space: int | None, source: str | None, refresh: bool
+) -> None:
     """Draw to OUT (.png, .svg or .pdf) how the sections of DATASET lie in the reference space.
 
     Needs the extra "plot". Fetches no images. A file of that name is replaced.
@@ -118,7 +132,7 @@ def preview(dataset: str, out: Path, reference_space: int | None, source: str | 
     from atldld_xr.cache import write_whole
 
     kind = _suffix(out, ("png", "svg", "pdf"))
-    figure = draw(dataset, source=source, reference_space=reference_space)
+    figure = draw(dataset, source=source, refresh=refresh, reference_space=reference_space)
     drawn = io.BytesIO()
     figure.savefig(drawn, format=kind)
     write_whole(out, drawn.getvalue())

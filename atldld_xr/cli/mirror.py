@@ -59,6 +59,7 @@ def _read_views(value: str) -> list[str]:
     "intensity (the mask as grey), or several of them.",
 )
 @options.source
+@options.refresh
 @options.storage_options
 @click.option(
     "--on-error",
@@ -78,6 +79,7 @@ def mirror(
     resolution: float,
     views: list[Any],
     source: str | None,
+    refresh: bool,
     storage_options: dict[str, Any] | None,
     on_error: Any,
     progress: bool,
@@ -100,6 +102,7 @@ def mirror(
         resolution=resolution,
         views=views,
         source=source,
+        refresh=refresh,
         storage_options=storage_options,
         on_error=on_error,
         progress=progress,

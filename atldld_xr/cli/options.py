@@ -93,6 +93,11 @@ source = click.option(
     help="Address of a service (http.../api/v2), path or URL of a mirror, or phantom. "
     "[default: the setting source, else the Allen service]",
 )
+refresh = click.option(
+    "--refresh",
+    is_flag=True,
+    help="Ask for the metadata anew, though the cache may have them. Images do not change.",
+)
 reference_space = click.option(
     "--reference-space",
     type=int,
@@ -176,6 +181,7 @@ _READING = (
         help="Pixel of a section whose coordinate is the section's. [default: the centre]",
     ),
     source,
+    refresh,
 )
 
 

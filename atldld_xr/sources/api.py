@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import re
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,13 +23,18 @@ from atldld_xr.errors import (
     SectionImageError,
     ServiceError,
 )
-from atldld_xr.foreign_json import MOST_BYTES, parse_json
-from atldld_xr.metadata import SectionImage, single_record
+from atldld_xr.foreign_json import MOST_BYTES
+from atldld_xr.metadata import (
+    SectionImage,
+    is_complete_dataset,
+    is_complete_image,
+    single_record,
+)
 from atldld_xr.repeating import short
-from atldld_xr.settings import as_float, setting
 from atldld_xr.sources import rma
 from atldld_xr.sources.base import Tile, View, service_tile_side
 from atldld_xr.sources.ids import check_id
+from atldld_xr.sources.kept import read_kept, to_keep
 from atldld_xr.tiers import slide_offset
 
 # One query gets everything that registration needs.
@@ -54,6 +57,8 @@ class ApiSource:
     ----------
     url : str
         Its base address, for instance ``https://api.brain-map.org/api/v2``.
+    fresh : bool
+        Whether records are asked for anew, though the cache may have them.
 
     Raises
     ------
@@ -62,6 +67,7 @@ class ApiSource:
     """
 
     url: str
+    fresh: bool = field(default=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "url", http.check_address(self.url))
@@ -70,7 +76,10 @@ class ApiSource:
         """Return a ``SectionDataSet`` with genes, products, alignment3d and registered images.
 
         One request, or none where the cache holds the answer and it is younger than the setting
-        ``cache.metadata_days``.
+        ``cache.metadata_days``; one of which sections cannot be registered, for other reasons than
+        that Allen failed them, or which cannot be used, than ``cache.incomplete_minutes``: the
+        next may have what is missing. None is taken that is older, also where no other can be had;
+        the error then says so.
 
         Raises
         ------
@@ -83,14 +92,22 @@ class ApiSource:
         ServiceError
             If the service cannot be reached or reports a failure.
         """
-        return self._record("SectionDataSet", "section data set", dataset_id, _DATASET_INCLUDE)
+        return self._record(
+            "SectionDataSet", "section data set", dataset_id, _DATASET_INCLUDE, is_complete_dataset
+        )
 
     def image_record(self, image_id: int) -> Mapping[str, Any]:
         """Return a ``SectionImage`` with its alignment2d and its data set's products.
 
         Raises as `dataset_record` does.
         """
-        return self._record("SectionImage", "section image", image_id, _IMAGE_INCLUDE)
+        return self._record(
+            "SectionImage", "section image", image_id, _IMAGE_INCLUDE, is_complete_image
+        )
+
+    def refreshed(self) -> ApiSource:
+        """Return the same, which asks for records anew, and has the cache keep them."""
+        return replace(self, fresh=True)
 
     def query(
         self,
@@ -199,7 +216,14 @@ class ApiSource:
             cache.put(key, data)
         return data, pixels
 
-    def _record(self, model: str, what: str, record_id: int, include: str) -> Mapping[str, Any]:
+    def _record(
+        self,
+        model: str,
+        what: str,
+        record_id: int,
+        include: str,
+        is_complete: Callable[[Mapping[str, Any]], bool],
+    ) -> Mapping[str, Any]:
         record_id = check_id(record_id, what)
         name = f"{what} {record_id}"
 
@@ -211,19 +235,24 @@ class ApiSource:
 
         cache = default_cache()
         key = f"{_folder(self.url)}/{model}/{record_id}.json"
-        if cache and (kept := _current(cache.get(key))) is not None:
+        kept = read_kept(cache.get(key)) if cache else None
+        if kept is not None and kept.is_current and not self.fresh:
             # Not what was put there: fetched again.
             with contextlib.suppress(MetadataError, DatasetNotFoundError):
-                return check(kept)
+                return check(kept.answer)
         try:
             envelope = self._ask(f"data/{model}/{record_id}.json", {"include": include}, name)
             record = check(envelope)
         except (DatasetNotFoundError, ServiceError) as error:
             if isinstance(error, ServiceError) and getattr(error.__cause__, "status", 0) != 404:
-                raise
+                if kept is None:
+                    raise
+                raise ServiceError(f"{error}; {kept.advice}") from error
+            if cache:
+                cache.discard(key)
             raise DatasetNotFoundError(f"there is no {name} at {self.url}") from None
         if cache:
-            cache.put(key, json.dumps({"fetched": time.time(), "answer": envelope}).encode())
+            cache.put(key, to_keep(envelope, is_complete=is_complete(record)))
         return record
 
     def _ask(self, path: str, params: Mapping[str, str], name: str) -> dict[str, Any]:
@@ -246,19 +275,6 @@ def _folder(url: str) -> str:
     """Return the cache's folder for an address: the host for people, the hash to tell it apart."""
     host = re.sub(r"[^a-z0-9.-]+", "_", urlsplit(url).netloc.lower()).strip("._-")
     return f"{host[:60]}-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
-
-
-def _current(kept: bytes | None) -> Mapping[str, Any] | None:
-    """Return the answer in a cached file, if it is whole and still taken as current."""
-    if kept is None:
-        return None
-    try:
-        content = parse_json(kept)
-        age = time.time() - content["fetched"]
-        is_current = 0 <= age < 86400 * setting("cache.metadata_days", as_float)
-        return rma.check_envelope(content["answer"]) if is_current else None
-    except (ValueError, TypeError, KeyError):
-        return None
 
 
 def _window(image: SectionImage, tile: Tile, view: View) -> dict[str, str | int]:

@@ -9,7 +9,9 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.metadata import SectionImage
+from atldld_xr.repeating import short
 from atldld_xr.tiers import tier_size
 
 View = Literal["image", "expression", "intensity"]
@@ -105,3 +107,24 @@ class Source(Protocol):
         SectionImageError
             If they cannot be had, after all retries.
         """
+
+
+@runtime_checkable
+class KeepingSource(Source, Protocol):
+    """A source that takes records that it was given once as current, and can be told not to."""
+
+    def refreshed(self) -> Source:
+        """Return the same source, which asks for records anew."""
+
+
+def asked_anew(source: Source, refresh: object) -> Source:
+    """Return the source to ask for records: itself, or where it keeps them one that asks anew.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If `refresh` is neither True nor False.
+    """
+    if not isinstance(refresh, bool | np.bool_):
+        raise InvalidArgumentError(f"refresh must be True or False, not {short(refresh)}")
+    return source.refreshed() if refresh and isinstance(source, KeepingSource) else source

@@ -131,6 +131,7 @@ class MirrorSource:
     def image_record(self, image_id: int) -> Mapping[str, Any]:
         """Return Allen's ``SectionImage`` record; raises as `dataset_record` does."""
         image_id = check_id(image_id, "section image")
+        _contents.cache_clear()  # as for a data set
         for dataset_id in sorted(_contents(self).datasets):
             try:
                 body = self.cat(dataset_file(dataset_id))
