@@ -20,7 +20,7 @@ _NO_SUBSAMPLES = 1.05
 _MOST_HALVINGS = 9
 
 # No image is halved to less than this: of its few pixels then, those at the edges count for much.
-_LEAST_SIDE = 32
+_LEAST_SIDE = 30
 
 
 def pick_tier(target: float, native: float, tier_count: int) -> int:

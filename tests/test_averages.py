@@ -140,7 +140,9 @@ def test_a_ramp_stays_one_beyond_the_last_tier(resolution, angle):
     covered = coverage(section, block)
     assert covered.any()
     error = (out - sums[0] / np.maximum(sums[1], 1))[covered]
-    assert np.abs(error).max() < 1.5
+    # At an edge a pixel may be a sliver of the image; 8 to 63 where the remainder was dropped.
+    assert np.abs(error).max() < 3
+    assert abs(error.mean()) < 0.5  # as much as rounding makes of a single pixel
 
 
 @pytest.mark.parametrize("halvings", [1, 2, 3, 5])
