@@ -6,9 +6,9 @@ import contextlib
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -67,9 +67,12 @@ class ApiSource:
     """
 
     url: str
-    fresh: bool = field(default=False, compare=False, repr=False)
+    # No field: what is asked anew is the same data, by the same name in graphs and stores.
+    fresh: InitVar[bool] = False
+    _is_fresh: ClassVar[bool] = False
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, fresh: bool) -> None:
+        object.__setattr__(self, "_is_fresh", bool(fresh))
         object.__setattr__(self, "url", http.check_address(self.url))
 
     def dataset_record(self, dataset_id: int) -> Mapping[str, Any]:
@@ -236,7 +239,7 @@ class ApiSource:
         cache = default_cache()
         key = f"{_folder(self.url)}/{model}/{record_id}.json"
         kept = read_kept(cache.get(key)) if cache else None
-        if kept is not None and kept.is_current and not self.fresh:
+        if kept is not None and kept.is_current and not self._is_fresh:
             # Not what was put there: fetched again.
             with contextlib.suppress(MetadataError, DatasetNotFoundError):
                 return check(kept.answer)
