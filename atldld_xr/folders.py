@@ -24,7 +24,7 @@ def make_folders(path: str) -> None:
     """
     try:
         os.makedirs(path, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
+    except OSError as error:
         wrong = _in_the_way(path)
         if wrong is None:
             raise

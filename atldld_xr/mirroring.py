@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -16,6 +17,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from atldld_xr.cache import write_whole
 from atldld_xr.errors import InvalidArgumentError, SectionImageError
 from atldld_xr.excluded import count_reasons
+from atldld_xr.folders import locked, make_folders
 from atldld_xr.jpeg import most_bytes
 from atldld_xr.metadata import SectionImage, parse_dataset
 from atldld_xr.repeating import short
@@ -256,7 +258,7 @@ class _Target:
     def prepare(self) -> None:
         if self._mirror.is_local:
             with self._mirror.errors("written"):
-                Path(self._root).mkdir(parents=True, exist_ok=True)
+                make_folders(str(self._root))
 
     def holds(self, job: _Job) -> bool:
         """Tell whether a tile is there, whole; one that is damaged is as good as not there."""
@@ -283,6 +285,18 @@ class _Target:
         failures: Sequence[MirrorFailure],
     ) -> None:
         """Add what was copied to the manifest, and replace what it says of failures of the same."""
+        # Between the reading and the writing nobody else is to add anything.
+        with locked(str(self._root)) if self._mirror.is_local else nullcontext():
+            content = self._manifest(origin, records, jobs, failures)
+            self.write(MANIFEST, json.dumps(content, indent=1).encode())
+
+    def _manifest(
+        self,
+        origin: str,
+        records: Mapping[int, Mapping[str, Any]],
+        jobs: Sequence[_Job],
+        failures: Sequence[MirrorFailure],
+    ) -> dict[str, Any]:
         try:
             known = read_manifest(self._mirror.cat(MANIFEST))
         except (FileNotFoundError, ValueError):
@@ -298,11 +312,10 @@ class _Target:
             if job.file not in failed:
                 held = images.setdefault(str(job.image.id), {}).setdefault(job.view, {})
                 held[str(job.tile.tier)] = job.tile.whole
-        content = {
+        return {
             "format": _MANIFEST_FORMAT,
             "source": origin,
             "section_data_sets": sorted(known.datasets | set(records)),
             "images": images,
             "failures": [failed[name] for name in sorted(failed)],
         }
-        self.write(MANIFEST, json.dumps(content, indent=1).encode())

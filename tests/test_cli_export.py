@@ -37,7 +37,7 @@ def test_an_export_and_what_is_told_of_it(server, tmp_path):
     assert "6 chunks" in run("verify", store).stdout
     assert facts("verify", store)["problems"] == []
     refused = run("export", SMALL.id, store, "--source", server.url, code=1).stderr
-    assert "resolution: 100.0 in the store, 25.0 asked for" in refused
+    assert "was made otherwise (resolution: 100 there, 25 asked" in refused
 
 
 def test_a_damaged_store_is_found(server, tmp_path):

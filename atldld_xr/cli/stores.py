@@ -99,6 +99,5 @@ def verify(
         raise StoreError(
             f"{format_count(count, 'file')} of {found.url} {'is' if count == 1 else 'are'} not as "
             f"{'it' if count == 1 else 'they'} should be; the same export, run again, makes chunks "
-            "anew whose files are removed; files that are in no ledger were not written by an "
-            "export, and can be removed"
+            "anew whose files are removed; files that no export has written can be removed"
         )

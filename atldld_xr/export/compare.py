@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from atldld_xr.export.consolidated import same
@@ -12,6 +13,9 @@ from atldld_xr.export.consolidated import same
 _ASKED = (
     "section_data_set_id", "resolution", "anchor", "interpolation", "reference_space_id", "source"
 )  # fmt: skip
+
+
+_DIGESTS = "made of", "crc32c of files"
 
 
 def is_that_but_for_failures(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
@@ -39,19 +43,49 @@ def shared(plan: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def difference(there: Mapping[str, Any], here: Mapping[str, Any], most: int = 3) -> str:
+    """Return in words what is different in two plans, first what was asked for; "" if nothing.
+
+    Parameters
+    ----------
+    there, here : mapping
+        The plan of the store, and the one that is asked for.
+    most : int
+        How many differences are told of.
+    """
+    if there["format"] != here["format"]:  # which explains nothing
+        there, here = shared(there), shared(here)
+
+    def found_in(part: Callable[[Mapping[str, Any]], Any]) -> list[str]:
+        return list(islice(differences(part(there), part(here)), most + 1))
+
+    found = found_in(lambda plan: {key: plan["dataset"].get(key) for key in _ASKED})
+    found += found_in(lambda plan: dict.fromkeys(plan["arrays"]))
+    if not found:  # digests are told of only where nothing says it better
+        found = found_in(lambda plan: {k: v for k, v in plan.items() if k not in _DIGESTS})
+    return "; ".join([*found[:most], *(["and more"] if len(found) > most else [])])
+
+
+def changed(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    """Return what is of the same shape in two plans, and made of something else."""
+    keys = {key for part in _DIGESTS for key, _ in there[part].items() ^ here[part].items()}
+    return sorted({key.partition("/")[0] for key in keys})
+
+
 def differences(there: Any, here: Any, name: str = "") -> Iterator[str]:
     """Yield in words what is different in two plans, as far down as both have it."""
     if isinstance(there, Mapping) and isinstance(here, Mapping):
         for key in [*here, *(k for k in there if k not in here)]:
             below = f"{name}.{key}" if name else str(key)
             if key not in there or key not in here:
-                yield f"{below} is only in the {'new one' if key in here else 'store'}"
+                yield f"{below} is only {'asked' if key in here else 'there'}"
             else:
                 yield from differences(there[key], here[key], below)
     elif not same(there, here):
-        yield f"{name}: {_short(there)} in the store, {_short(here)} asked for"
+        yield f"{name}: {_short(there)} there, {_short(here)} asked"
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value)
+    is_whole = isinstance(value, float) and value.is_integer()
+    text = "nothing" if value is None else json.dumps(int(value) if is_whole else value)
     return text if len(text) <= 60 else f"{text[:57]}..."

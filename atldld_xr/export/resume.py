@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import islice
 from typing import Any, Literal
 
 from atldld_xr.errors import InvalidArgumentError, StoreError
 from atldld_xr.export.cluster import check_connected
-from atldld_xr.export.compare import differences, extends, is_that_but_for_failures, shared
+from atldld_xr.export.compare import changed, difference, extends, is_that_but_for_failures
 from atldld_xr.export.consolidated import CONSOLIDATED
 from atldld_xr.export.disk import PARTIAL
 from atldld_xr.export.lease import LEASE, Lease, lease
@@ -110,7 +109,7 @@ def _is_replaced(place: Place, layout: Layout, mode: Mode) -> bool:
             return True
     plan = read_plan(place)
     if plan is None:
-        raise StoreError(_exists(place.url, "is no export of this package"))
+        raise StoreError(_exists(place.url, "was not written by this package"))
     _check_plan(place, plan, layout)
     return False
 
@@ -201,7 +200,7 @@ def _gone_on(store: Place, layout: Layout, unproven: Unproven) -> Ledger:
             _forget(store, layout, ledger)
         store.update(PLAN, layout.files[PLAN])
     elif not all(key.endswith((PARTIAL, LEASE)) for key in sizes):
-        raise RecordsError(_exists(store.url, "is no export of this package"))
+        raise RecordsError(_exists(store.url, "was not written by this package"))
     store.remove(key for key in sizes if key.endswith(PARTIAL))
     if not is_complete(store):
         for key, content in layout.files.items():
@@ -217,21 +216,11 @@ def _check_plan(store: Place, plan: Mapping[str, Any], layout: Layout) -> None:
     if extends(plan, layout.plan):
         why = 'is finished, by a run with on_error="raise" (--on-error raise), which fills nothing'
         raise RecordsError(_exists(store.url, why))
-    # Digests are told of only where nothing says it better.
-    digests = "made of", "crc32c of files"
-    there, here = ({k: v for k, v in p.items() if k not in digests} for p in (plan, layout.plan))
-    if there["format"] != here["format"]:  # which explains nothing
-        there, here = shared(there), shared(here)
-    found = list(islice(differences(there, here), 4))
-    if not found:
-        parts = [plan[part].items() ^ layout.plan[part].items() for part in digests]
-        names = sorted({key.partition("/")[0] for part in parts for key, _ in part})
-        found = [
-            f"{', '.join(names)}: of the same shape, but from other sections, pixels or values, or "
-            "with another on_error"
-        ]
-    more = "; and more" if len(found) > 3 else ""
-    raise RecordsError(_exists(store.url, f"is of another plan: {'; '.join(found[:3])}{more}"))
+    found = difference(plan, layout.plan) or (
+        f"{', '.join(changed(plan, layout.plan))}: of the same shape, but from other sections, "
+        "pixels or values, or with another on_error"
+    )
+    raise RecordsError(_exists(store.url, f"was made otherwise ({found})"))
 
 
 def _check_files(store: Place, layout: Layout, sizes: Mapping[str, int]) -> None:

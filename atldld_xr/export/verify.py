@@ -180,7 +180,9 @@ def verify(
         problems += _value_problems(store, ledger, changed)
     checks = list(_checks(ledger))
     chunk_keys = {key for key, _, _ in checks}
-    problems += [f"{key} is in no ledger" for key in strays(found or (), plan, chunk_keys)]
+    problems += [
+        f"{key} was not written by an export" for key in strays(found or (), plan, chunk_keys)
+    ]
     chunks = nbytes = 0
     with (
         ending_threads(8, "atldld-verify") as pool,

@@ -121,8 +121,30 @@ def beside(paths: Sequence[Path], mode: Mode) -> Iterator[list[Path]]:
         with given_back(remove):
             yield written
         check_free(paths, mode)  # it may have come meanwhile
-        for new, path in zip(written, paths, strict=True):
-            with storing(str(path)):
-                os.replace(new, path)
+        moved: list[Path] = []
+        try:
+            for new, path in zip(written, paths, strict=True):
+                with storing(str(path)):
+                    _move(new, path, mode)
+                moved.append(path)
+        except StoreError:
+            for path in moved if mode == "w-" else ():  # where nothing was
+                path.unlink(missing_ok=True)
+            raise
     finally:
         remove()
+
+
+def _move(new: Path, path: Path, mode: Mode) -> None:
+    """Give a file its name; under "w-" only if nothing has it, at that very instant."""
+    if mode == "w-":
+        try:
+            os.link(new, path)
+        except FileExistsError:
+            check_free([path], mode)
+            raise
+        except OSError:  # a disk without links
+            pass
+        else:
+            return
+    os.replace(new, path)
