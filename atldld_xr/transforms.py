@@ -12,10 +12,13 @@ Sections are cut obliquely: a section is no plane of constant p (or r). Like the
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from atldld_xr.metadata import SectionDataset, SectionImage
+from atldld_xr.records import Affine3D
 from atldld_xr.reference import Grid, change_space
 
 Array = NDArray[np.float64]
@@ -81,10 +84,20 @@ def affines_in_space(dataset: SectionDataset, reference_space: int | None) -> tu
         The space wanted; None for its own.
     """
     own = dataset.reference_space_id
-    reference_space = own if reference_space is None else reference_space
-    tvr = change_space(own, reference_space) @ _homogeneous(dataset.tvr)
-    trv = _homogeneous(dataset.trv) @ change_space(reference_space, own)
-    return tvr[:3], trv[:3]
+    return _between(
+        dataset.tvr, dataset.trv, own, own if reference_space is None else reference_space
+    )
+
+
+@lru_cache(maxsize=64)  # the same for all sections of a data set
+def _between(tvr: Affine3D, trv: Affine3D, own: int, space: int) -> tuple[Array, Array]:
+    matrices = (
+        change_space(own, space) @ _homogeneous(tvr),
+        _homogeneous(trv) @ change_space(space, own),
+    )
+    for matrix in matrices:
+        matrix.flags.writeable = False
+    return matrices[0][:3], matrices[1][:3]
 
 
 def _homogeneous(affine: ArrayLike) -> Array:

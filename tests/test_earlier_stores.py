@@ -152,7 +152,7 @@ OTHERS = {
     "another resolution": (lambda: open_phantom(resolution=400), "resolution: 500"),
     "other sections": (lambda: open_phantom().isel(coronal=slice(3)), "shape"),
     "other pixels": (lambda: open_phantom(interpolation="cubic"), "interpolation"),
-    "other variables": (lambda: open_phantom(expression=False), "expression is only in the store"),
+    "other variables": (lambda: open_phantom(expression=False), "expression is only there"),
     "the same, computed": (
         lambda: open_phantom().assign(image=lambda ds: ds.image // 2),
         "from other sections, pixels",
