@@ -102,7 +102,7 @@ def test_a_store_made_of_an_export_is_no_export(made, tmp_path, state):
     mine.drop_encoding().to_zarr(store, zarr_format=3, consolidated=False)
     before = tree(tmp_path)
     said = refused(lambda: made.ds.atldld.to_zarr(store))
-    assert "is no export of this package" in said
+    assert "was not written by this package" in said
     refused(lambda: status(store))
     assert tree(tmp_path) == before
 
