@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr.errors import SectionImageError
+from atldld_xr.known_as import known_as
 from atldld_xr.plan import Block, LoadPlan, SectionPlan
 from atldld_xr.sources.base import View
 from atldld_xr.warp import Tiles, coverage, displacement, render
@@ -44,6 +45,7 @@ def pixels_of(view: View) -> str:
     return "image" if view == "image" else "expression"
 
 
+@known_as("atldld_xr.variables")
 @dataclass(frozen=True)
 class BlockVariable:
     """A data variable over (section, y, x, ...).
@@ -89,6 +91,7 @@ class BlockVariable:
         return section.tiles(block) if self.reads else []
 
 
+@known_as("atldld_xr.variables")
 @dataclass(frozen=True)
 class SectionVariable:
     """A data variable over sections, made of what went wrong with the tiles of each.
@@ -168,6 +171,7 @@ def reason_variable(name: str, plans: tuple[LoadPlan, ...]) -> SectionVariable:
     return SectionVariable(name, plans, np.dtype(object), _reason)
 
 
+@known_as("atldld_xr.variables")
 def _displacement(section: SectionPlan, block: Block, tiles: Tiles) -> NDArray[np.float32]:
     return displacement(section, block)
 
@@ -177,12 +181,14 @@ def errors_in(tiles: Iterable[object]) -> list[SectionImageError]:
     return [tile for tile in tiles if isinstance(tile, SectionImageError)]
 
 
+@known_as("atldld_xr.variables")
 def _status(errors: list[SectionImageError], readable: bool = True) -> int:
     if not readable:
         return ABSENT
     return UNREADABLE if errors else READ
 
 
+@known_as("atldld_xr.variables")
 def _reason(errors: list[SectionImageError], **_: bool) -> str:
     if not errors:
         return ""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from atldld_xr.averages import MOST_AT_ONCE, Pixels, any_of_samples, mean_of_samples
 from atldld_xr.errors import SectionImageError
 from atldld_xr.inside import Inside, find_inside
+from atldld_xr.known_as import known_as
 from atldld_xr.plan import Block, SectionPlan
 from atldld_xr.positions import Positions, opencv_maps, positions, samples_at
 from atldld_xr.scratch import Scratch
@@ -28,6 +29,7 @@ _SMALL = 128  # output pixels: of an image of as many both ways, those at its ed
 _SCRATCH = Scratch()
 
 
+@known_as("atldld_xr.warp")
 def render(
     section: SectionPlan,
     block: Block,
@@ -75,6 +77,7 @@ def render(
     return out
 
 
+@known_as("atldld_xr.warp")
 def coverage(section: SectionPlan, block: Block, tiles: Tiles | None = None) -> NDArray[np.bool_]:
     """Return which output pixels are the section's, and not fill.
 

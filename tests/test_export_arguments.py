@@ -127,7 +127,10 @@ OTHERS = {
         "image: of the same shape, but from other",
     ),
     "resolution": (open_noise(resolution=25), r"\(resolution: 50 there"),
-    "fill": (open_noise(fill_value=7), r"arrays\.image\.attributes\.fill_value: 255 there, 7 asked"),
+    "fill": (
+        open_noise(fill_value=7),
+        r"arrays\.image\.attributes\.fill_value: 255 there, 7 asked",
+    ),
     "chunks": (open_noise(chunks=70), r"arrays\.image\.chunk_grid"),
     "failures": (open_noise(on_error="fill").isel(y=slice(9)), r"arrays\.image\.shape"),
     "sections": (open_noise().isel(coronal=[0, 2]), r"arrays\.image\.shape"),

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from atldld_xr.attribution import PHANTOM_PRODUCT
 from atldld_xr.errors import DatasetNotFoundError
+from atldld_xr.known_as import known_as
 from atldld_xr.testing.alignment import THICKNESS, alignment2d, alignment3d
 
 CORONAL_ID = 900000001
@@ -24,6 +25,7 @@ SAGITTAL_ID = 900000002
 _LARGEST_TILE = 256
 
 
+@known_as("atldld_xr.testing.phantom")
 @dataclass(frozen=True)
 class Phantom:
     """A section data set through the phantom brain.
