@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
-
 from atldld_xr import accessor as accessor  # registers .atldld of Datasets and DataArrays
+from atldld_xr._version import __version__
 
 __all__ = [
     "DisplacementField",

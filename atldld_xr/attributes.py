@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from atldld_xr import __version__
+from atldld_xr._version import __version__
 from atldld_xr.attribution import Attribution, attribution_of
 from atldld_xr.excluded import WORDS, excluded_attributes
 from atldld_xr.metadata import SectionDataset, SectionImage

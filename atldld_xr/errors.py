@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from atldld_xr.words import one_line
+from atldld_xr.messages.words import one_line
 
 _MOST = 2000  # characters of a message, whatever was put in it
 

@@ -18,8 +18,8 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.forks import PerProcess
+from atldld_xr.messages.repeating import hide_credentials
 from atldld_xr.proxies import MALFORMED, environ_proxies, environment
-from atldld_xr.repeating import hide_credentials
 from atldld_xr.retry import TransportError, TryError, persist
 from atldld_xr.settings import as_float, as_int, setting
 
@@ -152,7 +152,7 @@ def _site(
     """
     import requests
 
-    from atldld_xr import __version__
+    from atldld_xr._version import __version__
 
     request = requests.Request("GET", site).prepare()
     proxies = dict(environ_proxies(site))

@@ -19,8 +19,8 @@ from atldld_xr.errors import InvalidArgumentError, SectionImageError
 from atldld_xr.excluded import count_reasons
 from atldld_xr.folders import locked, make_folders
 from atldld_xr.jpeg import most_bytes
+from atldld_xr.messages.repeating import short
 from atldld_xr.metadata import SectionImage, parse_dataset
-from atldld_xr.repeating import short
 from atldld_xr.settings import as_int, setting
 from atldld_xr.sources.base import Source, Tile, View, service_tile_side
 from atldld_xr.sources.ids import parse_dataset_name

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.repeating import short
+from atldld_xr.messages.repeating import short
 
 _LONGEST_NAME = 255  # bytes, where the system does not tell
 _LONGEST_BESIDE = 200  # bytes: a temporary name of such a name is longer still

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from atldld_xr.errors import MetadataError
-from atldld_xr.repeating import short
+from atldld_xr.messages.repeating import short
 
 Affine2D = tuple[tuple[float, float, float], tuple[float, float, float]]
 Affine3D = tuple[

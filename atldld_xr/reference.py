@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.repeating import short
+from atldld_xr.messages.repeating import short
 
 Anchor = Literal["center", "edge"]
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from atldld_xr.errors import AtldldError
+from atldld_xr.messages.words import one_line
 from atldld_xr.settings import as_float, as_int, setting
-from atldld_xr.words import one_line
 
 T = TypeVar("T")
 

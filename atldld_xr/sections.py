@@ -89,7 +89,7 @@ def nearest_section(data: Stack, coordinate: float, tolerance: float | None = No
 
 
 def _micrometres(name: str, value: Any) -> float:
-    from atldld_xr.repeating import short
+    from atldld_xr.messages.repeating import short
 
     number = np.asarray(value)
     if number.ndim or number.dtype.kind not in "iuf" or not np.isfinite(number):

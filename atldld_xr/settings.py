@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from atldld_xr.configuration import Settings, variable_of
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.forks import after_fork
-from atldld_xr.repeating import short
+from atldld_xr.messages.repeating import short
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ import atldld_xr
 from atldld_xr.cli import cli
 from atldld_xr.cli.export import _tell
 from atldld_xr.export import ExportReport
-from atldld_xr.text import format_bytes, format_count
+from atldld_xr.messages.text import format_bytes, format_count
 from commandline import run
 from kills import SMALL
 

@@ -12,7 +12,7 @@ import pytest
 import atldld_xr
 from atldld_xr.configuration import Settings
 from atldld_xr.errors import InvalidArgumentError, UnknownSettingWarning
-from atldld_xr.repeating import hide_credentials
+from atldld_xr.messages.repeating import hide_credentials
 from atldld_xr.settings import KINDS, as_int, config, setting
 from atldld_xr.sync import DatasetDownloader
 from atldld_xr.utils import get_image

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import click
 
-from atldld_xr import __version__
+from atldld_xr._version import __version__
 from atldld_xr.cli import options
 from atldld_xr.cli.cache import cache
 from atldld_xr.cli.config import config

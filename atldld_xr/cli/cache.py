@@ -8,8 +8,8 @@ import click
 
 from atldld_xr.cli import options
 from atldld_xr.cli.text import print_json, print_rows, say
-from atldld_xr.repeating import short
-from atldld_xr.text import format_bytes, format_count
+from atldld_xr.messages.repeating import short
+from atldld_xr.messages.text import format_bytes, format_count
 
 if TYPE_CHECKING:
     from atldld_xr.cache import Cache

@@ -54,7 +54,7 @@ def _in_force(name: str, value: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     """Return a value as JSON has it, without credentials."""
-    from atldld_xr.repeating import hide_credentials
+    from atldld_xr.messages.repeating import hide_credentials
 
     if isinstance(value, bool | int | float) or value is None:
         return value

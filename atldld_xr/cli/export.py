@@ -13,7 +13,7 @@ from atldld_xr.cli import options, writing
 from atldld_xr.cli.computing import computing
 from atldld_xr.cli.failures import FAILED, GOES_ON, PARTIAL, Failure, exit_code
 from atldld_xr.cli.text import print_json, say
-from atldld_xr.text import format_bytes, format_count, name_of, without_masks
+from atldld_xr.messages.text import format_bytes, format_count, name_of, without_masks
 
 if TYPE_CHECKING:
     from atldld_xr.export.many import Outcome

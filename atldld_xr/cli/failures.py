@@ -20,7 +20,7 @@ from atldld_xr.errors import (
     SectionImageError,
     UnknownSettingWarning,
 )
-from atldld_xr.words import one_line
+from atldld_xr.messages.words import one_line
 
 FAILED, USAGE, NOT_FOUND, PARTIAL = 1, 2, 3, 4
 """Exit codes; click has the same ones for the first two."""

@@ -11,7 +11,7 @@ import click
 
 from atldld_xr.cli import options
 from atldld_xr.cli.text import print_json, say
-from atldld_xr.repeating import short
+from atldld_xr.messages.repeating import short
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,8 +10,8 @@ import click
 from atldld_xr.cli import options
 from atldld_xr.cli.failures import GOES_ON, PARTIAL
 from atldld_xr.cli.text import print_json, say
-from atldld_xr.repeating import short
-from atldld_xr.text import format_bytes, format_count
+from atldld_xr.messages.repeating import short
+from atldld_xr.messages.text import format_bytes, format_count
 
 _VIEWS = ("image", "expression", "intensity")
 

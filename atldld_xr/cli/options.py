@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 from click import shell_completion
 
-from atldld_xr.repeating import short
+from atldld_xr.messages.repeating import short
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -10,7 +10,7 @@ import click
 from atldld_xr.cli import options
 from atldld_xr.cli.failures import PARTIAL
 from atldld_xr.cli.text import print_json, print_rows, say
-from atldld_xr.text import format_bytes, format_count, name_of, without_masks
+from atldld_xr.messages.text import format_bytes, format_count, name_of, without_masks
 
 _MOST_PROBLEMS = 20
 

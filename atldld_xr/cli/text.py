@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from atldld_xr.text import format_bytes, format_count, format_rows
-from atldld_xr.words import printable
+from atldld_xr.messages.text import format_bytes, format_count, format_rows
+from atldld_xr.messages.words import printable
 
 __all__ = ["format_bytes", "format_count", "print_json", "print_rows", "say"]
 

@@ -8,7 +8,7 @@ import click
 
 from atldld_xr.cli import options
 from atldld_xr.formats import OPTIONS, format_of
-from atldld_xr.repeating import short
+from atldld_xr.messages.repeating import short
 
 _LEVELS = {"zstd": (-131072, 22), "lz4": (0, 9)}
 """The least and the most of each compressor."""

@@ -10,7 +10,7 @@ import xarray as xr
 
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.foreign_json import parse_json
-from atldld_xr.repeating import short
+from atldld_xr.messages.repeating import short
 
 
 def check_attributes(dataset: xr.Dataset) -> None:

@@ -10,7 +10,7 @@ from dask.utils import key_split
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.graph import BlockLayer
 from atldld_xr.lazy import plan_arrays
-from atldld_xr.repeating import short
+from atldld_xr.messages.repeating import short
 from atldld_xr.variables import DERIVED
 
 # What Dask names the moves that leave pixels as they are.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from atldld_xr.errors import AtldldError, InvalidArgumentError, MissingExtraError, StoreError
+from atldld_xr.messages.repeating import short
 from atldld_xr.proxies import with_proxy
-from atldld_xr.repeating import short
 from atldld_xr.storage_options import SharedOptions
 
 _EXTRAS = {

@@ -13,7 +13,7 @@ from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.encoding import check_codecs
 from atldld_xr.export.records import RECORDS, ROOTS, STATE, Layout, Tell, is_key, lay
 from atldld_xr.failures import UNREAD
-from atldld_xr.repeating import short
+from atldld_xr.messages.repeating import short
 from atldld_xr.variables import PENDING, STATUSES
 
 # What a store has of its own beside its variables.

@@ -20,8 +20,8 @@ from atldld_xr.export.filesystem import open_file_system
 from atldld_xr.export.staging import Staging
 from atldld_xr.folders import make_folders
 from atldld_xr.foreign_json import parse_json
+from atldld_xr.messages.repeating import short
 from atldld_xr.paths import absolute, without_scheme
-from atldld_xr.repeating import short
 from atldld_xr.storage_options import SharedOptions, share, store_errors
 
 Options = Mapping[str, Any]

@@ -24,7 +24,7 @@ from atldld_xr.export.records import (
     read_plan,
 )
 from atldld_xr.export.replace import MARK, aside, is_begun, mend, swap
-from atldld_xr.repeating import short
+from atldld_xr.messages.repeating import short
 
 Mode = Literal["w-", "w"]
 

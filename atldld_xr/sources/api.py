@@ -24,13 +24,13 @@ from atldld_xr.errors import (
     ServiceError,
 )
 from atldld_xr.foreign_json import MOST_BYTES
+from atldld_xr.messages.repeating import short
 from atldld_xr.metadata import (
     SectionImage,
     is_complete_dataset,
     is_complete_image,
     single_record,
 )
-from atldld_xr.repeating import short
 from atldld_xr.sources import rma
 from atldld_xr.sources.base import Tile, View, service_tile_side
 from atldld_xr.sources.ids import check_id

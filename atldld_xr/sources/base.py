@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.messages.repeating import short
 from atldld_xr.metadata import SectionImage
-from atldld_xr.repeating import short
 from atldld_xr.tiers import tier_size
 
 View = Literal["image", "expression", "intensity"]

@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.repeating import short
+from atldld_xr.messages.repeating import short
 
 PHANTOMS = {"phantom": 900_000_001, "phantom-sagittal": 900_000_002}
 """The built-in data sets, by name."""

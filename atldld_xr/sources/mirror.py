@@ -33,11 +33,11 @@ from atldld_xr.errors import (
     StoreError,
 )
 from atldld_xr.foreign_json import MOST_BYTES
+from atldld_xr.messages.repeating import short
 from atldld_xr.metadata import SectionImage, single_record
 from atldld_xr.paths import absolute, is_path, without_scheme
 from atldld_xr.proxies import with_proxy
 from atldld_xr.records import items
-from atldld_xr.repeating import short
 from atldld_xr.retry import TransportError, TryError, persist
 from atldld_xr.sources import rma
 from atldld_xr.sources.base import Tile, View, service_tile_side

@@ -7,8 +7,8 @@ from typing import Any
 
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.foreign_json import InvalidJsonError, parse_json
-from atldld_xr.repeating import short
-from atldld_xr.words import one_line
+from atldld_xr.messages.repeating import short
+from atldld_xr.messages.words import one_line
 
 MOST_ROWS = 25_000
 """Rows that the service returns at most, whatever is asked for; 50 where nothing is."""

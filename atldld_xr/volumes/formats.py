@@ -14,7 +14,7 @@ import numpy as np
 
 from atldld_xr.arguments import is_one_of
 from atldld_xr.errors import InvalidArgumentError, MissingExtraError
-from atldld_xr.repeating import short
+from atldld_xr.messages.repeating import short
 from atldld_xr.volumes.planes import VolumeGrid
 
 FormatName = Literal["nrrd", "nifti", "tiff"]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from atldld_xr.arguments import is_one_of
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.messages.repeating import short
 from atldld_xr.reference import PLANES, Grid, Plane, get_space
-from atldld_xr.repeating import short
 from atldld_xr.spacing import TOLERANCE, find_pixel_size
 
 Channel = Literal["grey", "red", "green", "blue"]

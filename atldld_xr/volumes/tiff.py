@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
 
-from atldld_xr import __version__
+from atldld_xr._version import __version__
 from atldld_xr.volumes.formats import Volume
 
 _CLASSIC = 2**32 - 2**25  # bytes of voxels that leave room for the rest below 4 GiB

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.ome.metadata import Version, check_version
 from atldld_xr.export.ome.pyramid import AXES, Pyramid
-from atldld_xr.repeating import short
+from atldld_xr.messages.repeating import short
 
 Compressor = Any | Literal["auto"] | None
 

@@ -19,7 +19,7 @@ from atldld_xr.arguments import is_whole, split_blocks
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.ome.axis import Axis, find_axis
 from atldld_xr.export.ome.planes import Planes, find_planes
-from atldld_xr.repeating import short
+from atldld_xr.messages.repeating import short
 
 AXES = ("c", "z", "y", "x")
 

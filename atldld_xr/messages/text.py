@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from atldld_xr.words import printable
+from atldld_xr.messages.words import printable
 
 _MOST_NAMED = 10
 
