@@ -106,7 +106,7 @@ class AtldldAccessor:
         InvalidArgumentError
             If the attribute that has it is no such record.
         """
-        from atldld_xr.excluded import excluded_table
+        from atldld_xr.allen.excluded import excluded_table
 
         return excluded_table(self._dataset.attrs)
 

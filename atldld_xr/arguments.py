@@ -7,9 +7,9 @@ from typing import Any, Literal, TypeGuard
 
 import numpy as np
 
+from atldld_xr.allen.metadata import SectionImage
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
-from atldld_xr.metadata import SectionImage
 from atldld_xr.plan import INTERPOLATIONS
 
 Chunks = Literal["auto"] | int | Mapping[Any, Any] | None

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from atldld_xr._version import __version__
+from atldld_xr.allen.excluded import WORDS, excluded_attributes
+from atldld_xr.allen.metadata import SectionDataset, SectionImage
+from atldld_xr.allen.reference import Grid, Plane
+from atldld_xr.allen.sides import find_hemisphere, sides_along_r, space_in_words
 from atldld_xr.attribution import Attribution, attribution_of
-from atldld_xr.excluded import WORDS, excluded_attributes
-from atldld_xr.metadata import SectionDataset, SectionImage
-from atldld_xr.reference import Grid, Plane
-from atldld_xr.sides import find_hemisphere, sides_along_r, space_in_words
 from atldld_xr.sources.base import Source
 from atldld_xr.variables import MEANINGS, BlockVariable, SectionVariable
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from atldld_xr.allen.tiers import Tile, View
 from atldld_xr.plan import LoadPlan, SectionPlan
-from atldld_xr.sources.base import Tile, View
 from atldld_xr.variables import DERIVED, BlockVariable
 
 if TYPE_CHECKING:

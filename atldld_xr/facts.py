@@ -9,10 +9,13 @@ from typing import Literal
 
 import numpy as np
 
+from atldld_xr.allen.excluded import count_reasons, reasons_in_words
+from atldld_xr.allen.metadata import ExcludedSection
+from atldld_xr.allen.reference import Anchor
+from atldld_xr.allen.sides import Hemisphere, find_hemisphere, sides_along_r
 from atldld_xr.arguments import Chunks, Tier
 from atldld_xr.costs import JPEG_BYTES_PER_PIXEL, Costs, estimate_costs
 from atldld_xr.dataset import DatasetPlan, plan_dataset
-from atldld_xr.excluded import count_reasons, reasons_in_words
 from atldld_xr.fetch import OnError
 from atldld_xr.messages.text import (
     format_bytes,
@@ -21,10 +24,7 @@ from atldld_xr.messages.text import (
     format_rows,
     without_masks,
 )
-from atldld_xr.metadata import ExcludedSection
 from atldld_xr.plan import Interpolation
-from atldld_xr.reference import Anchor
-from atldld_xr.sides import Hemisphere, find_hemisphere, sides_along_r
 from atldld_xr.sources.base import Source
 
 

@@ -8,6 +8,9 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
+from atldld_xr.allen.ids import check_id
+from atldld_xr.allen.metadata import parse_image, product_ids
+from atldld_xr.allen.tiers import View, pixel_to_distance, tier_size, to_full
 from atldld_xr.arguments import Chunks, check_mask, check_options, check_tier, split_blocks
 from atldld_xr.attributes import (
     coordinate_attributes,
@@ -16,12 +19,9 @@ from atldld_xr.attributes import (
 )
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.lazy import assemble
-from atldld_xr.metadata import parse_image, product_ids
 from atldld_xr.plan import LoadPlan, SectionPlan, default_fill
-from atldld_xr.sources.base import Source, View, asked_anew
-from atldld_xr.sources.ids import check_id
+from atldld_xr.sources.base import Source, asked_anew
 from atldld_xr.sources.resolve import resolve
-from atldld_xr.tiers import pixel_to_distance, tier_size, to_full
 from atldld_xr.variables import pixels_variable
 
 

@@ -14,16 +14,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from atldld_xr.allen.excluded import count_reasons
+from atldld_xr.allen.ids import parse_dataset_name
+from atldld_xr.allen.metadata import SectionImage, parse_dataset
+from atldld_xr.allen.tiers import Tile, View, tier_size
 from atldld_xr.cache import write_whole
 from atldld_xr.errors import InvalidArgumentError, SectionImageError
-from atldld_xr.excluded import count_reasons
 from atldld_xr.folders import locked, make_folders
 from atldld_xr.jpeg import most_bytes
 from atldld_xr.messages.repeating import short
-from atldld_xr.metadata import SectionImage, parse_dataset
 from atldld_xr.settings import as_int, setting
-from atldld_xr.sources.base import Source, Tile, View, service_tile_side
-from atldld_xr.sources.ids import parse_dataset_name
+from atldld_xr.sources.base import Source, service_tile_side
 from atldld_xr.sources.mirror import MirrorSource, decode_tile
 from atldld_xr.sources.mirror_contents import (
     MANIFEST,
@@ -32,7 +33,6 @@ from atldld_xr.sources.mirror_contents import (
     image_file,
     read_manifest,
 )
-from atldld_xr.tiers import tier_size
 
 _MANIFEST_FORMAT = 1
 _QUALITY = 100  # of what a source without bytes draws: its pixels, as near as JPEG can

@@ -18,10 +18,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from atldld_xr.allen.metadata import SectionImage
+from atldld_xr.allen.tiers import Tile, View, affine_to_tier, largest_scale, tier_size
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.metadata import SectionImage
-from atldld_xr.sources.base import Tile, View
-from atldld_xr.tiers import affine_to_tier, largest_scale, tier_size
 
 Interpolation = Literal["nearest", "linear", "cubic", "lanczos"]
 INTERPOLATIONS: tuple[Interpolation, ...] = ("nearest", "linear", "cubic", "lanczos")

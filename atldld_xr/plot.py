@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atldld_xr import transforms
+from atldld_xr.allen import transforms
+from atldld_xr.allen.metadata import SectionDataset, parse_dataset
+from atldld_xr.allen.reference import ReferenceSpace, get_space
 from atldld_xr.errors import MissingExtraError
-from atldld_xr.metadata import SectionDataset, parse_dataset
-from atldld_xr.reference import ReferenceSpace, get_space
 from atldld_xr.sources.base import Source, asked_anew
 from atldld_xr.sources.resolve import parse_dataset_name, resolve
 

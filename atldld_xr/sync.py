@@ -15,16 +15,17 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from atldld_xr.allen.ids import parse_dataset_name
+from atldld_xr.allen.metadata import ExcludedSection, SectionDataset, SectionImage, parse_dataset
+from atldld_xr.allen.reference import PLANES, get_space
+from atldld_xr.allen.tiers import View
+from atldld_xr.allen.transforms import pir_to_xy, xy_to_pir
 from atldld_xr.arguments import check_options, check_tier, is_one_of, is_whole
 from atldld_xr.errors import InvalidArgumentError, SectionImageError
 from atldld_xr.field import DisplacementField
 from atldld_xr.messages.repeating import short
-from atldld_xr.metadata import ExcludedSection, SectionDataset, SectionImage, parse_dataset
-from atldld_xr.reference import PLANES, get_space
-from atldld_xr.sources.base import Source, View
-from atldld_xr.sources.ids import parse_dataset_name
+from atldld_xr.sources.base import Source
 from atldld_xr.sources.resolve import resolve
-from atldld_xr.transforms import pir_to_xy, xy_to_pir
 from atldld_xr.whole import read_whole
 
 __all__ = [

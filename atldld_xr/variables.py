@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from atldld_xr.allen.tiers import View
 from atldld_xr.errors import SectionImageError
 from atldld_xr.known_as import known_as
 from atldld_xr.plan import Block, LoadPlan, SectionPlan
-from atldld_xr.sources.base import View
 from atldld_xr.warp import Tiles, coverage, displacement, render
 
 TilePlace = tuple[int, int]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from atldld_xr.metadata import SectionImage
-from atldld_xr.sources.base import Source, Tile, View
-from atldld_xr.tiers import tier_size
+from atldld_xr.allen.metadata import SectionImage
+from atldld_xr.allen.tiers import Tile, View, tier_size
+from atldld_xr.sources.base import Source
 
 
 def read_whole(source: Source, image: SectionImage, tier: int, view: View) -> NDArray[np.uint8]:

@@ -17,10 +17,10 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
+from atldld_xr.allen.tiers import tier_size
 from atldld_xr.averages import reduce_tile
 from atldld_xr.sources.base import TILE_SIDE, WHOLE_SIDE
 from atldld_xr.testing import Phantom, draw
-from atldld_xr.tiers import tier_size
 from benchmarks import geometry
 from benchmarks.sizes import Size
 

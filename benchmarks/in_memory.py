@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atldld_xr.metadata import SectionImage
-from atldld_xr.sources.base import Tile, View, service_tile_side
+from atldld_xr.allen.metadata import SectionImage
+from atldld_xr.allen.tiers import Tile, View
+from atldld_xr.sources.base import service_tile_side
 from atldld_xr.testing import Phantom
 
 DATASET_ID = 900000090

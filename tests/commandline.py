@@ -7,8 +7,8 @@ import re
 
 from click.testing import CliRunner
 
+from atldld_xr.allen.metadata import parse_dataset
 from atldld_xr.cli import cli
-from atldld_xr.metadata import parse_dataset
 from atldld_xr.testing import Phantom
 
 SMALL = Phantom(id=900000003, count=4, resolution=20.0)

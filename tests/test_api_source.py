@@ -13,6 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from atldld_xr.allen.ids import PHANTOMS, parse_dataset_name
+from atldld_xr.allen.metadata import SectionImage, parse_dataset
+from atldld_xr.allen.tiers import Tile, tier_size
 from atldld_xr.errors import (
     DatasetNotFoundError,
     InvalidArgumentError,
@@ -20,17 +23,14 @@ from atldld_xr.errors import (
     SectionImageError,
     ServiceError,
 )
-from atldld_xr.metadata import SectionImage, parse_dataset
 from atldld_xr.settings import config
 from atldld_xr.sources.api import ApiSource
-from atldld_xr.sources.base import Source, Tile, service_tile_side
-from atldld_xr.sources.ids import PHANTOMS, parse_dataset_name
+from atldld_xr.sources.base import Source, service_tile_side
 from atldld_xr.sources.mirror import MirrorSource
 from atldld_xr.sources.phantom import PhantomSource
 from atldld_xr.sources.resolve import resolve
 from atldld_xr.testing.faults import KINDS, Faults
 from atldld_xr.testing.server import AllenServer
-from atldld_xr.tiers import tier_size
 
 DATASET = PHANTOMS["phantom"]
 

@@ -10,8 +10,8 @@ import xarray as xr
 import zarr
 
 import atldld_xr
+from atldld_xr.allen.metadata import parse_dataset, product_ids
 from atldld_xr.attribution import Attribution
-from atldld_xr.metadata import parse_dataset, product_ids
 from atldld_xr.sources.base import Source
 from atldld_xr.testing import CORONAL_ID, AllenServer, Phantom
 from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource

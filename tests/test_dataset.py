@@ -7,9 +7,9 @@ import pytest
 import xarray as xr
 
 import atldld_xr
-from atldld_xr import transforms
+from atldld_xr.allen import transforms
+from atldld_xr.allen.metadata import parse_dataset
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.metadata import parse_dataset
 from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource, noise, record
 
 

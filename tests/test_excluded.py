@@ -10,10 +10,10 @@ import pytest
 import xarray as xr
 
 import atldld_xr
+from atldld_xr.allen.excluded import count_excluded, count_reasons
+from atldld_xr.allen.metadata import parse_dataset
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.excluded import count_excluded, count_reasons
 from atldld_xr.export import status, verify
-from atldld_xr.metadata import parse_dataset
 from atldld_xr.testing import AllenServer, Phantom
 from commandline import run
 from noise import record

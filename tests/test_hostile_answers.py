@@ -12,6 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from answering import Server, running
+from atldld_xr.allen.metadata import parse_dataset
+from atldld_xr.allen.tiers import Tile, tier_size
 from atldld_xr.cli import cli
 from atldld_xr.errors import (
     DatasetNotFoundError,
@@ -19,14 +21,11 @@ from atldld_xr.errors import (
     ServiceError,
     StoreError,
 )
-from atldld_xr.metadata import parse_dataset
 from atldld_xr.mirroring import save_mirror
 from atldld_xr.sources.api import ApiSource
-from atldld_xr.sources.base import Tile
 from atldld_xr.sources.mirror import MirrorSource
 from atldld_xr.sources.phantom import PhantomSource
 from atldld_xr.testing.phantom import Phantom
-from atldld_xr.tiers import tier_size
 from bombs import LARGE, ODD, unfolding
 
 SMALL = Phantom(id=900_000_001, resolution=40.0, count=2)

@@ -15,9 +15,9 @@ import pytest
 import xarray as xr
 
 import atldld_xr
+from atldld_xr.allen.metadata import parse_dataset
 from atldld_xr.errors import SectionImageError
 from atldld_xr.export import status, verify
-from atldld_xr.metadata import parse_dataset
 from atldld_xr.testing import Faults
 from kills import SLOW, SMALL, Child, entered, export, forget_requests, marks, requests, steps, tree
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from atldld_xr.allen.metadata import parse_dataset, parse_image, single_record
 from atldld_xr.errors import DatasetNotFoundError, MetadataError
-from atldld_xr.metadata import parse_dataset, parse_image, single_record
 from atldld_xr.testing.phantom import PHANTOMS
 from noise import FIRST_IMAGE_ID, record
 

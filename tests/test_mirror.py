@@ -14,6 +14,8 @@ import fsspec
 import numpy as np
 import pytest
 
+from atldld_xr.allen.metadata import SectionImage, parse_dataset
+from atldld_xr.allen.tiers import Tile, tier_size
 from atldld_xr.errors import (
     DatasetNotFoundError,
     InvalidArgumentError,
@@ -21,17 +23,15 @@ from atldld_xr.errors import (
     SectionImageError,
     StoreError,
 )
-from atldld_xr.metadata import SectionImage, parse_dataset
 from atldld_xr.mirroring import save_mirror
 from atldld_xr.settings import config
 from atldld_xr.sources.api import ApiSource
-from atldld_xr.sources.base import WHOLE_SIDE, Source, Tile
+from atldld_xr.sources.base import WHOLE_SIDE, Source
 from atldld_xr.sources.mirror import MirrorSource, image_file
 from atldld_xr.sources.phantom import PhantomSource
 from atldld_xr.testing.faults import KINDS, Faults
 from atldld_xr.testing.phantom import Phantom
 from atldld_xr.testing.server import AllenServer
-from atldld_xr.tiers import tier_size
 
 DATASET = 900_000_001
 # Few sections, just too large at tier 0 to be read in one piece.

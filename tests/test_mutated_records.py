@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import atldld_xr
+from atldld_xr.allen.metadata import parse_dataset
 from atldld_xr.errors import AtldldError
-from atldld_xr.metadata import parse_dataset
 from atldld_xr.testing.phantom import PHANTOMS
 from noise import NoiseSource
 

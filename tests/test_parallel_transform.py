@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from atldld_xr import transforms
+from atldld_xr.allen import transforms
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.sync import get_parallel_transform, pir_to_xy, xy_to_pir
 

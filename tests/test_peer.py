@@ -9,8 +9,8 @@ import pytest
 import requests
 
 import atldld_xr
+from atldld_xr.allen.reference import PLANES
 from atldld_xr.field import DisplacementField
-from atldld_xr.reference import PLANES
 from atldld_xr.sync import DatasetDownloader, get_parallel_transform, pir_to_xy, xy_to_pir
 from atldld_xr.testing.phantom import CORONAL_ID, SAGITTAL_ID, Phantom
 from atldld_xr.testing.server import AllenServer

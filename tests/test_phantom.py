@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from atldld_xr.allen.metadata import parse_dataset, parse_image
+from atldld_xr.allen.tiers import Tile
+from atldld_xr.allen.transforms import affines_in_space, detect, footprint, pir_to_xy, xy_to_pir
 from atldld_xr.errors import DatasetNotFoundError, SectionImageError
-from atldld_xr.metadata import parse_dataset, parse_image
-from atldld_xr.sources.base import Source, Tile, service_tile_side
+from atldld_xr.sources.base import Source, service_tile_side
 from atldld_xr.sources.phantom import PhantomSource
 from atldld_xr.testing import (
     BEADS,
@@ -32,7 +34,6 @@ from atldld_xr.testing import (
 )
 from atldld_xr.testing.anatomy import is_glass, is_inside, outline, tissue_at
 from atldld_xr.testing.brain import fields
-from atldld_xr.transforms import affines_in_space, detect, footprint, pir_to_xy, xy_to_pir
 
 PAIR = pytest.mark.parametrize("phantom", [CORONAL, SAGITTAL], ids=["coronal", "sagittal"])
 VIEWS = ("image", "expression", "intensity")

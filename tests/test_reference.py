@@ -7,10 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atldld_xr.arguments import split_blocks
-from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.reference import CORONAL, SAGITTAL, Grid, change_space, get_space
-from atldld_xr.tiers import (
+from atldld_xr.allen.reference import CORONAL, SAGITTAL, Grid, change_space, get_space
+from atldld_xr.allen.tiers import (
     affine_to_tier,
     pick_tier,
     pixel_to_distance,
@@ -18,6 +16,8 @@ from atldld_xr.tiers import (
     to_full,
     to_tier,
 )
+from atldld_xr.arguments import split_blocks
+from atldld_xr.errors import InvalidArgumentError
 
 
 def test_the_grid_of_the_reference_volume():

@@ -17,7 +17,7 @@ import pytest
 import requests
 import simplejpeg
 
-from atldld_xr.metadata import parse_dataset, parse_image
+from atldld_xr.allen.metadata import parse_dataset, parse_image
 from atldld_xr.testing import (
     CORONAL,
     CORONAL_ID,

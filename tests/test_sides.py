@@ -12,10 +12,10 @@ import zarr
 from scipy import ndimage
 
 import atldld_xr
-from atldld_xr.metadata import parse_dataset
-from atldld_xr.sides import find_hemisphere
+from atldld_xr.allen.metadata import parse_dataset
+from atldld_xr.allen.sides import find_hemisphere
+from atldld_xr.allen.transforms import detect
 from atldld_xr.testing import CORONAL, LANDMARK, SAGITTAL
-from atldld_xr.transforms import detect
 from test_real import ALLEN
 
 NAMES = {"phantom": CORONAL, "phantom-sagittal": SAGITTAL}

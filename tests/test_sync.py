@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import atldld_xr
-from atldld_xr import transforms
+from atldld_xr.allen import transforms
+from atldld_xr.allen.metadata import parse_dataset
 from atldld_xr.errors import (
     DatasetNotFoundError,
     InvalidArgumentError,
@@ -17,7 +18,6 @@ from atldld_xr.errors import (
     SectionImageError,
 )
 from atldld_xr.field import DisplacementField
-from atldld_xr.metadata import parse_dataset
 from atldld_xr.sources.phantom import PhantomSource
 from atldld_xr.sync import (
     DatasetDownloader,

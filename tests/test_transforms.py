@@ -12,10 +12,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from atldld_xr import transforms
+from atldld_xr.allen import transforms
+from atldld_xr.allen.metadata import SectionDataset, SectionImage, parse_dataset
+from atldld_xr.allen.reference import CORONAL, SAGITTAL, Grid, get_space
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.metadata import SectionDataset, SectionImage, parse_dataset
-from atldld_xr.reference import CORONAL, SAGITTAL, Grid, get_space
 from atldld_xr.testing import phantom
 
 ANSWERS = Path(__file__).resolve().parents[2] / "shared" / "allen" / "sync_answers.csv"

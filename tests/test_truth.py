@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import atldld_xr
-from atldld_xr import transforms
-from atldld_xr.metadata import parse_dataset
+from atldld_xr.allen import transforms
+from atldld_xr.allen.metadata import parse_dataset
 from atldld_xr.testing import BEADS, CORONAL, LANDMARK, PHANTOMS, value
 
 NAMES = {"phantom": 900_000_001, "phantom-sagittal": 900_000_002}

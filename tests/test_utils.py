@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import atldld_xr
+from atldld_xr.allen.metadata import parse_image
 from atldld_xr.errors import DatasetNotFoundError, InvalidArgumentError, SectionImageError
-from atldld_xr.metadata import parse_image
 from atldld_xr.sources.phantom import PhantomSource
 from atldld_xr.testing.faults import Faults
 from atldld_xr.testing.phantom import Phantom

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atldld_xr.allen.reference import CORONAL, SAGITTAL, Grid, get_space
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.reference import CORONAL, SAGITTAL, Grid, get_space
 from atldld_xr.volumes.planes import VolumeGrid, place_sections
 
 

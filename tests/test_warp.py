@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from atldld_xr.allen.metadata import SectionImage
+from atldld_xr.allen.tiers import plan_section, to_full
 from atldld_xr.errors import SectionImageError
 from atldld_xr.inside import find_inside
-from atldld_xr.metadata import SectionImage
 from atldld_xr.plan import Block, SectionPlan
-from atldld_xr.tiers import plan_section, to_full
 from atldld_xr.warp import coverage, displacement, render, sample
 from noise import noise
 

@@ -10,7 +10,7 @@ import numpy as np
 import tifffile
 import xarray as xr
 
-from atldld_xr.reference import CORONAL, PLANES, Grid, get_space
+from atldld_xr.allen.reference import CORONAL, PLANES, Grid, get_space
 
 AFFINE_TO_PIR = np.array([[0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 0.001]])
 """From (right, anterior, superior, 1) in millimetres to (p, i, r, 1), in millimetres too."""

@@ -84,7 +84,7 @@ def export(
 
 def _check_distinct(datasets: Sequence[str]) -> int:
     """Refuse what names no data set, or one twice; return the first one's id."""
-    from atldld_xr.sources.ids import parse_dataset_name
+    from atldld_xr.allen.ids import parse_dataset_name
 
     names: dict[int, str] = {}
     for name in datasets:
@@ -157,7 +157,7 @@ def _tell(report: Any) -> None:
             f"{format_bytes(report.nbytes)} in all"
         )
     if report.excluded:
-        from atldld_xr.excluded import say_excluded
+        from atldld_xr.allen.excluded import say_excluded
 
         say(say_excluded(report.excluded))
     for failure in report.failures:

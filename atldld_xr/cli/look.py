@@ -85,11 +85,12 @@ def image(
 
     Without loss as .png or .tif; as .jpg it is encoded anew. A file of that name is replaced.
     """
+    from atldld_xr.allen.ids import check_id
+    from atldld_xr.allen.metadata import parse_image
+    from atldld_xr.allen.tiers import View
     from atldld_xr.arguments import check_mask, check_tier
     from atldld_xr.cache import write_whole
-    from atldld_xr.metadata import parse_image
-    from atldld_xr.sources.base import View, asked_anew
-    from atldld_xr.sources.ids import check_id
+    from atldld_xr.sources.base import asked_anew
     from atldld_xr.sources.resolve import resolve
     from atldld_xr.whole import read_whole
 

@@ -92,7 +92,7 @@ def mirror(
     """
     options.check_both(datasets, path, "PATH")
     from atldld_xr import mirror as copy
-    from atldld_xr.excluded import say_excluded
+    from atldld_xr.allen.excluded import say_excluded
 
     ctx.meta[GOES_ON] = True
     summary = copy(

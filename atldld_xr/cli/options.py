@@ -203,8 +203,8 @@ def check_both(datasets: Sequence[str], target: str, name: str) -> None:
     """
     if datasets:
         return
+    from atldld_xr.allen.ids import parse_dataset_name
     from atldld_xr.errors import InvalidArgumentError
-    from atldld_xr.sources.ids import parse_dataset_name
 
     try:
         parse_dataset_name(target)

@@ -37,7 +37,7 @@ def status(
     The exit code is 4 unless all is written and all sections could be read.
     """
     from atldld_xr import status as look
-    from atldld_xr.excluded import say_excluded
+    from atldld_xr.allen.excluded import say_excluded
 
     found = look(store, storage_options=storage_options)
     if as_json:
@@ -76,8 +76,8 @@ def verify(
     The service is not asked.
     """
     from atldld_xr import verify as check
+    from atldld_xr.allen.excluded import say_excluded
     from atldld_xr.errors import StoreError
-    from atldld_xr.excluded import say_excluded
 
     found = check(store, storage_options=storage_options, progress=progress)
     if as_json:

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from atldld_xr.allen.excluded import count_excluded
 from atldld_xr.errors import StoreError
-from atldld_xr.excluded import count_excluded
 from atldld_xr.export.encoding import ArraySpec
 from atldld_xr.export.inventory import root_problems, strays
 from atldld_xr.export.lease import is_alive, read_holder

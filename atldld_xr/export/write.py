@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from atldld_xr.allen.excluded import count_excluded
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.excluded import count_excluded
 from atldld_xr.export.attributes import check_attributes
 from atldld_xr.export.choose import choose
 from atldld_xr.export.dasked import make_with_dask

@@ -15,6 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr import http, jpeg
+from atldld_xr.allen import rma
+from atldld_xr.allen.ids import check_id
+from atldld_xr.allen.metadata import (
+    SectionImage,
+    is_complete_dataset,
+    is_complete_image,
+    single_record,
+)
+from atldld_xr.allen.tiers import Tile, View, slide_offset
 from atldld_xr.cache import default_cache
 from atldld_xr.errors import (
     DatasetNotFoundError,
@@ -25,17 +34,8 @@ from atldld_xr.errors import (
 )
 from atldld_xr.foreign_json import MOST_BYTES
 from atldld_xr.messages.repeating import short
-from atldld_xr.metadata import (
-    SectionImage,
-    is_complete_dataset,
-    is_complete_image,
-    single_record,
-)
-from atldld_xr.sources import rma
-from atldld_xr.sources.base import Tile, View, service_tile_side
-from atldld_xr.sources.ids import check_id
+from atldld_xr.sources.base import service_tile_side
 from atldld_xr.sources.kept import read_kept, to_keep
-from atldld_xr.tiers import slide_offset
 
 # One query gets everything that registration needs.
 _DATASET_INCLUDE = "products,genes,alignment3d,section_images(alignment2d)"

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from atldld_xr.allen.metadata import SectionImage
+from atldld_xr.allen.tiers import Tile, View, tier_size
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
-from atldld_xr.metadata import SectionImage
-from atldld_xr.tiers import tier_size
-
-View = Literal["image", "expression", "intensity"]
-"""What is read: the section image (RGB), its expression mask as the service colours it (RGB), or
-that mask as one grey channel."""
 
 TILE_SIDE = 512
 """Side of a source tile, in pixels of its tier.
@@ -26,28 +21,6 @@ JPEG windows of one region differ with their origin, so tiles lie on a fixed gri
 
 WHOLE_SIDE = 3072
 """A tier image of at most this side is fetched in one piece: the usual case at 5 um and above."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """A rectangle of one tier of one section image, in pixels of that tier.
-
-    Attributes
-    ----------
-    tier : int
-        The tier.
-    left, top, width, height : int
-        The rectangle, counted from the section's own corner.
-    whole : bool
-        Whether it is all of the tier's image.
-    """
-
-    tier: int
-    left: int
-    top: int
-    width: int
-    height: int
-    whole: bool
 
 
 def service_tile_side(image: SectionImage, tier: int) -> int:

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from atldld_xr.allen import rma
 from atldld_xr.foreign_json import parse_json
 from atldld_xr.settings import as_float, setting
-from atldld_xr.sources import rma
 
 _DAY, _MINUTE = 86_400, 60
 

@@ -23,6 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr import jpeg, web
+from atldld_xr.allen import rma
+from atldld_xr.allen.ids import check_id
+from atldld_xr.allen.metadata import SectionImage, single_record
+from atldld_xr.allen.tiers import Tile, View, tier_size
+from atldld_xr.allen.values import items
 from atldld_xr.credentials import holds_credentials
 from atldld_xr.errors import (
     DatasetNotFoundError,
@@ -34,14 +39,10 @@ from atldld_xr.errors import (
 )
 from atldld_xr.foreign_json import MOST_BYTES
 from atldld_xr.messages.repeating import short
-from atldld_xr.metadata import SectionImage, single_record
 from atldld_xr.paths import absolute, is_path, without_scheme
 from atldld_xr.proxies import with_proxy
-from atldld_xr.records import items
 from atldld_xr.retry import TransportError, TryError, persist
-from atldld_xr.sources import rma
-from atldld_xr.sources.base import Tile, View, service_tile_side
-from atldld_xr.sources.ids import check_id
+from atldld_xr.sources.base import service_tile_side
 from atldld_xr.sources.mirror_contents import (
     MANIFEST,
     Contents,
@@ -52,7 +53,6 @@ from atldld_xr.sources.mirror_contents import (
     read_manifest,
 )
 from atldld_xr.storage_options import SharedOptions, share, store_errors
-from atldld_xr.tiers import tier_size
 
 _EXTRAS = "the extras s3, gcs, azure and http bring what fsspec needs: pip install atldld-xr[s3]"
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
+from atldld_xr.allen.tiers import Tile, View
 from atldld_xr.foreign_json import parse_json
-from atldld_xr.sources.base import Tile, View
 
 MANIFEST = "mirror.json"
 """What a mirror holds, for those that cannot list it; and what could not be put there."""

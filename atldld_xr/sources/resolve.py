@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from urllib.parse import urlsplit
 
+from atldld_xr.allen.ids import is_phantom, parse_dataset_name
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import hide_credentials, short
 from atldld_xr.paths import without_scheme
 from atldld_xr.settings import as_source, as_text, setting, told_origin
 from atldld_xr.sources.api import ApiSource
 from atldld_xr.sources.base import Source
-from atldld_xr.sources.ids import is_phantom, parse_dataset_name
 from atldld_xr.sources.mirror import MirrorSource
 
 __all__ = ["parse_dataset_name", "resolve"]

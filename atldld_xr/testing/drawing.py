@@ -15,12 +15,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from atldld_xr.metadata import SectionImage
+from atldld_xr.allen.metadata import SectionImage
+from atldld_xr.allen.tiers import to_full
 from atldld_xr.testing.alignment import pixel_to_pir
 from atldld_xr.testing.anatomy import Array, is_glass, is_inside, outline
 from atldld_xr.testing.brain import beads, colour, expression_colour, fields
 from atldld_xr.testing.phantom import Phantom
-from atldld_xr.tiers import to_full
 
 Step = tuple[float, float, float]
 View = Literal["image", "expression", "intensity"]

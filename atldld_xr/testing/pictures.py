@@ -13,11 +13,10 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
+from atldld_xr.allen.tiers import View, tier_size
 from atldld_xr.averages import reduce_tile
-from atldld_xr.sources.base import View
 from atldld_xr.testing.drawing import draw
 from atldld_xr.testing.phantom import Phantom
-from atldld_xr.tiers import tier_size
 
 _GLASS = {"image": (239, 240, 241), "expression": (0, 0, 0), "intensity": (0,)}
 

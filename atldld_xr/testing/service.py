@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from atldld_xr.allen.tiers import View
 from atldld_xr.errors import MetadataError
-from atldld_xr.sources.base import View
 from atldld_xr.testing import rma
 from atldld_xr.testing.connections import Answer
 from atldld_xr.testing.phantom import Phantom

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from atldld_xr.allen.metadata import parse_dataset
+from atldld_xr.allen.transforms import pir_to_xy, xy_to_pir
 from atldld_xr.errors import MetadataError
-from atldld_xr.metadata import parse_dataset
-from atldld_xr.transforms import pir_to_xy, xy_to_pir
 
 
 def image_to_reference(

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from atldld_xr._version import __version__
-from atldld_xr.sides import orientation, sides_along_r
+from atldld_xr.allen.sides import orientation, sides_along_r
 from atldld_xr.volumes.pixels import Pixels
 from atldld_xr.volumes.planes import PlacedSection, VolumeGrid
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from atldld_xr.sides import sides_along_r
+from atldld_xr.allen.sides import sides_along_r
 from atldld_xr.volumes.formats import Volume, compressed
 
 _TYPES = {

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from atldld_xr.allen.reference import FINEST_RESOLUTION, Grid, Plane, mirror
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
-from atldld_xr.reference import FINEST_RESOLUTION, Grid, Plane, mirror
 
 _MM = 1000.0  # micrometres
 _NAMED = 4  # collisions written out, at most

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from atldld_xr.excluded import count_excluded
+from atldld_xr.allen.excluded import count_excluded
 from atldld_xr.export.dasked import make_with_dask
 from atldld_xr.export.earlier import adopted, earlier_plan
 from atldld_xr.export.encoding import check_codecs

@@ -17,9 +17,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from atldld_xr.metadata import SectionDataset, SectionImage
-from atldld_xr.records import Affine3D
-from atldld_xr.reference import Grid, change_space
+from atldld_xr.allen.metadata import SectionDataset, SectionImage
+from atldld_xr.allen.reference import Grid, change_space
+from atldld_xr.allen.values import Affine3D
 
 Array = NDArray[np.float64]
 

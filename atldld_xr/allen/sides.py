@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from atldld_xr import transforms
-from atldld_xr.metadata import SectionDataset
-from atldld_xr.reference import MIDLINE, SAGITTAL, get_space
+from atldld_xr.allen import transforms
+from atldld_xr.allen.metadata import SectionDataset
+from atldld_xr.allen.reference import MIDLINE, SAGITTAL, get_space
 
 Hemisphere = Literal["left", "right", "both"]
 

@@ -7,11 +7,13 @@ that adds or subtracts half a pixel on the image side.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from atldld_xr.metadata import SectionImage
+from atldld_xr.allen.metadata import SectionImage
 
 # Scale up to which output pixels are not subsampled: registration stretches by a few percent.
 _NO_SUBSAMPLES = 1.05
@@ -135,3 +137,30 @@ def plan_section(
 def largest_scale(affine: NDArray[np.float64]) -> float:
     """Return how far an affine moves at most, where its input moves by one along an axis."""
     return float(max(np.hypot(affine[0, 0], affine[1, 0]), np.hypot(affine[0, 1], affine[1, 1])))
+
+
+View = Literal["image", "expression", "intensity"]
+"""What is read: the section image (RGB), its expression mask as the service colours it (RGB), or
+that mask as one grey channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A rectangle of one tier of one section image, in pixels of that tier.
+
+    Attributes
+    ----------
+    tier : int
+        The tier.
+    left, top, width, height : int
+        The rectangle, counted from the section's own corner.
+    whole : bool
+        Whether it is all of the tier's image.
+    """
+
+    tier: int
+    left: int
+    top: int
+    width: int
+    height: int
+    whole: bool

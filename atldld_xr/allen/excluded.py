@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from atldld_xr.allen.metadata import FAILED, UNALIGNED, ExcludedSection, SectionDataset
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
 from atldld_xr.messages.text import format_count
-from atldld_xr.metadata import FAILED, UNALIGNED, ExcludedSection, SectionDataset
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,10 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from atldld_xr.errors import DatasetNotFoundError, MetadataError
-from atldld_xr.messages.repeating import short
-from atldld_xr.messages.words import one_line
-from atldld_xr.records import (
+from atldld_xr.allen.reference import PLANES, REFERENCE_SPACES, Plane
+from atldld_xr.allen.values import (
     Affine2D,
     Affine3D,
     affine,
@@ -21,7 +19,9 @@ from atldld_xr.records import (
     returns,
     stretches,
 )
-from atldld_xr.reference import PLANES, REFERENCE_SPACES, Plane
+from atldld_xr.errors import DatasetNotFoundError, MetadataError
+from atldld_xr.messages.repeating import short
+from atldld_xr.messages.words import one_line
 
 # Connectivity sections reach 65 000 px a side, whole slides 40 000; beyond this it is no image.
 _LARGEST_SIDE = 200_000
