@@ -88,7 +88,7 @@ class AtldldAccessor:
             store that is not finished) and ``reason``. Under ``on_error="raise"``, where what
             cannot be read raises, only absences are told.
         """
-        from atldld_xr.failures import failures_table
+        from atldld_xr.arrays.failures import failures_table
 
         return failures_table(self._dataset)
 

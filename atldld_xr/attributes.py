@@ -10,9 +10,9 @@ from atldld_xr.allen.excluded import WORDS, excluded_attributes
 from atldld_xr.allen.metadata import SectionDataset, SectionImage
 from atldld_xr.allen.reference import Grid, Plane
 from atldld_xr.allen.sides import find_hemisphere, sides_along_r, space_in_words
+from atldld_xr.arrays.variables import MEANINGS, BlockVariable, SectionVariable
 from atldld_xr.attribution import Attribution, attribution_of
 from atldld_xr.sources.base import Source
-from atldld_xr.variables import MEANINGS, BlockVariable, SectionVariable
 
 _AXES = ("posterior", "inferior", "right")
 _R = 2

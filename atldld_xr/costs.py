@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from atldld_xr.allen.tiers import Tile, View
+from atldld_xr.arrays.variables import DERIVED, BlockVariable
 from atldld_xr.plan import LoadPlan, SectionPlan
-from atldld_xr.variables import DERIVED, BlockVariable
 
 if TYPE_CHECKING:
     from atldld_xr.dataset import DatasetPlan

@@ -16,15 +16,9 @@ from atldld_xr.allen.metadata import SectionDataset, SectionImage, parse_dataset
 from atldld_xr.allen.reference import CORONAL, Anchor, Grid, get_space
 from atldld_xr.allen.tiers import View, plan_section
 from atldld_xr.arguments import Chunks, Tier, check_options, check_tier, split_blocks
-from atldld_xr.attributes import coordinate_attributes, dataset_attributes
-from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.fetch import OnError
-from atldld_xr.lazy import assemble
-from atldld_xr.memory import TILES
-from atldld_xr.plan import Interpolation, LoadPlan, SectionPlan, default_fill
-from atldld_xr.sources.base import Source, asked_anew
-from atldld_xr.sources.resolve import parse_dataset_name, resolve
-from atldld_xr.variables import (
+from atldld_xr.arrays.fetch import OnError
+from atldld_xr.arrays.tile_memory import TILES
+from atldld_xr.arrays.variables import (
     BlockVariable,
     SectionVariable,
     coverage_variable,
@@ -32,6 +26,12 @@ from atldld_xr.variables import (
     pixels_variable,
     status_variable,
 )
+from atldld_xr.attributes import coordinate_attributes, dataset_attributes
+from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.lazy import assemble
+from atldld_xr.plan import Interpolation, LoadPlan, SectionPlan, default_fill
+from atldld_xr.sources.base import Source, asked_anew
+from atldld_xr.sources.resolve import parse_dataset_name, resolve
 
 Placed = tuple[SectionImage, NDArray[np.float64]]
 """A section image and the (p, i, r) of its detection point, in micrometres."""

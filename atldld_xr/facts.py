@@ -14,9 +14,9 @@ from atldld_xr.allen.metadata import ExcludedSection
 from atldld_xr.allen.reference import Anchor
 from atldld_xr.allen.sides import Hemisphere, find_hemisphere, sides_along_r
 from atldld_xr.arguments import Chunks, Tier
+from atldld_xr.arrays.fetch import OnError
 from atldld_xr.costs import JPEG_BYTES_PER_PIXEL, Costs, estimate_costs
 from atldld_xr.dataset import DatasetPlan, plan_dataset
-from atldld_xr.fetch import OnError
 from atldld_xr.messages.text import (
     format_bytes,
     format_count,

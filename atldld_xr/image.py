@@ -12,6 +12,7 @@ from atldld_xr.allen.ids import check_id
 from atldld_xr.allen.metadata import parse_image, product_ids
 from atldld_xr.allen.tiers import View, pixel_to_distance, tier_size, to_full
 from atldld_xr.arguments import Chunks, check_mask, check_options, check_tier, split_blocks
+from atldld_xr.arrays.variables import pixels_variable
 from atldld_xr.attributes import (
     coordinate_attributes,
     image_attributes,
@@ -22,7 +23,6 @@ from atldld_xr.lazy import assemble
 from atldld_xr.plan import LoadPlan, SectionPlan, default_fill
 from atldld_xr.sources.base import Source, asked_anew
 from atldld_xr.sources.resolve import resolve
-from atldld_xr.variables import pixels_variable
 
 
 def open_image(

@@ -29,7 +29,12 @@ Facts = Mapping[str, Any]
 THREADS = 2
 # Imported here so that no import is measured; the package imports them where it needs them, and
 # Dask imports distributed, where that is installed, as soon as something is delayed.
-_OURS = ("atldld_xr.graph", "atldld_xr.cluster", "platformdirs", "fsspec.implementations.local")
+_OURS = (
+    "atldld_xr.arrays.dask_graph",
+    "atldld_xr.cluster",
+    "platformdirs",
+    "fsspec.implementations.local",
+)
 _NAMES = (atldld_xr.open_dataset, atldld_xr.config)  # whose modules come when they are first named
 IMPORTED = (cv2, requests, simplejpeg, atldld_xr.export, *map(import_module, _OURS))
 if find_spec("distributed"):

@@ -11,9 +11,9 @@ import xarray as xr
 import zarr
 
 import atldld_xr
+from atldld_xr.arrays.tile_memory import TILES
 from atldld_xr.errors import SectionImageError
 from atldld_xr.export import status, verify
-from atldld_xr.memory import TILES
 from atldld_xr.testing import AllenServer, Faults, Phantom
 from commandline import facts, run
 from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource

@@ -12,10 +12,10 @@ from scipy import ndimage
 
 from atldld_xr.allen.metadata import SectionImage
 from atldld_xr.allen.tiers import Tile, plan_section
+from atldld_xr.arrays.fetch import fetch_tile
 from atldld_xr.averages import mean_of_samples, reduce_tile
 from atldld_xr.dataset import plan_dataset
 from atldld_xr.errors import SectionImageError
-from atldld_xr.fetch import fetch_tile
 from atldld_xr.plan import Block, SectionPlan
 from atldld_xr.sources.mirror import MirrorSource
 from atldld_xr.warp import coverage, render

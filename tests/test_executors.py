@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import atldld_xr
-from atldld_xr import loop
+from atldld_xr.arrays import plain_loop as loop
+from atldld_xr.arrays.tile_memory import TILES
 from atldld_xr.errors import InvalidArgumentError, SectionImageError
-from atldld_xr.memory import TILES
 from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource
 
 OPTIONS = {"resolution": 40, "expression": "intensity", "on_error": "fill"}

@@ -10,9 +10,9 @@ import xarray as xr
 import zarr
 
 import atldld_xr
+from atldld_xr.arrays.tile_memory import TILES
 from atldld_xr.errors import SectionImageError, StoreError
 from atldld_xr.export import status, verify
-from atldld_xr.memory import TILES
 from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource
 
 FAILING = FIRST_IMAGE_ID + 1

@@ -25,7 +25,7 @@ def kept():
                 value = value()
             if hasattr(value, "acquire") and not isinstance(value, type):
                 yield f"{found.name}.{name}", value
-    yield "the tiles", atldld_xr.memory.TILES._lock
+    yield "the tiles", atldld_xr.arrays.tile_memory.TILES._lock
     yield "the settings", config.config_lock
 
 def hold(lock):

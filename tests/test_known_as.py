@@ -8,8 +8,14 @@ import pytest
 from dask.base import normalize_token
 
 from atldld_xr import known_as
+from atldld_xr.arrays.variables import (
+    BlockVariable,
+    SectionVariable,
+    _displacement,
+    _reason,
+    _status,
+)
 from atldld_xr.testing import CORONAL
-from atldld_xr.variables import BlockVariable, SectionVariable, _displacement, _reason, _status
 from atldld_xr.warp import coverage, render
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import atldld_xr
+from atldld_xr.arrays.tile_memory import TILES, TileMemory
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.memory import TILES, TileMemory
 from atldld_xr.settings import config
 from noise import DATASET_ID, NoiseSource
 
@@ -100,7 +100,7 @@ def test_a_source_that_cannot_be_hashed_is_read_without_dask():
 
 FORK = """
 import os, signal, threading
-from atldld_xr.memory import TILES
+from atldld_xr.arrays.tile_memory import TILES
 
 signal.alarm(30)
 TILES.get("kept", lambda: "kept")

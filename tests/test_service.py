@@ -90,7 +90,7 @@ def test_with_a_fifth_of_the_answers_bad_the_result_is_the_same(server, chunks):
             return open_from(server, **options).load()
 
     expected = load()
-    atldld_xr.memory.TILES.__init__()
+    atldld_xr.arrays.tile_memory.TILES.__init__()
     server.clear_log()
     server.faults = Faults(rate=0.2, kinds=EVERY_KIND)
     xr.testing.assert_identical(load(), expected)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import xarray as xr
 from dask.utils import key_split
 
+from atldld_xr.arrays.dask_graph import BlockLayer
+from atldld_xr.arrays.readers import plan_arrays
+from atldld_xr.arrays.variables import DERIVED
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.graph import BlockLayer
-from atldld_xr.lazy import plan_arrays
 from atldld_xr.messages.repeating import short
-from atldld_xr.variables import DERIVED
 
 # What Dask names the moves that leave pixels as they are.
 _MOVES = {"getitem", "rechunk-split", "rechunk-merge", "rechunk-p2p", "transpose", "concatenate"}

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from atldld_xr.arrays.readers import Reader, readers
+from atldld_xr.arrays.variables import DERIVED, STATUSES, reason_variable, status_variable
 from atldld_xr.export.consolidated import same
 from atldld_xr.export.encoding import ArraySpec
 from atldld_xr.export.ledger import REASON
@@ -31,8 +33,6 @@ from atldld_xr.export.records import (
     Tell,
     read_plan,
 )
-from atldld_xr.lazy import Reader, readers
-from atldld_xr.variables import DERIVED, STATUSES, reason_variable, status_variable
 
 _LATER = {"expression_coverage", "expression_status"}
 """Variables that there were none of."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from atldld_xr.arrays.failures import UNREAD
 from atldld_xr.export.consolidated import CONSOLIDATED, consolidated, is_metadata, same
 from atldld_xr.export.lease import LEASE
 from atldld_xr.export.ledger import LEDGER
@@ -13,7 +14,6 @@ from atldld_xr.export.pages import numbered
 from atldld_xr.export.place import Place
 from atldld_xr.export.records import METADATA, OME_KEY, PLAN, ROOTS, STATE, read_json
 from atldld_xr.export.replace import MARK
-from atldld_xr.failures import UNREAD
 
 
 def strays(found: Iterable[str], plan: Mapping[str, Any], chunks: Collection[str]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from atldld_xr.arrays.variables import STATUSES, UNREADABLE
 from atldld_xr.errors import InvalidArgumentError, StoreError
 from atldld_xr.export.encoding import ArraySpec
 from atldld_xr.export.pages import (
@@ -30,7 +31,6 @@ from atldld_xr.export.place import Place
 from atldld_xr.export.records import FORMAT, RECORDS, is_complete
 from atldld_xr.export.work import Finished, Known, Written
 from atldld_xr.foreign_json import parse_json
-from atldld_xr.variables import STATUSES, UNREADABLE
 
 LEDGER = f"{RECORDS}/ledger.jsonl"
 _MOST_PAGES = 100

@@ -13,10 +13,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from atldld_xr.allen.tiers import View
+from atldld_xr.arrays.variables import TilePlace
 from atldld_xr.errors import SectionImageError
 from atldld_xr.plan import Block, SectionPlan
 from atldld_xr.sources.base import Source
-from atldld_xr.variables import TilePlace
 from atldld_xr.warp import Tiles
 
 ChunkPlace = tuple[int, ...]

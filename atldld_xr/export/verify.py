@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr.allen.excluded import count_excluded
+from atldld_xr.arrays.failures import failure_entries
+from atldld_xr.arrays.variables import NO_MASK
 from atldld_xr.errors import StoreError
 from atldld_xr.export.encoding import ArraySpec
 from atldld_xr.export.inventory import root_problems, strays
@@ -30,10 +32,8 @@ from atldld_xr.export.records import (
     is_complete,
     read_plan,
 )
-from atldld_xr.failures import failure_entries
 from atldld_xr.progress import progress_bar
 from atldld_xr.threads import ending_threads
-from atldld_xr.variables import NO_MASK
 
 _AT_A_TIME = 64
 _MOST_FILES = 1 << 12  # of an array of values, which has one

@@ -13,6 +13,8 @@ import numpy as np
 import xarray as xr
 
 from atldld_xr.allen.excluded import count_excluded
+from atldld_xr.arrays.failures import UNREAD, absences, failure_entries, told
+from atldld_xr.arrays.variables import STATUSES, speaks_of
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.attributes import check_attributes
 from atldld_xr.export.choose import choose
@@ -25,8 +27,6 @@ from atldld_xr.export.resume import Mode, begun, take_back
 from atldld_xr.export.run import Event, carry_out, make
 from atldld_xr.export.trace import Parts
 from atldld_xr.export.work import Finished, Job, Known
-from atldld_xr.failures import UNREAD, absences, failure_entries, told
-from atldld_xr.variables import STATUSES, speaks_of
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from atldld_xr.failures import told, why
+from atldld_xr.arrays.failures import told, why
 from atldld_xr.threads import own_threads
 from atldld_xr.volumes.pixels import Pixels
 from atldld_xr.volumes.planes import PlacedSection

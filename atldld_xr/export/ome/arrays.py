@@ -22,8 +22,8 @@ from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 from numpy.typing import NDArray
 
+from atldld_xr.arrays.dask_graph import Key, PlanLayer
 from atldld_xr.export.ome.pyramid import Pyramid
-from atldld_xr.graph import Key, PlanLayer
 
 
 def level_zero(dataset: xr.Dataset, pyramid: Pyramid) -> da.Array:

@@ -14,6 +14,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from atldld_xr.allen.excluded import count_excluded
+from atldld_xr.arrays.failures import absences, failure_entries
+from atldld_xr.arrays.variables import STATUSES, speaks_of
 from atldld_xr.export.dasked import make_with_dask
 from atldld_xr.export.earlier import adopted, earlier_plan
 from atldld_xr.export.encoding import check_codecs
@@ -29,9 +31,7 @@ from atldld_xr.export.run import Event, carry_out, make
 from atldld_xr.export.trace import Parts
 from atldld_xr.export.work import Finished, Job, Known
 from atldld_xr.export.write import ExportReport, lazy_dataset, reasons, section_ids
-from atldld_xr.failures import absences, failure_entries
 from atldld_xr.plan import Block
-from atldld_xr.variables import STATUSES, speaks_of
 
 
 def export_ome(

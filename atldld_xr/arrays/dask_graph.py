@@ -21,11 +21,11 @@ from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph, Layer, MaterializedLayer
 from numpy.typing import NDArray
 
+from atldld_xr.arrays.fetch import fetch_tile
+from atldld_xr.arrays.variables import BlockVariable, SectionVariable, TilePlace, errors_in
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.fetch import fetch_tile
 from atldld_xr.plan import Block, LoadPlan, SectionPlan
 from atldld_xr.sources.base import Source
-from atldld_xr.variables import BlockVariable, SectionVariable, TilePlace, errors_in
 
 Key = tuple[Any, ...]
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atldld_xr.fetch import fetch_tile
+from atldld_xr.arrays.fetch import fetch_tile
+from atldld_xr.arrays.variables import BlockVariable, SectionVariable, errors_in
 from atldld_xr.sources.base import Source
-from atldld_xr.variables import BlockVariable, SectionVariable, errors_in
 
 
 def load(variable: BlockVariable | SectionVariable, source: Source) -> NDArray[Any]:

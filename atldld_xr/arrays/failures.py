@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from atldld_xr.lazy import Reader, readers
-from atldld_xr.variables import (
+from atldld_xr.arrays.readers import Reader, readers
+from atldld_xr.arrays.variables import (
     ABSENT,
     MEANINGS,
     NO_MASK,

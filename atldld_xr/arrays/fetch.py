@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 from atldld_xr.allen.tiers import View
+from atldld_xr.arrays.variables import TilePlace
 from atldld_xr.averages import Pixels, reduce_tile
 from atldld_xr.errors import SectionImageError
 from atldld_xr.plan import LoadPlan, SectionPlan
 from atldld_xr.sources.base import Source
-from atldld_xr.variables import TilePlace
 
 OnError = Literal["raise", "fill"]
 

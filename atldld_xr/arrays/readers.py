@@ -1,0 +1,97 @@
+"""What makes lazy arrays, and the plans that stand behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+
+from atldld_xr.arrays.variables import BlockVariable, SectionVariable, pixels_of
+from atldld_xr.plan import LoadPlan
+from atldld_xr.sources.base import Source
+
+if TYPE_CHECKING:
+    from atldld_xr.arrays.lazy_array import PlanArray
+
+
+Executor = Callable[[BlockVariable | SectionVariable], Any]
+
+
+def executor(source: Source, *, with_dask: bool) -> Executor:
+    """Return what makes a lazy array of a variable."""
+    # Each is imported where it is used: Dask's arrays, and xarray's indexing, take time to import.
+    if not with_dask:
+        from xarray.core import indexing
+
+        from atldld_xr.arrays.lazy_array import PlanArray
+
+        return lambda variable: indexing.LazilyIndexedArray(PlanArray(variable, source))
+    from dask.base import tokenize
+
+    from atldld_xr.arrays.dask_graph import dask_array
+
+    token = tokenize(source)
+    return lambda variable: dask_array(variable, source, token)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What stands behind a lazy array.
+
+    Attributes
+    ----------
+    plan : LoadPlan
+        What it is made by.
+    source : Source
+        Where its tiles come from.
+    with_dask : bool
+        Whether by Dask.
+    """
+
+    plan: LoadPlan
+    source: Source
+    with_dask: bool
+
+    @property
+    def sections(self) -> dict[int, int]:
+        """The place of each section in the plan, by the section image's id."""
+        return {section.image.id: at for at, section in enumerate(self.plan.sections)}
+
+    def read(self, variable: SectionVariable, places: Sequence[int], dim: Hashable) -> xr.Variable:
+        """Return another variable of the same tiles, for some sections, as lazy."""
+        array = executor(self.source, with_dask=self.with_dask)(variable)
+        return xr.Variable((dim,), array, fastpath=True).isel({dim: list(places)})
+
+
+def readers(variable: xr.Variable, pixels: str) -> Iterator[Reader]:
+    """Yield the plans behind a variable that read what is in another one, by its name."""
+    if variable.chunks is not None:
+        from atldld_xr.arrays.dask_graph import FetchLayer
+
+        for layer in variable.data.dask.layers.values():
+            if isinstance(layer, FetchLayer) and pixels_of(layer.plan.view) == pixels:
+                yield Reader(layer.plan, layer.source, True)
+    for array in plan_arrays(variable):
+        for plan in array.variable.plans:
+            if pixels_of(plan.view) == pixels:
+                yield Reader(plan, array.source, False)
+
+
+def plan_arrays(variable: xr.Variable) -> Iterator[PlanArray]:
+    """Yield the arrays without Dask that a variable is read from, in whatever xarray wraps them."""
+    from atldld_xr.arrays.lazy_array import PlanArray
+
+    held: list[Any] = []
+    if variable.chunks is None:
+        held.append(variable._data)  # `data` would load it
+    else:
+        for name, layer in variable.data.dask.layers.items():
+            if name.startswith("original-"):  # where xarray has made chunks
+                held += [getattr(task, "value", task) for task in layer.values()]
+    for array in held:
+        while array is not None and not isinstance(array, PlanArray):
+            array = getattr(array, "array", None)
+        if array is not None:
+            yield array
