@@ -11,9 +11,9 @@ from threading import BoundedSemaphore
 import numpy as np
 from numpy.typing import NDArray
 
+from atldld_xr.compute.processors import processors
 from atldld_xr.errors import AtldldError
 from atldld_xr.forks import PerProcess
-from atldld_xr.processors import processors
 
 _START = b"\xff\xd8"
 _END = b"\xff\xd9"

@@ -32,7 +32,7 @@ def assemble(
         None gives arrays without Dask; the chunks themselves are the plans'.
     """
     if "distributed" in sys.modules:  # or nobody can have connected a client
-        from atldld_xr.cluster import ship_if_connected
+        from atldld_xr.compute.cluster import ship_if_connected
 
         ship_if_connected(source)
     make = executor(source, with_dask=chunks is not None)

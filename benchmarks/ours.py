@@ -31,7 +31,7 @@ THREADS = 2
 # Dask imports distributed, where that is installed, as soon as something is delayed.
 _OURS = (
     "atldld_xr.arrays.dask_graph",
-    "atldld_xr.cluster",
+    "atldld_xr.compute.cluster",
     "platformdirs",
     "fsspec.implementations.local",
 )

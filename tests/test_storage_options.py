@@ -232,7 +232,7 @@ def test_a_cluster_that_is_connected_later_is_told_by_name(
 ) -> None:
     from distributed import Client
 
-    from atldld_xr.cluster import ship
+    from atldld_xr.compute.cluster import ship
 
     opened = [open_mirror(bucket, on_error=on_error) for on_error in ("raise", "fill")]
     client = request.getfixturevalue("cluster")
@@ -270,12 +270,12 @@ def test_options_that_cannot_be_sent(cluster: Any, bucket: ObjectStore) -> None:
             raise TypeError(f"it holds {bucket.options['secret']}")
 
     source = MirrorSource(f"{bucket.url}/mirror", bucket.options | {"username": Unsendable()})
-    from atldld_xr.cluster import ship_if_connected
+    from atldld_xr.compute.cluster import ship_if_connected
 
     with pytest.raises(InvalidArgumentError, match="cannot be sent") as caught:
         ship_if_connected(source)
     assert caught.value.__cause__ is caught.value.__context__ is None
     # Exports to elsewhere are told what can be sent, whatever was opened in this process before.
-    from atldld_xr.cluster import ship
+    from atldld_xr.compute.cluster import ship
 
     ship(cluster)

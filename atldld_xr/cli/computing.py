@@ -70,7 +70,7 @@ def computing(scheduler: str | None, workers: int | None) -> Iterator[None]:
 
 def _end_at_once(client: Any) -> None:
     """Have the workers of this process end when they are closed, whatever they are doing."""
-    from atldld_xr.cluster import EndAtOnce
+    from atldld_xr.compute.cluster import EndAtOnce
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # of tasks that are not waited for
     with suppress(Exception):  # however the cluster is, it is the interrupt that is told

@@ -106,8 +106,8 @@ def _export_many(
     progress: bool,
     as_json: bool,
 ) -> int:
+    from atldld_xr.compute.progress import progress_bar
     from atldld_xr.export.many import export_many
-    from atldld_xr.progress import progress_bar
 
     done: dict[str, Outcome] = {}
     outcomes = export_many(datasets, url, opening=reading, format=format, writing=how)

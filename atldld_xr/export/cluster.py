@@ -6,7 +6,6 @@ cost more to get than to fill: see ``distributed.nanny.pre-spawn-environ`` in Da
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -14,8 +13,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from atldld_xr.errors import InvalidArgumentError, StoreError
-from atldld_xr.export.lost import cluster_errors, deaths
+from atldld_xr.compute.lost_workers import cluster_errors, deaths
+from atldld_xr.errors import StoreError
 from atldld_xr.export.parts import Part
 from atldld_xr.export.work import Finished, Job, Written, make_parts
 from atldld_xr.settings import as_int, setting
@@ -31,64 +30,6 @@ _MOST_RESTARTS = 20
 
 # Seconds between two looks at who is there, and for which tasks are waited for that are to stop.
 _LOOKED, _WAITED = 1.0, 60.0
-
-
-def connected_client() -> Any:
-    """Return the client of the cluster that Dask computes on; None if it computes here.
-
-    Its workers know the storage options that this process knows. A task computes on its own thread:
-    waiting for others, it would keep a worker from them.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If it is an asynchronous one, for which nobody can wait.
-    StoreError
-        If the cluster is gone.
-    """
-    client = check_connected()
-    if client is not None:
-        from atldld_xr.cluster import ship
-
-        with cluster_errors():
-            ship(client)
-    return client
-
-
-def check_connected() -> Any:
-    """Return the client that is connected, None if none is, and tell its cluster nothing.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If it is an asynchronous one, for which nobody can wait.
-    """
-    if _is_task():
-        return None
-    from dask.base import get_scheduler
-
-    try:
-        scheduler = get_scheduler()
-    except RuntimeError as error:  # also if "distributed" is asked for, and no client is there
-        raise InvalidArgumentError(
-            f"Dask cannot compute here ({error}); nothing was written. An asynchronous client "
-            "cannot be waited for: connect a plain one, distributed.Client(address), or compute on "
-            'threads: with dask.config.set(scheduler="threads")'
-        ) from error
-    client = getattr(scheduler, "__self__", None)
-    return client if hasattr(client, "scheduler_info") else None
-
-
-def _is_task() -> bool:
-    if "distributed" not in sys.modules:
-        return False
-    from distributed import get_worker
-
-    try:
-        get_worker()
-    except ValueError:
-        return False
-    return True
 
 
 def make_on_cluster(client: Any, parts: Iterable[Part], job: Job) -> Iterator[Written | Finished]:

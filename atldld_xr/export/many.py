@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from atldld_xr.compute.client import connected_client
+from atldld_xr.compute.lost_workers import cluster_errors
 from atldld_xr.ending import give_back, work_named
 from atldld_xr.errors import AtldldError, InvalidArgumentError, StoreError
-from atldld_xr.export.cluster import connected_client
-from atldld_xr.export.lost import cluster_errors
 from atldld_xr.formats import writer
 from atldld_xr.settings import as_int, setting
 from atldld_xr.storage_options import redact, share

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
+from atldld_xr.compute.client import check_connected
 from atldld_xr.errors import InvalidArgumentError, StoreError
-from atldld_xr.export.cluster import check_connected
 from atldld_xr.export.compare import changed, difference, extends, is_that_but_for_failures
 from atldld_xr.export.consolidated import CONSOLIDATED
 from atldld_xr.export.disk import PARTIAL

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from atldld_xr.allen.excluded import count_excluded
 from atldld_xr.arrays.failures import failure_entries
 from atldld_xr.arrays.variables import NO_MASK
+from atldld_xr.compute.progress import progress_bar
+from atldld_xr.compute.threads import ending_threads
 from atldld_xr.errors import StoreError
 from atldld_xr.export.encoding import ArraySpec
 from atldld_xr.export.inventory import root_problems, strays
@@ -32,8 +34,6 @@ from atldld_xr.export.records import (
     is_complete,
     read_plan,
 )
-from atldld_xr.progress import progress_bar
-from atldld_xr.threads import ending_threads
 
 _AT_A_TIME = 64
 _MOST_FILES = 1 << 12  # of an array of values, which has one

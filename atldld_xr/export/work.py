@@ -13,12 +13,12 @@ import numpy as np
 
 from atldld_xr.arrays.fetch import fetch_tile
 from atldld_xr.arrays.variables import errors_in, pixels_of
+from atldld_xr.compute.threads import ending_threads
 from atldld_xr.errors import SectionImageError, StoreError
 from atldld_xr.export.encoding import ArraySpec, checksum
 from atldld_xr.export.lease import Lease
 from atldld_xr.export.parts import ChunkPlace, Part, Unit
 from atldld_xr.export.place import Place
-from atldld_xr.threads import ending_threads
 
 TileKey = tuple[int, int, int]
 """Feed, row and column of a tile of a part."""

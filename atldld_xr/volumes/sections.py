@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from atldld_xr.arrays.failures import told, why
-from atldld_xr.threads import own_threads
+from atldld_xr.compute.threads import own_threads
 from atldld_xr.volumes.pixels import Pixels
 from atldld_xr.volumes.planes import PlacedSection
 

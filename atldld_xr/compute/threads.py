@@ -36,7 +36,7 @@ def own_threads() -> Iterator[dict[str, Any]]:
     import dask
     from dask.base import get_scheduler
 
-    from atldld_xr.processors import processors
+    from atldld_xr.compute.processors import processors
     from atldld_xr.settings import as_int, setting
 
     if dask.config.get("pool", None) is not None or get_scheduler() is not None:
