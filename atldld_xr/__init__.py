@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from atldld_xr import testing as testing
     from atldld_xr import utils as utils
     from atldld_xr.cache import open_cache
-    from atldld_xr.copying import mirror
-    from atldld_xr.dataset import open_dataset
+    from atldld_xr.datasets.copy_mirror import mirror
+    from atldld_xr.datasets.info import info
+    from atldld_xr.datasets.open_dataset import open_dataset
+    from atldld_xr.datasets.open_image import open_image
     from atldld_xr.export.verify import status, verify
-    from atldld_xr.facts import info
     from atldld_xr.field import DisplacementField
-    from atldld_xr.image import open_image
     from atldld_xr.plot import preview
     from atldld_xr.settings import config
     from atldld_xr.sources.mirror import MirrorSource
@@ -46,11 +46,11 @@ else:  # type checkers would take any name for one of this module's
         "DisplacementField": "atldld_xr.field",
         "MirrorSource": "atldld_xr.sources.mirror",
         "config": "atldld_xr.settings",
-        "info": "atldld_xr.facts",
-        "mirror": "atldld_xr.copying",
+        "info": "atldld_xr.datasets.info",
+        "mirror": "atldld_xr.datasets.copy_mirror",
         "open_cache": "atldld_xr.cache",
-        "open_dataset": "atldld_xr.dataset",
-        "open_image": "atldld_xr.image",
+        "open_dataset": "atldld_xr.datasets.open_dataset",
+        "open_image": "atldld_xr.datasets.open_image",
         "preview": "atldld_xr.plot",
         "status": "atldld_xr.export.verify",
         "verify": "atldld_xr.export.verify",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import xarray as xr
 
-from atldld_xr.sections import nearest_section, section_dim
+from atldld_xr.datasets.sections import nearest_section, section_dim
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +69,7 @@ class AtldldAccessor:
         InvalidArgumentError
             If the Dataset has pixels and not their coverage.
         """
-        from atldld_xr.masked import mask
+        from atldld_xr.datasets.masked import mask
 
         return mask(self._dataset)
 

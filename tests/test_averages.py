@@ -14,7 +14,7 @@ from atldld_xr.allen.metadata import SectionImage
 from atldld_xr.allen.tiers import Tile, plan_section
 from atldld_xr.arrays.fetch import fetch_tile
 from atldld_xr.averages import mean_of_samples, reduce_tile
-from atldld_xr.dataset import plan_dataset
+from atldld_xr.datasets.plan_dataset import plan_dataset
 from atldld_xr.errors import SectionImageError
 from atldld_xr.plan import Block, SectionPlan
 from atldld_xr.sources.mirror import MirrorSource

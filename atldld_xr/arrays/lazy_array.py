@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
-from xarray.backends import BackendArray, BackendEntrypoint
+from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from atldld_xr.arrays.fetch import fetch_key, fetch_tile
@@ -19,8 +17,6 @@ from atldld_xr.forks import PerProcess
 from atldld_xr.plan import Block, LoadPlan
 from atldld_xr.settings import as_int, setting
 from atldld_xr.sources.base import Source
-
-_PREFIX = "allen:"
 
 _POOLS: PerProcess[dict[int, ThreadPoolExecutor]] = PerProcess(dict)
 
@@ -112,50 +108,3 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     """Return the threads that fetch tiles: kept, as starting them takes as long as four tiles."""
     new = ThreadPoolExecutor(threads, thread_name_prefix="atldld-fetch")  # none is started yet
     return _POOLS().setdefault(threads, new)
-
-
-class AtldldBackendEntrypoint(BackendEntrypoint):
-    """``xarray.open_dataset("allen:71717640", engine="atldld")``: see `atldld_xr.open_dataset`.
-
-    With ``chunks=None`` arrays are lazy without Dask; with any other, xarray chunks them.
-    ``open_mfdataset`` takes names that xarray knows for addresses: ``"allen://71717640"``.
-    """
-
-    description = "Allen Brain Atlas section data sets, registered to the reference space"
-    url = "https://pypi.org/project/atldld-xr/"
-    open_dataset_parameters = (
-        "filename_or_obj",
-        "drop_variables",
-        "resolution",
-        "tier",
-        "expression",
-        "anchor",
-        "interpolation",
-        "on_error",
-        "fill_value",
-        "reference_space",
-        "detection_xy",
-        "source",
-        "refresh",
-    )
-
-    def open_dataset(
-        self,
-        filename_or_obj: Any,
-        *,
-        drop_variables: str | Iterable[str] | None = None,
-        **options: Any,
-    ) -> xr.Dataset:
-        """Open a data set lazily, without Dask."""
-        from atldld_xr.dataset import open_dataset
-
-        unknown = sorted(set(options) - set(self.open_dataset_parameters))
-        if unknown:
-            raise TypeError(f"unexpected arguments for the engine 'atldld': {', '.join(unknown)}")
-        dataset = open_dataset(filename_or_obj, chunks=None, **options)
-        drop = [drop_variables] if isinstance(drop_variables, str) else drop_variables or []
-        return dataset.drop_vars(drop, errors="ignore")
-
-    def guess_can_open(self, filename_or_obj: Any) -> bool:
-        """Take names such as ``allen:71717640``."""
-        return isinstance(filename_or_obj, str) and filename_or_obj.startswith(_PREFIX)

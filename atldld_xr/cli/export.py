@@ -68,7 +68,7 @@ def export(
     with computing(scheduler, workers):
         if len(dataset) > 1:
             ctx.exit(_export_many(dataset, url, reading, format, how, progress, as_json))
-        from atldld_xr.dataset import open_dataset
+        from atldld_xr.datasets.open_dataset import open_dataset
         from atldld_xr.export.many import PLACEHOLDER
         from atldld_xr.formats import writer
 

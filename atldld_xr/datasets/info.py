@@ -15,8 +15,8 @@ from atldld_xr.allen.reference import Anchor
 from atldld_xr.allen.sides import Hemisphere, find_hemisphere, sides_along_r
 from atldld_xr.arguments import Chunks, Tier
 from atldld_xr.arrays.fetch import OnError
-from atldld_xr.costs import JPEG_BYTES_PER_PIXEL, Costs, estimate_costs
-from atldld_xr.dataset import DatasetPlan, plan_dataset
+from atldld_xr.datasets.costs import JPEG_BYTES_PER_PIXEL, Costs, estimate_costs
+from atldld_xr.datasets.plan_dataset import DatasetPlan, plan_dataset
 from atldld_xr.messages.text import (
     format_bytes,
     format_count,

@@ -13,7 +13,7 @@ from atldld_xr.arrays.variables import DERIVED, BlockVariable
 from atldld_xr.plan import LoadPlan, SectionPlan
 
 if TYPE_CHECKING:
-    from atldld_xr.dataset import DatasetPlan
+    from atldld_xr.datasets.plan_dataset import DatasetPlan
 
 JPEG_BYTES_PER_PIXEL = 0.25
 """A rough figure to estimate downloads by. Sections have much plain background: recorded ones of
@@ -60,7 +60,7 @@ def estimate_costs(planned: DatasetPlan) -> Costs:
     Parameters
     ----------
     planned : DatasetPlan
-        What `atldld_xr.dataset.plan_dataset` returns.
+        What `atldld_xr.datasets.plan_dataset.plan_dataset` returns.
     """
     plans = planned.plans
     pixels = {view: [t.width * t.height for t in needed_tiles(p)] for view, p in plans.items()}

@@ -11,7 +11,7 @@ import xarray as xr
 from atldld_xr.arguments import Chunks
 from atldld_xr.arrays.readers import executor
 from atldld_xr.arrays.variables import BlockVariable, SectionVariable
-from atldld_xr.attributes import variable_attributes
+from atldld_xr.datasets.attributes import variable_attributes
 from atldld_xr.sources.base import Source
 
 

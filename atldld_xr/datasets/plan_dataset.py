@@ -1,0 +1,179 @@
+"""What a Dataset is made by: its sections, grid, tiers and variables. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atldld_xr.allen import transforms
+from atldld_xr.allen.metadata import SectionDataset, SectionImage, parse_dataset
+from atldld_xr.allen.reference import CORONAL, Anchor, Grid, get_space
+from atldld_xr.allen.tiers import View, plan_section
+from atldld_xr.arguments import Chunks, Tier, check_options, check_tier, split_blocks
+from atldld_xr.arrays.fetch import OnError
+from atldld_xr.arrays.variables import (
+    BlockVariable,
+    SectionVariable,
+    coverage_variable,
+    displacement_variable,
+    pixels_variable,
+    status_variable,
+)
+from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.plan import Interpolation, LoadPlan, SectionPlan, default_fill
+from atldld_xr.sources.base import Source, asked_anew
+from atldld_xr.sources.resolve import parse_dataset_name, resolve
+
+Placed = tuple[SectionImage, NDArray[np.float64]]
+"""A section image and the (p, i, r) of its detection point, in micrometres."""
+
+
+@dataclass(frozen=True)
+class DatasetPlan:
+    """What `open_dataset` is about to make, before any image is fetched.
+
+    Attributes
+    ----------
+    data : SectionDataset
+        The data set's metadata.
+    grid : Grid
+        The pixels of every registered section.
+    placed : tuple of Placed
+        The sections, in order of their coordinate.
+    plans : mapping of View to LoadPlan
+        By what is read: "image" always, and a mask if it was asked for.
+    source : Source
+        Where tiles come from.
+    """
+
+    data: SectionDataset
+    grid: Grid
+    placed: tuple[Placed, ...]
+    plans: Mapping[View, LoadPlan]
+    source: Source
+
+    @property
+    def variables(self) -> list[BlockVariable | SectionVariable]:
+        """The data variables, in their order in the Dataset."""
+        return _variables(self.plans)
+
+
+def plan_dataset(
+    dataset: int | str,
+    *,
+    resolution: float = 25,
+    tier: Tier = "auto",
+    expression: bool | Literal["intensity"] = False,
+    chunks: Chunks = "auto",
+    anchor: Anchor = "center",
+    interpolation: Interpolation = "linear",
+    on_error: OnError = "raise",
+    fill_value: int | None = None,
+    reference_space: int | None = None,
+    detection_xy: tuple[float, float] | None = None,
+    source: str | PathLike[str] | Source | None = None,
+    refresh: bool = False,
+) -> DatasetPlan:
+    """Plan what `open_dataset` makes of the same arguments; raises what that does."""
+    check_options(interpolation, on_error, fill_value, expression, detection_xy)
+    dataset_id = parse_dataset_name(dataset)
+    # Arguments are checked before the request: any plane and space have the same bounds.
+    Grid(CORONAL, get_space(9 if reference_space is None else reference_space), resolution, anchor)
+    opened = resolve(source, dataset)
+
+    data = parse_dataset(asked_anew(opened, refresh).dataset_record(dataset_id))
+    space = data.reference_space_id if reference_space is None else reference_space
+    grid = Grid(data.plane, get_space(space), resolution, anchor)
+    placed = _place(data, grid, detection_xy)
+    plans = {
+        view: LoadPlan(
+            sections=tuple(
+                _plan_section(data, image, point, grid, view, tier, interpolation, opened)
+                for image, point in placed
+            ),
+            shape=grid.shape,
+            chunks=split_blocks(chunks, grid.shape),
+            view=view,
+            fill_value=default_fill(view, data.fluorescence)
+            if fill_value is None
+            else int(fill_value),
+            on_error=on_error,
+        )
+        for view in _views(data, expression)
+    }
+    return DatasetPlan(data, grid, tuple(placed), plans, opened)
+
+
+def _place(
+    data: SectionDataset, grid: Grid, detection_xy: tuple[float, float] | None
+) -> list[Placed]:
+    """Return each section with the (p, i, r) of its detection point, in order of coordinate."""
+    placed = [
+        (
+            image,
+            transforms.detect(
+                data, image, reference_space=grid.space.id, detection_xy=detection_xy
+            ),
+        )
+        for image in data.images
+    ]
+    return sorted(placed, key=lambda item: float(item[1][grid.plane.section_axis]))
+
+
+def _views(data: SectionDataset, expression: bool | str) -> list[View]:
+    if not expression:
+        return ["image"]
+    if not any(image.has_expression for image in data.images):
+        raise InvalidArgumentError(f"section data set {data.id} has no expression masks")
+    return ["image", "intensity" if expression == "intensity" else "expression"]
+
+
+def _plan_section(
+    data: SectionDataset,
+    image: SectionImage,
+    point: NDArray[np.float64],
+    grid: Grid,
+    view: View,
+    tier: Tier,
+    interpolation: Interpolation,
+    source: Source,
+) -> SectionPlan:
+    coordinate = float(point[grid.plane.section_axis])
+    affine = transforms.grid_to_image(data, image, grid, coordinate)
+    fetched, reduction, subsamples = plan_section(
+        image,
+        affine,
+        tier=check_tier(tier, image),
+        tiers=source.tiers(image, view),
+        interpolation=interpolation,
+        resolution=grid.resolution,
+    )
+    row_x, row_y = affine.tolist()
+    return SectionPlan(
+        image=image,
+        affine=(tuple(row_x), tuple(row_y)),
+        tier=fetched,
+        reduction=reduction,
+        subsamples=subsamples,
+        tile_side=source.tile_side(image, fetched, view),
+        interpolation=interpolation,
+        readable=view == "image" or image.has_expression,
+    )
+
+
+def _variables(plans: Mapping[View, LoadPlan]) -> list[BlockVariable | SectionVariable]:
+    image = plans["image"]
+    masks = [plan for view, plan in plans.items() if view != "image"]
+    out: list[BlockVariable | SectionVariable] = [pixels_variable("image", image)]
+    out += [pixels_variable("expression", plan) for plan in masks]
+    out += [displacement_variable("displacement", image), coverage_variable("coverage", image)]
+    out += [coverage_variable("expression_coverage", plan) for plan in masks]
+    if image.on_error == "fill":
+        out.append(status_variable("status", (image,)))
+        out += [status_variable("expression_status", (plan,)) for plan in masks]
+    return out
