@@ -69,8 +69,8 @@ def export(
         if len(dataset) > 1:
             ctx.exit(_export_many(dataset, url, reading, format, how, progress, as_json))
         from atldld_xr.datasets.open_dataset import open_dataset
+        from atldld_xr.export.formats import writer
         from atldld_xr.export.many import PLACEHOLDER
-        from atldld_xr.formats import writer
 
         opened = open_dataset(dataset[0], **reading)
         url = url.replace(PLACEHOLDER, str(first))

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from atldld_xr.cli import options
-from atldld_xr.formats import OPTIONS, format_of
+from atldld_xr.export.formats import OPTIONS, format_of
 from atldld_xr.messages.repeating import short
 
 _LEVELS = {"zstd": (-131072, 22), "lz4": (0, 9)}

@@ -13,7 +13,7 @@ from atldld_xr.compute.client import connected_client
 from atldld_xr.compute.lost_workers import cluster_errors
 from atldld_xr.ending import give_back, work_named
 from atldld_xr.errors import AtldldError, InvalidArgumentError, StoreError
-from atldld_xr.formats import writer
+from atldld_xr.export.formats import writer
 from atldld_xr.settings import as_int, setting
 from atldld_xr.storage_options import redact, share
 
@@ -68,7 +68,7 @@ def export_many(
     opening : mapping, optional
         Arguments of `open_dataset`.
     format : str
-        What is written: "zarr", or another of `atldld_xr.formats`.
+        What is written: "zarr", or another of `atldld_xr.export.formats`.
     writing : mapping, optional
         Arguments of ``Dataset.atldld.to_zarr``, or of what writes the format.
 

@@ -28,9 +28,9 @@ from atldld_xr.export.place import Place
 from atldld_xr.export.records import OME_KEY, Layout, lay
 from atldld_xr.export.resume import Mode, begun, take_back
 from atldld_xr.export.run import Event, carry_out, make
+from atldld_xr.export.to_zarr import ExportReport, lazy_dataset, reasons, section_ids
 from atldld_xr.export.trace import Parts
 from atldld_xr.export.work import Finished, Job, Known
-from atldld_xr.export.write import ExportReport, lazy_dataset, reasons, section_ids
 from atldld_xr.plan import Block
 
 
