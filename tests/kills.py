@@ -143,7 +143,10 @@ def steps(url, store, **options):
 
 
 def _export(end, job):
-    from atldld_xr.export import cluster, dasked, replace, run
+    from atldld_xr.export import replace
+    from atldld_xr.export.run import on_cluster as cluster
+    from atldld_xr.export.run import on_dask as dasked
+    from atldld_xr.export.run import run
 
     url, store, scheduler, dies, stops, exchanges, opening, writing = job
     # The runs are short; and for the same steps each time, nothing may depend on time.

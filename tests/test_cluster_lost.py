@@ -171,7 +171,7 @@ def fail_at_once(dask_scheduler):
 
 
 def test_as_many_deaths_are_told_as_there_were(cluster, tmp_path, monkeypatch):
-    monkeypatch.setattr("atldld_xr.export.cluster._MOST_DEATHS", 2)
+    monkeypatch.setattr("atldld_xr.export.run.on_cluster._MOST_DEATHS", 2)
     cluster.run_on_scheduler(fail_at_once)
     log = tmp_path / "log"
     ds = atldld_xr.open_dataset(DATASET_ID, source=Deadly(log), resolution=50, chunks=40)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import atldld_xr
-from atldld_xr.export.trace import Parts
+from atldld_xr.export.run.trace_graph import Parts
 from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource
 
 

@@ -69,7 +69,7 @@ BOUND = """
 import os
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 from atldld_xr import jpeg; from atldld_xr.compute import threads
-from atldld_xr.export.run import _own_limits
+from atldld_xr.export.run.run import _own_limits
 from atldld_xr.settings import config
 assert _own_limits()[0] == 1
 with config.set({"http.connections": 1}), threads.own_threads() as given:

@@ -29,7 +29,7 @@ from atldld_xr.export.pages import (
 )
 from atldld_xr.export.place import Place
 from atldld_xr.export.records import FORMAT, RECORDS, is_complete
-from atldld_xr.export.work import Finished, Known, Written
+from atldld_xr.export.run.on_threads import Finished, Known, Written
 from atldld_xr.foreign_json import parse_json
 
 LEDGER = f"{RECORDS}/ledger.jsonl"

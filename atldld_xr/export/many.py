@@ -151,7 +151,7 @@ def _outcome(future: Any, dataset: int | str) -> Outcome:
 
 def _export(order: _Order) -> Outcome:
     from atldld_xr.datasets.open_dataset import open_dataset
-    from atldld_xr.export.run import limited
+    from atldld_xr.export.run.run import limited
     from atldld_xr.sources.resolve import parse_dataset_name
 
     # On a worker, a task is one thread's work.

@@ -13,7 +13,6 @@ from atldld_xr.export.consolidated import CONSOLIDATED
 from atldld_xr.export.disk import PARTIAL
 from atldld_xr.export.lease import LEASE, Lease, lease
 from atldld_xr.export.ledger import Ledger
-from atldld_xr.export.parts import ChunkPlace
 from atldld_xr.export.place import Place
 from atldld_xr.export.records import (
     PLAN,
@@ -24,6 +23,7 @@ from atldld_xr.export.records import (
     read_plan,
 )
 from atldld_xr.export.replace import MARK, aside, is_begun, mend, swap
+from atldld_xr.export.run.section_tasks import ChunkPlace
 from atldld_xr.messages.repeating import short
 
 Mode = Literal["w-", "w"]

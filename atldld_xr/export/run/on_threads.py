@@ -17,8 +17,8 @@ from atldld_xr.compute.threads import ending_threads
 from atldld_xr.errors import SectionImageError, StoreError
 from atldld_xr.export.encoding import ArraySpec, checksum
 from atldld_xr.export.lease import Lease
-from atldld_xr.export.parts import ChunkPlace, Part, Unit
 from atldld_xr.export.place import Place
+from atldld_xr.export.run.section_tasks import ChunkPlace, Part, Unit
 
 TileKey = tuple[int, int, int]
 """Feed, row and column of a tile of a part."""

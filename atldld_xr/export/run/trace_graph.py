@@ -16,7 +16,7 @@ from dask._task_spec import Alias, TaskRef
 from dask.array.chunk import getitem
 
 from atldld_xr.arrays.dask_graph import BlockLayer, FetchLayer, SectionLayer
-from atldld_xr.export.parts import ChunkPlace, Feed, Part, Unit, Value
+from atldld_xr.export.run.section_tasks import ChunkPlace, Feed, Part, Unit, Value
 from atldld_xr.plan import Block, LoadPlan, SectionPlan
 from atldld_xr.sources.base import Source
 
