@@ -15,15 +15,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from secrets import token_hex
 
-from atldld_xr.ending import whole_write
 from atldld_xr.errors import CacheError, InvalidArgumentError
+from atldld_xr.files.atomic import _TEMPORARY, _temporary, write_whole
 from atldld_xr.settings import as_bool, as_bytes, as_path, setting
 
 # At least one folder deep, no name starting with a dot: other files in the directory are not ours.
 _KEY = re.compile(r"([A-Za-z0-9_-][A-Za-z0-9._-]*/)+[A-Za-z0-9_-][A-Za-z0-9._-]*\.(jpg|json)")
-_TEMPORARY = (".atldld-", ".tmp")  # how the names of unfinished files start and end
 _ABANDONED = 3600  # seconds after which an unfinished file's writer is taken as dead
 
 _MARKER = "CACHEDIR.TAG"
@@ -333,35 +331,3 @@ def default_directory() -> str:
     import platformdirs
 
     return str(platformdirs.user_cache_dir("atldld_xr", appauthor=False))
-
-
-def _temporary(folder: Path) -> Path:
-    start, end = _TEMPORARY
-    return folder / f"{start}{os.getpid()}-{token_hex(16)}{end}"
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it appears whole or not at all; makes its folders.
-
-    Raises
-    ------
-    OSError
-        As the system reports it; nothing is left then.
-    """
-    for again in (True, True, True, False):
-        temporary = _temporary(path.parent)
-        try:
-            with whole_write():
-                with open(temporary, "xb") as file:
-                    file.write(data)
-                os.replace(temporary, path)
-            return
-        except FileNotFoundError:  # there is no folder yet, or another process cleared it
-            if not again:
-                raise
-            with contextlib.suppress(FileNotFoundError, FileExistsError):  # cleared meanwhile
-                path.parent.mkdir(parents=True, exist_ok=True)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise

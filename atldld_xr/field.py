@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.files.paths import local_file
 from atldld_xr.messages.repeating import short
-from atldld_xr.paths import local_file
 
 Array = NDArray[np.float32]
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.files.proxies import MALFORMED, environ_proxies, environment
 from atldld_xr.forks import PerProcess
 from atldld_xr.messages.repeating import hide_credentials
-from atldld_xr.proxies import MALFORMED, environ_proxies, environment
 from atldld_xr.retry import TransportError, TryError, persist
 from atldld_xr.settings import as_float, as_int, setting
 

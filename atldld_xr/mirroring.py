@@ -18,9 +18,9 @@ from atldld_xr.allen.excluded import count_reasons
 from atldld_xr.allen.ids import parse_dataset_name
 from atldld_xr.allen.metadata import SectionImage, parse_dataset
 from atldld_xr.allen.tiers import Tile, View, tier_size
-from atldld_xr.cache import write_whole
 from atldld_xr.errors import InvalidArgumentError, SectionImageError
-from atldld_xr.folders import locked, make_folders
+from atldld_xr.files.atomic import write_whole
+from atldld_xr.files.folders import locked, make_folders
 from atldld_xr.jpeg import most_bytes
 from atldld_xr.messages.repeating import short
 from atldld_xr.settings import as_int, setting

@@ -57,7 +57,7 @@ DECODING = """
 import os, signal, sys, threading
 import numpy as np, simplejpeg
 from atldld_xr import jpeg, utils
-from atldld_xr.storage_options import share
+from atldld_xr.files.storage_options import share
 
 data = simplejpeg.encode_jpeg(np.zeros((1000, 1000, 3), np.uint8))
 def decode(): return jpeg.decode(data, width=1000, height=1000, grey=False)

@@ -14,11 +14,11 @@ from contextlib import contextmanager
 import pytest
 
 import atldld_xr
-from atldld_xr import folders
 from atldld_xr.errors import StoreError
 from atldld_xr.export import status, verify
 from atldld_xr.export.lease import Lease, lease
-from atldld_xr.export.place import Place
+from atldld_xr.files import folders
+from atldld_xr.files.file_store import Place
 from atldld_xr.testing.phantom import CORONAL_ID, SAGITTAL_ID
 from noise import DATASET_ID, NoiseSource
 

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 import atldld_xr
 from atldld_xr.errors import AtldldError, InvalidArgumentError, StoreError
 from atldld_xr.export import status, verify
+from atldld_xr.files.paths import name_beside, without_scheme
 from atldld_xr.messages.words import one_line, printable
 from atldld_xr.mirroring import save_mirror
-from atldld_xr.paths import name_beside, without_scheme
 from atldld_xr.sources.phantom import PhantomSource
 from atldld_xr.testing.phantom import Phantom
 from atldld_xr.volumes.target import check_space

@@ -8,7 +8,7 @@ import zarr
 import atldld_xr
 from atldld_xr.errors import StoreError
 from atldld_xr.export import status, verify
-from atldld_xr.export.place import Place
+from atldld_xr.files.file_store import Place
 from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource
 from plain_ome import write_plainly
 

@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from atldld_xr import cli, ending
+from atldld_xr import cli
 from atldld_xr.cli.signals import ENDING, Interrupted, heeded, held
+from atldld_xr.files import ending
 from atldld_xr.testing import AllenServer, Faults
 from commandline import COARSE, IMAGE, OTHER, SMALL, tree
 

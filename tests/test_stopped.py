@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from atldld_xr import folders
 from atldld_xr.errors import StoreError
 from atldld_xr.export import verify
+from atldld_xr.files import folders
 from kills import Child, opened, steps, tree
 
 FEW, FEWER = {"resolution": 100}, {"resolution": 200}

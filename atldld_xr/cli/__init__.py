@@ -91,7 +91,7 @@ def _end(code: int) -> None:
 
     They may have a slow service to ask again for minutes.
     """
-    from atldld_xr.ending import finish
+    from atldld_xr.files.ending import finish
 
     late = threading.Timer(_LONGEST, os._exit, (code,))
     late.daemon = True

@@ -137,7 +137,7 @@ def _in_words(error: BaseException) -> str:
 
 def _redacted(text: str) -> str:
     """Return a text of whatever failed without the credentials that options had."""
-    from atldld_xr.storage_options import redact
+    from atldld_xr.files.storage_options import redact
 
     return redact(text)
 

@@ -21,7 +21,7 @@ _JPEG_QUALITY = 95
 
 
 def _read_path(_: click.Context, __: click.Parameter, value: str) -> Path:
-    from atldld_xr.paths import local_file
+    from atldld_xr.files.paths import local_file
 
     return local_file(value)
 
@@ -89,7 +89,7 @@ def image(
     from atldld_xr.allen.metadata import parse_image
     from atldld_xr.allen.tiers import View
     from atldld_xr.arguments import check_mask, check_tier
-    from atldld_xr.cache import write_whole
+    from atldld_xr.files.atomic import write_whole
     from atldld_xr.sources.base import asked_anew
     from atldld_xr.sources.resolve import resolve
     from atldld_xr.whole import read_whole
@@ -130,7 +130,7 @@ def preview(
     import io
 
     from atldld_xr import preview as draw
-    from atldld_xr.cache import write_whole
+    from atldld_xr.files.atomic import write_whole
 
     kind = _suffix(out, ("png", "svg", "pdf"))
     figure = draw(dataset, source=source, refresh=refresh, reference_space=reference_space)

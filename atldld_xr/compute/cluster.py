@@ -15,9 +15,9 @@ from typing import Any
 
 from distributed import Client, WorkerPlugin
 
-from atldld_xr.ending import finish
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.storage_options import SharedOptions, known, learn
+from atldld_xr.files.ending import finish
+from atldld_xr.files.storage_options import SharedOptions, known, learn
 
 
 class StorageOptionsPlugin(WorkerPlugin):  # type: ignore[misc]  # distributed is not typed

@@ -21,7 +21,6 @@ from atldld_xr.arrays.variables import DERIVED, STATUSES, reason_variable, statu
 from atldld_xr.export.consolidated import same
 from atldld_xr.export.encoding import ArraySpec
 from atldld_xr.export.ledger import REASON
-from atldld_xr.export.place import Place
 from atldld_xr.export.records import (
     FORMAT,
     METADATA,
@@ -33,6 +32,7 @@ from atldld_xr.export.records import (
     Tell,
     read_plan,
 )
+from atldld_xr.files.file_store import Place
 
 _LATER = {"expression_coverage", "expression_status"}
 """Variables that there were none of."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -168,23 +168,3 @@ def _in_memory(metadata: str, zarr_format: int) -> tuple[dict[str, Any], Any]:
     store = zarr.storage.MemoryStore(files)
     known: Literal[2, 3] = 2 if zarr_format == 2 else 3
     return files, zarr.open_array(store, mode="r+", zarr_format=known)
-
-
-@lru_cache(maxsize=1)
-def _crc32c() -> Any:
-    import google_crc32c
-
-    return google_crc32c.extend
-
-
-def checksum(content: bytes, before: int = 0) -> int:
-    """Return the CRC-32C of some bytes, as Zarr's own codec of that name computes it.
-
-    Parameters
-    ----------
-    content : bytes
-        Of what.
-    before : int
-        That of the bytes before these, if there are any.
-    """
-    return int(_crc32c()(before, content))

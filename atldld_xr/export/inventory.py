@@ -11,9 +11,9 @@ from atldld_xr.export.consolidated import CONSOLIDATED, consolidated, is_metadat
 from atldld_xr.export.lease import LEASE
 from atldld_xr.export.ledger import LEDGER
 from atldld_xr.export.pages import numbered
-from atldld_xr.export.place import Place
 from atldld_xr.export.records import METADATA, OME_KEY, PLAN, ROOTS, STATE, read_json
 from atldld_xr.export.replace import MARK
+from atldld_xr.files.file_store import Place
 
 
 def strays(found: Iterable[str], plan: Mapping[str, Any], chunks: Collection[str]) -> Iterator[str]:

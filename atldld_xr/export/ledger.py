@@ -27,9 +27,9 @@ from atldld_xr.export.pages import (
     page_key,
     with_checksum,
 )
-from atldld_xr.export.place import Place
 from atldld_xr.export.records import FORMAT, RECORDS, is_complete
 from atldld_xr.export.run.on_threads import Finished, Known, Written
+from atldld_xr.files.file_store import Place
 from atldld_xr.foreign_json import parse_json
 
 LEDGER = f"{RECORDS}/ledger.jsonl"

@@ -11,11 +11,11 @@ from typing import Any
 
 from atldld_xr.compute.client import connected_client
 from atldld_xr.compute.lost_workers import cluster_errors
-from atldld_xr.ending import give_back, work_named
 from atldld_xr.errors import AtldldError, InvalidArgumentError, StoreError
 from atldld_xr.export.formats import writer
+from atldld_xr.files.ending import give_back, work_named
+from atldld_xr.files.storage_options import redact, share
 from atldld_xr.settings import as_int, setting
-from atldld_xr.storage_options import redact, share
 
 PLACEHOLDER = "{id}"
 """In an address: stands for the data set."""

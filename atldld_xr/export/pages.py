@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from atldld_xr.export.encoding import checksum
 from atldld_xr.export.records import RECORDS, RecordsError
+from atldld_xr.files.checksum import checksum
 from atldld_xr.foreign_json import parse_json
 
 PAGES = f"{RECORDS}/pages"

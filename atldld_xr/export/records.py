@@ -11,8 +11,9 @@ import numpy as np
 
 from atldld_xr.errors import StoreError
 from atldld_xr.export.consolidated import CONSOLIDATED, consolidated, encoded, is_metadata, same
-from atldld_xr.export.encoding import ArraySpec, checksum
-from atldld_xr.export.place import Place
+from atldld_xr.export.encoding import ArraySpec
+from atldld_xr.files.checksum import checksum
+from atldld_xr.files.file_store import Place
 from atldld_xr.foreign_json import parse_json
 
 STATE = "atldld_xr_export"

@@ -10,10 +10,8 @@ from atldld_xr.compute.client import check_connected
 from atldld_xr.errors import InvalidArgumentError, StoreError
 from atldld_xr.export.compare import changed, difference, extends, is_that_but_for_failures
 from atldld_xr.export.consolidated import CONSOLIDATED
-from atldld_xr.export.disk import PARTIAL
 from atldld_xr.export.lease import LEASE, Lease, lease
 from atldld_xr.export.ledger import Ledger
-from atldld_xr.export.place import Place
 from atldld_xr.export.records import (
     PLAN,
     Layout,
@@ -24,6 +22,8 @@ from atldld_xr.export.records import (
 )
 from atldld_xr.export.replace import MARK, aside, is_begun, mend, swap
 from atldld_xr.export.run.section_tasks import ChunkPlace
+from atldld_xr.files.atomic import PARTIAL
+from atldld_xr.files.file_store import Place
 from atldld_xr.messages.repeating import short
 
 Mode = Literal["w-", "w"]

@@ -24,7 +24,6 @@ from atldld_xr.export.encoding import ArraySpec
 from atldld_xr.export.inventory import root_problems, strays
 from atldld_xr.export.lease import is_alive, read_holder
 from atldld_xr.export.ledger import REASON, Failures, Ledger
-from atldld_xr.export.place import Place
 from atldld_xr.export.records import (
     MOST,
     OME_KEY,
@@ -34,6 +33,7 @@ from atldld_xr.export.records import (
     is_complete,
     read_plan,
 )
+from atldld_xr.files.file_store import Place
 
 _AT_A_TIME = 64
 _MOST_FILES = 1 << 12  # of an array of values, which has one

@@ -22,13 +22,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atldld_xr import jpeg, web
+from atldld_xr import jpeg
 from atldld_xr.allen import rma
 from atldld_xr.allen.ids import check_id
 from atldld_xr.allen.metadata import SectionImage, single_record
 from atldld_xr.allen.tiers import Tile, View, tier_size
 from atldld_xr.allen.values import items
-from atldld_xr.credentials import holds_credentials
 from atldld_xr.errors import (
     DatasetNotFoundError,
     InvalidArgumentError,
@@ -37,10 +36,13 @@ from atldld_xr.errors import (
     SectionImageError,
     StoreError,
 )
+from atldld_xr.files import web
+from atldld_xr.files.credentials import holds_credentials
+from atldld_xr.files.paths import absolute, is_path, without_scheme
+from atldld_xr.files.proxies import with_proxy
+from atldld_xr.files.storage_options import SharedOptions, share, store_errors
 from atldld_xr.foreign_json import MOST_BYTES
 from atldld_xr.messages.repeating import short
-from atldld_xr.paths import absolute, is_path, without_scheme
-from atldld_xr.proxies import with_proxy
 from atldld_xr.retry import TransportError, TryError, persist
 from atldld_xr.sources.base import service_tile_side
 from atldld_xr.sources.mirror_contents import (
@@ -52,7 +54,6 @@ from atldld_xr.sources.mirror_contents import (
     names_in_page,
     read_manifest,
 )
-from atldld_xr.storage_options import SharedOptions, share, store_errors
 
 _EXTRAS = "the extras s3, gcs, azure and http bring what fsspec needs: pip install atldld-xr[s3]"
 

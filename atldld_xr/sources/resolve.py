@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from atldld_xr.allen.ids import is_phantom, parse_dataset_name
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.files.paths import without_scheme
 from atldld_xr.messages.repeating import hide_credentials, short
-from atldld_xr.paths import without_scheme
 from atldld_xr.settings import as_source, as_text, setting, told_origin
 from atldld_xr.sources.api import ApiSource
 from atldld_xr.sources.base import Source

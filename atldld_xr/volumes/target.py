@@ -10,11 +10,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
-from atldld_xr.ending import given_back
 from atldld_xr.errors import InvalidArgumentError, StoreError
+from atldld_xr.files.ending import given_back
+from atldld_xr.files.paths import absolute, is_path, name_beside, without_scheme
 from atldld_xr.messages.repeating import short
 from atldld_xr.messages.text import format_bytes
-from atldld_xr.paths import absolute, is_path, name_beside, without_scheme
 
 
 def resolve_path(path: str | os.PathLike[str]) -> Path:

@@ -22,7 +22,6 @@ from atldld_xr.export.ome.arrays import halve_block, level_zero
 from atldld_xr.export.ome.layout import create
 from atldld_xr.export.ome.metadata import Version, group_attributes
 from atldld_xr.export.ome.pyramid import Pyramid, plan_pyramid
-from atldld_xr.export.place import Place
 from atldld_xr.export.records import OME_KEY, Layout, lay
 from atldld_xr.export.resume import Mode, begun, take_back
 from atldld_xr.export.run.on_dask import make_with_dask
@@ -31,6 +30,7 @@ from atldld_xr.export.run.run import Event, carry_out, make
 from atldld_xr.export.run.section_tasks import ChunkPlace, Part, Unit
 from atldld_xr.export.run.trace_graph import Parts
 from atldld_xr.export.to_zarr import ExportReport, lazy_dataset, reasons, section_ids
+from atldld_xr.files.file_store import Place
 from atldld_xr.plan import Block
 
 

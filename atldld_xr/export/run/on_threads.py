@@ -15,10 +15,11 @@ from atldld_xr.arrays.fetch import fetch_tile
 from atldld_xr.arrays.variables import errors_in, pixels_of
 from atldld_xr.compute.threads import ending_threads
 from atldld_xr.errors import SectionImageError, StoreError
-from atldld_xr.export.encoding import ArraySpec, checksum
+from atldld_xr.export.encoding import ArraySpec
 from atldld_xr.export.lease import Lease
-from atldld_xr.export.place import Place
 from atldld_xr.export.run.section_tasks import ChunkPlace, Part, Unit
+from atldld_xr.files.checksum import checksum
+from atldld_xr.files.file_store import Place
 
 TileKey = tuple[int, int, int]
 """Feed, row and column of a tile of a part."""

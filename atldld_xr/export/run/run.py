@@ -15,11 +15,11 @@ from atldld_xr.compute.progress import progress_bar
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.lease import Lease
 from atldld_xr.export.ledger import Ledger
-from atldld_xr.export.place import Place
 from atldld_xr.export.records import Layout
 from atldld_xr.export.run.on_cluster import make_on_cluster
 from atldld_xr.export.run.on_threads import Finished, Job, Known, Written, make_parts
 from atldld_xr.export.run.section_tasks import Part
+from atldld_xr.files.file_store import Place
 from atldld_xr.settings import as_int, setting
 
 Event = Written | Known | Finished

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
-from atldld_xr.credentials import credentials_in, hide
 from atldld_xr.errors import AtldldError, InvalidArgumentError, StoreError
+from atldld_xr.files.credentials import credentials_in, hide
 from atldld_xr.forks import PerProcess
 
 _KNOWN: dict[str, dict[str, Any]] = {}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from contextlib import suppress
+from pathlib import Path
+from secrets import token_hex
 
-from atldld_xr.ending import whole_write
-from atldld_xr.folders import make_folders
+from atldld_xr.files.ending import whole_write
+from atldld_xr.files.folders import make_folders
 
 PARTIAL = ".atldld-part"
 """How the names of files that are still being written end, and of folders that hold them."""
@@ -116,3 +119,38 @@ def sync_disk_of(path: str) -> None:
         sync(folder)
     finally:
         os.close(folder)
+
+
+_TEMPORARY = (".atldld-", ".tmp")  # how the names of unfinished files start and end
+
+
+def _temporary(folder: Path) -> Path:
+    start, end = _TEMPORARY
+    return folder / f"{start}{os.getpid()}-{token_hex(16)}{end}"
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that it appears whole or not at all; makes its folders.
+
+    Raises
+    ------
+    OSError
+        As the system reports it; nothing is left then.
+    """
+    for again in (True, True, True, False):
+        temporary = _temporary(path.parent)
+        try:
+            with whole_write():
+                with open(temporary, "xb") as file:
+                    file.write(data)
+                os.replace(temporary, path)
+            return
+        except FileNotFoundError:  # there is no folder yet, or another process cleared it
+            if not again:
+                raise
+            with contextlib.suppress(FileNotFoundError, FileExistsError):  # cleared meanwhile
+                path.parent.mkdir(parents=True, exist_ok=True)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise

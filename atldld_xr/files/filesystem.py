@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from atldld_xr.errors import AtldldError, InvalidArgumentError, MissingExtraError, StoreError
+from atldld_xr.files.proxies import with_proxy
+from atldld_xr.files.storage_options import SharedOptions
 from atldld_xr.messages.repeating import short
-from atldld_xr.proxies import with_proxy
-from atldld_xr.storage_options import SharedOptions
 
 _EXTRAS = {
     "s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure",

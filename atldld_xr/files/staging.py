@@ -16,8 +16,8 @@ from contextlib import suppress
 from typing import Any
 
 from atldld_xr.errors import StoreError
-from atldld_xr.export.disk import PARTIAL, Disk
-from atldld_xr.folders import make_folders
+from atldld_xr.files.atomic import PARTIAL, Disk
+from atldld_xr.files.folders import make_folders
 
 
 class Staging(Disk):
