@@ -22,10 +22,10 @@ from atldld_xr.errors import (
     StoreError,
 )
 from atldld_xr.mirroring import save_mirror
+from atldld_xr.phantom.phantom import Phantom
 from atldld_xr.sources.api import ApiSource
 from atldld_xr.sources.mirror import MirrorSource
 from atldld_xr.sources.phantom import PhantomSource
-from atldld_xr.testing.phantom import Phantom
 from bombs import LARGE, ODD, unfolding
 
 SMALL = Phantom(id=900_000_001, resolution=40.0, count=2)

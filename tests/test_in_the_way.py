@@ -19,7 +19,7 @@ from atldld_xr.export import status, verify
 from atldld_xr.export.lease import Lease, lease
 from atldld_xr.files import folders
 from atldld_xr.files.file_store import Place
-from atldld_xr.testing.phantom import CORONAL_ID, SAGITTAL_ID
+from atldld_xr.phantom.phantom import CORONAL_ID, SAGITTAL_ID
 from noise import DATASET_ID, NoiseSource
 
 IDS = [CORONAL_ID, SAGITTAL_ID]

@@ -12,7 +12,7 @@ import pytest
 
 from atldld_xr.allen.metadata import parse_dataset, parse_image, single_record
 from atldld_xr.errors import DatasetNotFoundError, MetadataError
-from atldld_xr.testing.phantom import PHANTOMS
+from atldld_xr.phantom.phantom import PHANTOMS
 from noise import FIRST_IMAGE_ID, record
 
 REAL = Path(__file__).parents[2] / "shared/allen/section_data_set_69289763.json"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import atldld_xr
 from atldld_xr.allen.metadata import parse_dataset
 from atldld_xr.errors import AtldldError
-from atldld_xr.testing.phantom import PHANTOMS
+from atldld_xr.phantom.phantom import PHANTOMS
 from noise import NoiseSource
 
 REAL = Path(__file__).parents[2] / "shared/allen/section_data_set_69289763.json"

@@ -14,6 +14,9 @@ from atldld_xr.allen.metadata import parse_dataset, parse_image
 from atldld_xr.allen.tiers import Tile
 from atldld_xr.allen.transforms import affines_in_space, detect, footprint, pir_to_xy, xy_to_pir
 from atldld_xr.errors import DatasetNotFoundError, SectionImageError
+from atldld_xr.phantom import drawing
+from atldld_xr.phantom.anatomy import is_glass, is_inside, outline, tissue_at
+from atldld_xr.phantom.brain import fields
 from atldld_xr.sources.base import Source, service_tile_side
 from atldld_xr.sources.phantom import PhantomSource
 from atldld_xr.testing import (
@@ -26,14 +29,11 @@ from atldld_xr.testing import (
     SAGITTAL_ID,
     Phantom,
     draw,
-    drawing,
     expression,
     expression_colour,
     find_phantom_image,
     value,
 )
-from atldld_xr.testing.anatomy import is_glass, is_inside, outline, tissue_at
-from atldld_xr.testing.brain import fields
 
 PAIR = pytest.mark.parametrize("phantom", [CORONAL, SAGITTAL], ids=["coronal", "sagittal"])
 VIEWS = ("image", "expression", "intensity")

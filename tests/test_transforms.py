@@ -16,7 +16,7 @@ from atldld_xr.allen import transforms
 from atldld_xr.allen.metadata import SectionDataset, SectionImage, parse_dataset
 from atldld_xr.allen.reference import CORONAL, SAGITTAL, Grid, get_space
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.testing import phantom
+from atldld_xr.phantom import phantom
 
 ANSWERS = Path(__file__).resolve().parents[2] / "shared" / "allen" / "sync_answers.csv"
 needs_answers = pytest.mark.skipif(

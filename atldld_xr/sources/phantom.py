@@ -13,9 +13,9 @@ from atldld_xr.allen.metadata import SectionImage
 from atldld_xr.allen.tiers import Tile, View
 from atldld_xr.attribution import PHANTOM, Attribution
 from atldld_xr.errors import DatasetNotFoundError, SectionImageError
+from atldld_xr.phantom.drawing import draw
+from atldld_xr.phantom.phantom import PHANTOMS, Phantom, find_phantom_image
 from atldld_xr.sources.base import service_tile_side
-from atldld_xr.testing.drawing import draw
-from atldld_xr.testing.phantom import PHANTOMS, Phantom, find_phantom_image
 
 
 @dataclass(frozen=True)

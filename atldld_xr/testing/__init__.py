@@ -1,6 +1,6 @@
 """For tests, demonstrations and offline work: a brain by formula, and an Allen service of it."""
 
-from atldld_xr.testing.brain import (
+from atldld_xr.phantom.brain import (
     BEADS,
     LANDMARK,
     Bead,
@@ -9,9 +9,8 @@ from atldld_xr.testing.brain import (
     expression_colour,
     value,
 )
-from atldld_xr.testing.drawing import draw
-from atldld_xr.testing.faults import Faults
-from atldld_xr.testing.phantom import (
+from atldld_xr.phantom.drawing import draw
+from atldld_xr.phantom.phantom import (
     CORONAL,
     CORONAL_ID,
     PHANTOMS,
@@ -20,6 +19,7 @@ from atldld_xr.testing.phantom import (
     Phantom,
     find_phantom_image,
 )
+from atldld_xr.testing.faults import Faults
 from atldld_xr.testing.server import AllenServer, Request
 
 __all__ = [

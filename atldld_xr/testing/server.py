@@ -10,9 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import parse_qsl, urlsplit
 
+from atldld_xr.phantom.phantom import PHANTOMS, Phantom
 from atldld_xr.testing.connections import Answer, HttpServer
 from atldld_xr.testing.faults import HTML, Faults, Kind, spoil
-from atldld_xr.testing.phantom import PHANTOMS, Phantom
 from atldld_xr.testing.service import mirror_service, not_found, phantom_service
 
 

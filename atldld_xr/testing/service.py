@@ -12,9 +12,9 @@ from urllib.parse import urlencode
 
 from atldld_xr.allen.tiers import View
 from atldld_xr.errors import MetadataError
+from atldld_xr.phantom.phantom import Phantom
 from atldld_xr.testing import rma
 from atldld_xr.testing.connections import Answer
-from atldld_xr.testing.phantom import Phantom
 from atldld_xr.testing.pictures import Memo, MirrorPictures, PhantomPictures, Pictures, Window
 from atldld_xr.testing.synchronization import image_to_reference, reference_to_image
 

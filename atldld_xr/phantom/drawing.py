@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from atldld_xr.allen.metadata import SectionImage
 from atldld_xr.allen.tiers import to_full
-from atldld_xr.testing.alignment import pixel_to_pir
-from atldld_xr.testing.anatomy import Array, is_glass, is_inside, outline
-from atldld_xr.testing.brain import beads, colour, expression_colour, fields
-from atldld_xr.testing.phantom import Phantom
+from atldld_xr.phantom.alignment import pixel_to_pir
+from atldld_xr.phantom.anatomy import Array, is_glass, is_inside, outline
+from atldld_xr.phantom.brain import beads, colour, expression_colour, fields
+from atldld_xr.phantom.phantom import Phantom
 
 Step = tuple[float, float, float]
 View = Literal["image", "expression", "intensity"]

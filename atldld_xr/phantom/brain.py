@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from atldld_xr.testing.anatomy import Array, ramp, tissue_at
+from atldld_xr.phantom.anatomy import Array, ramp, tissue_at
 
 
 class Bead(NamedTuple):

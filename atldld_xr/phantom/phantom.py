@@ -17,7 +17,7 @@ from typing import Any, Literal
 from atldld_xr.attribution import PHANTOM_PRODUCT
 from atldld_xr.errors import DatasetNotFoundError
 from atldld_xr.known_as import known_as
-from atldld_xr.testing.alignment import THICKNESS, alignment2d, alignment3d
+from atldld_xr.phantom.alignment import THICKNESS, alignment2d, alignment3d
 
 CORONAL_ID = 900000001
 SAGITTAL_ID = 900000002
