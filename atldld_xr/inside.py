@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from atldld_xr.plan import Block, SectionPlan
+from atldld_xr.plan.load_plan import Block, SectionPlan
 
 
 @dataclass(frozen=True)

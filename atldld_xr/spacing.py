@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from atldld_xr.arguments import is_whole
+from atldld_xr.plan.arguments import is_whole
 
 _SMALLEST, _LARGEST = 1e-6, 1e9
 

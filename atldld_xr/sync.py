@@ -20,10 +20,10 @@ from atldld_xr.allen.metadata import ExcludedSection, SectionDataset, SectionIma
 from atldld_xr.allen.reference import PLANES, get_space
 from atldld_xr.allen.tiers import View
 from atldld_xr.allen.transforms import pir_to_xy, xy_to_pir
-from atldld_xr.arguments import check_options, check_tier, is_one_of, is_whole
 from atldld_xr.errors import InvalidArgumentError, SectionImageError
 from atldld_xr.field import DisplacementField
 from atldld_xr.messages.repeating import short
+from atldld_xr.plan.arguments import check_options, check_tier, is_one_of, is_whole
 from atldld_xr.sources.base import Source
 from atldld_xr.sources.resolve import resolve
 from atldld_xr.whole import read_whole

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from atldld_xr.allen.ids import check_id
 from atldld_xr.allen.metadata import parse_image
-from atldld_xr.arguments import check_mask, check_tier
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.forks import PerProcess
 from atldld_xr.messages.repeating import short
+from atldld_xr.plan.arguments import check_mask, check_tier
 from atldld_xr.settings import config
 from atldld_xr.sources.base import Source
 from atldld_xr.sources.resolve import resolve

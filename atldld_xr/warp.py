@@ -17,7 +17,7 @@ from atldld_xr.averages import MOST_AT_ONCE, Pixels, any_of_samples, mean_of_sam
 from atldld_xr.errors import SectionImageError
 from atldld_xr.inside import Inside, find_inside
 from atldld_xr.known_as import known_as
-from atldld_xr.plan import Block, SectionPlan
+from atldld_xr.plan.load_plan import Block, SectionPlan
 from atldld_xr.positions import Positions, opencv_maps, positions, samples_at
 from atldld_xr.scratch import Scratch
 

@@ -16,7 +16,7 @@ from atldld_xr.arrays.fetch import fetch_tile
 from atldld_xr.averages import mean_of_samples, reduce_tile
 from atldld_xr.datasets.plan_dataset import plan_dataset
 from atldld_xr.errors import SectionImageError
-from atldld_xr.plan import Block, SectionPlan
+from atldld_xr.plan.load_plan import Block, SectionPlan
 from atldld_xr.sources.mirror import MirrorSource
 from atldld_xr.warp import coverage, render
 from noise import noise

@@ -16,7 +16,7 @@ import atldld_xr
 from atldld_xr.cli import cli
 from atldld_xr.cli.options import EXPRESSIONS
 from atldld_xr.messages.text import format_bytes
-from atldld_xr.plan import INTERPOLATIONS
+from atldld_xr.plan.load_plan import INTERPOLATIONS
 from atldld_xr.testing import CORONAL_ID, SAGITTAL_ID, AllenServer, Faults
 from atldld_xr.utils import get_image
 from commandline import COARSE, IMAGE, IMAGES, SMALL, facts, run, tree

@@ -13,7 +13,7 @@ from atldld_xr.allen.ids import check_id, parse_dataset_name
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
 from atldld_xr.mirroring import save_mirror
-from atldld_xr.plan import Block
+from atldld_xr.plan.load_plan import Block
 from atldld_xr.plot import preview
 from atldld_xr.sources.api import ApiSource
 from atldld_xr.sources.mirror import MirrorSource

@@ -16,8 +16,8 @@ from atldld_xr.allen.tiers import (
     to_full,
     to_tier,
 )
-from atldld_xr.arguments import split_blocks
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.plan.arguments import split_blocks
 
 
 def test_the_grid_of_the_reference_volume():

@@ -17,7 +17,7 @@ from atldld_xr.allen.metadata import SectionImage
 from atldld_xr.allen.tiers import plan_section, to_full
 from atldld_xr.errors import SectionImageError
 from atldld_xr.inside import find_inside
-from atldld_xr.plan import Block, SectionPlan
+from atldld_xr.plan.load_plan import Block, SectionPlan
 from atldld_xr.warp import coverage, displacement, render, sample
 from noise import noise
 

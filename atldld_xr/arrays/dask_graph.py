@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from atldld_xr.arrays.fetch import fetch_tile
 from atldld_xr.arrays.variables import BlockVariable, SectionVariable, TilePlace, errors_in
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.plan import Block, LoadPlan, SectionPlan
+from atldld_xr.plan.load_plan import Block, LoadPlan, SectionPlan
 from atldld_xr.sources.base import Source
 
 Key = tuple[Any, ...]

@@ -8,7 +8,7 @@ from atldld_xr.allen.tiers import View
 from atldld_xr.arrays.variables import TilePlace
 from atldld_xr.averages import Pixels, reduce_tile
 from atldld_xr.errors import SectionImageError
-from atldld_xr.plan import LoadPlan, SectionPlan
+from atldld_xr.plan.load_plan import LoadPlan, SectionPlan
 from atldld_xr.sources.base import Source
 
 OnError = Literal["raise", "fill"]

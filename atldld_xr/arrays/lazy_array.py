@@ -14,7 +14,7 @@ from atldld_xr.arrays.fetch import fetch_key, fetch_tile
 from atldld_xr.arrays.tile_memory import TILES
 from atldld_xr.arrays.variables import BlockVariable, SectionVariable, TilePlace, errors_in
 from atldld_xr.forks import PerProcess
-from atldld_xr.plan import Block, LoadPlan
+from atldld_xr.plan.load_plan import Block, LoadPlan
 from atldld_xr.settings import as_int, setting
 from atldld_xr.sources.base import Source
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 from atldld_xr.arrays.variables import BlockVariable, SectionVariable, pixels_of
-from atldld_xr.plan import LoadPlan
+from atldld_xr.plan.load_plan import LoadPlan
 from atldld_xr.sources.base import Source
 
 if TYPE_CHECKING:

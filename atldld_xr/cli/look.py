@@ -88,8 +88,8 @@ def image(
     from atldld_xr.allen.ids import check_id
     from atldld_xr.allen.metadata import parse_image
     from atldld_xr.allen.tiers import View
-    from atldld_xr.arguments import check_mask, check_tier
     from atldld_xr.files.atomic import write_whole
+    from atldld_xr.plan.arguments import check_mask, check_tier
     from atldld_xr.sources.base import asked_anew
     from atldld_xr.sources.resolve import resolve
     from atldld_xr.whole import read_whole

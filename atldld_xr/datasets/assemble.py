@@ -8,10 +8,10 @@ from typing import Any
 
 import xarray as xr
 
-from atldld_xr.arguments import Chunks
 from atldld_xr.arrays.readers import executor
 from atldld_xr.arrays.variables import BlockVariable, SectionVariable
 from atldld_xr.datasets.attributes import variable_attributes
+from atldld_xr.plan.arguments import Chunks
 from atldld_xr.sources.base import Source
 
 

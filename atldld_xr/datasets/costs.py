@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from atldld_xr.allen.tiers import Tile, View
 from atldld_xr.arrays.variables import DERIVED, BlockVariable
-from atldld_xr.plan import LoadPlan, SectionPlan
+from atldld_xr.plan.load_plan import LoadPlan, SectionPlan
 
 if TYPE_CHECKING:
     from atldld_xr.datasets.plan_dataset import DatasetPlan

@@ -13,7 +13,6 @@ from atldld_xr.allen.excluded import count_reasons, reasons_in_words
 from atldld_xr.allen.metadata import ExcludedSection
 from atldld_xr.allen.reference import Anchor
 from atldld_xr.allen.sides import Hemisphere, find_hemisphere, sides_along_r
-from atldld_xr.arguments import Chunks, Tier
 from atldld_xr.arrays.fetch import OnError
 from atldld_xr.datasets.costs import JPEG_BYTES_PER_PIXEL, Costs, estimate_costs
 from atldld_xr.datasets.plan_dataset import DatasetPlan, plan_dataset
@@ -24,7 +23,8 @@ from atldld_xr.messages.text import (
     format_rows,
     without_masks,
 )
-from atldld_xr.plan import Interpolation
+from atldld_xr.plan.arguments import Chunks, Tier
+from atldld_xr.plan.load_plan import Interpolation
 from atldld_xr.sources.base import Source
 
 

@@ -13,13 +13,13 @@ from atldld_xr.allen import transforms
 from atldld_xr.allen.metadata import SectionDataset
 from atldld_xr.allen.reference import Anchor, Grid
 from atldld_xr.allen.tiers import View
-from atldld_xr.arguments import Chunks, Tier
 from atldld_xr.arrays.fetch import OnError
 from atldld_xr.arrays.tile_memory import TILES
 from atldld_xr.datasets.assemble import assemble
 from atldld_xr.datasets.attributes import coordinate_attributes, dataset_attributes
 from atldld_xr.datasets.plan_dataset import Placed, plan_dataset
-from atldld_xr.plan import Interpolation, LoadPlan
+from atldld_xr.plan.arguments import Chunks, Tier
+from atldld_xr.plan.load_plan import Interpolation, LoadPlan
 from atldld_xr.sources.base import Source
 
 

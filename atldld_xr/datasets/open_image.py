@@ -11,7 +11,6 @@ import xarray as xr
 from atldld_xr.allen.ids import check_id
 from atldld_xr.allen.metadata import parse_image, product_ids
 from atldld_xr.allen.tiers import View, pixel_to_distance, tier_size, to_full
-from atldld_xr.arguments import Chunks, check_mask, check_options, check_tier, split_blocks
 from atldld_xr.arrays.variables import pixels_variable
 from atldld_xr.datasets.assemble import assemble
 from atldld_xr.datasets.attributes import (
@@ -20,7 +19,8 @@ from atldld_xr.datasets.attributes import (
     unregistered_attributes,
 )
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.plan import LoadPlan, SectionPlan, default_fill
+from atldld_xr.plan.arguments import Chunks, check_mask, check_options, check_tier, split_blocks
+from atldld_xr.plan.load_plan import LoadPlan, SectionPlan, default_fill
 from atldld_xr.sources.base import Source, asked_anew
 from atldld_xr.sources.resolve import resolve
 

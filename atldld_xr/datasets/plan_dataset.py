@@ -14,7 +14,6 @@ from atldld_xr.allen import transforms
 from atldld_xr.allen.metadata import SectionDataset, SectionImage, parse_dataset
 from atldld_xr.allen.reference import CORONAL, Anchor, Grid, get_space
 from atldld_xr.allen.tiers import View, plan_section
-from atldld_xr.arguments import Chunks, Tier, check_options, check_tier, split_blocks
 from atldld_xr.arrays.fetch import OnError
 from atldld_xr.arrays.variables import (
     BlockVariable,
@@ -25,7 +24,8 @@ from atldld_xr.arrays.variables import (
     status_variable,
 )
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.plan import Interpolation, LoadPlan, SectionPlan, default_fill
+from atldld_xr.plan.arguments import Chunks, Tier, check_options, check_tier, split_blocks
+from atldld_xr.plan.load_plan import Interpolation, LoadPlan, SectionPlan, default_fill
 from atldld_xr.sources.base import Source, asked_anew
 from atldld_xr.sources.resolve import parse_dataset_name, resolve
 

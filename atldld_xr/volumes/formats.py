@@ -12,9 +12,9 @@ from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 
-from atldld_xr.arguments import is_one_of
 from atldld_xr.errors import InvalidArgumentError, MissingExtraError
 from atldld_xr.messages.repeating import short
+from atldld_xr.plan.arguments import is_one_of
 from atldld_xr.volumes.planes import VolumeGrid
 
 FormatName = Literal["nrrd", "nifti", "tiff"]

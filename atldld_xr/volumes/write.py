@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from atldld_xr.allen.excluded import count_excluded
 from atldld_xr.allen.sides import is_mirrored
-from atldld_xr.arguments import is_one_of
 from atldld_xr.arrays.variables import NO_MASK, speaks_of
 from atldld_xr.compute.progress import progress_bar
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
 from atldld_xr.messages.words import one_line
+from atldld_xr.plan.arguments import is_one_of
 from atldld_xr.volumes import nifti, nrrd, tiff
 from atldld_xr.volumes.formats import (
     Format,

@@ -31,7 +31,7 @@ from atldld_xr.export.run.section_tasks import ChunkPlace, Part, Unit
 from atldld_xr.export.run.trace_graph import Parts
 from atldld_xr.export.to_zarr import ExportReport, lazy_dataset, reasons, section_ids
 from atldld_xr.files.file_store import Place
-from atldld_xr.plan import Block
+from atldld_xr.plan.load_plan import Block
 
 
 def export_ome(

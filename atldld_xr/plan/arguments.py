@@ -10,7 +10,7 @@ import numpy as np
 from atldld_xr.allen.metadata import SectionImage
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
-from atldld_xr.plan import INTERPOLATIONS
+from atldld_xr.plan.load_plan import INTERPOLATIONS
 
 Chunks = Literal["auto"] | int | Mapping[Any, Any] | None
 
