@@ -21,8 +21,8 @@ import atldld_xr
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.ome import create, group_attributes, level_zero, plan_pyramid
 from atldld_xr.export.ome.arrays import halve_block
-from atldld_xr.export.ome.axis import find_axis
-from atldld_xr.export.ome.planes import find_planes
+from atldld_xr.planes.axis import find_axis
+from atldld_xr.planes.planes import find_planes
 from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource
 
 VERSIONS = ("0.5", "0.4")

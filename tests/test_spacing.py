@@ -9,8 +9,8 @@ import xarray as xr
 
 from atldld_xr.allen.reference import CORONAL, FINEST_RESOLUTION, SAGITTAL, Grid, get_space
 from atldld_xr.export.ome import plan_pyramid
-from atldld_xr.export.ome.axis import find_axis
-from atldld_xr.spacing import find_pixel_size, find_step
+from atldld_xr.planes.axis import find_axis
+from atldld_xr.planes.spacing import find_pixel_size, find_step
 from atldld_xr.volumes.pixels import choose_pixels
 
 SPACE = get_space(9)

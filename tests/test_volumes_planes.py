@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from atldld_xr.allen.reference import CORONAL, SAGITTAL, Grid, get_space
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.volumes.planes import VolumeGrid, place_sections
+from atldld_xr.planes.volume_grid import VolumeGrid, place_sections
 
 
 def make_grid(step, plane=CORONAL, resolution=25.0):

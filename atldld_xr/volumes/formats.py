@@ -15,7 +15,7 @@ import numpy as np
 from atldld_xr.errors import InvalidArgumentError, MissingExtraError
 from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import is_one_of
-from atldld_xr.volumes.planes import VolumeGrid
+from atldld_xr.planes.volume_grid import VolumeGrid
 
 FormatName = Literal["nrrd", "nifti", "tiff"]
 

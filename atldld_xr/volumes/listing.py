@@ -12,8 +12,8 @@ import xarray as xr
 
 from atldld_xr._version import __version__
 from atldld_xr.allen.sides import orientation, sides_along_r
+from atldld_xr.planes.volume_grid import PlacedSection, VolumeGrid
 from atldld_xr.volumes.pixels import Pixels
-from atldld_xr.volumes.planes import PlacedSection, VolumeGrid
 
 OUTSIDE = "outside the volume"
 """Why a section that has no plane has none."""

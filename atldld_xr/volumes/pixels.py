@@ -13,7 +13,7 @@ from atldld_xr.allen.reference import PLANES, Grid, Plane, get_space
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import is_one_of
-from atldld_xr.spacing import TOLERANCE, find_pixel_size
+from atldld_xr.planes.spacing import TOLERANCE, find_pixel_size
 
 Channel = Literal["grey", "red", "green", "blue"]
 

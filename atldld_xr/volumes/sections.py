@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from atldld_xr.arrays.failures import told, why
 from atldld_xr.compute.threads import own_threads
+from atldld_xr.planes.volume_grid import PlacedSection
 from atldld_xr.volumes.pixels import Pixels
-from atldld_xr.volumes.planes import PlacedSection
 
 # Computed at a time, in bytes of voxels: small sections together, for each waits for its tiles.
 _BATCH_BYTES = 16_000_000

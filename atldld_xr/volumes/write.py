@@ -19,6 +19,7 @@ from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
 from atldld_xr.messages.words import one_line
 from atldld_xr.plan.arguments import is_one_of
+from atldld_xr.planes.volume_grid import VolumeGrid, place_sections
 from atldld_xr.volumes import nifti, nrrd, tiff
 from atldld_xr.volumes.formats import (
     Format,
@@ -30,7 +31,6 @@ from atldld_xr.volumes.formats import (
 )
 from atldld_xr.volumes.listing import file_text, header_text, list_planes, section_facts
 from atldld_xr.volumes.pixels import Channel, choose_pixels
-from atldld_xr.volumes.planes import VolumeGrid, place_sections
 from atldld_xr.volumes.sections import read_sections
 from atldld_xr.volumes.spool import Spool
 from atldld_xr.volumes.target import (

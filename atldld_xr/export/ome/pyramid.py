@@ -16,10 +16,10 @@ import numpy as np
 import xarray as xr
 
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.export.ome.axis import Axis, find_axis
-from atldld_xr.export.ome.planes import Planes, find_planes
 from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import is_whole, split_blocks
+from atldld_xr.planes.axis import Axis, find_axis
+from atldld_xr.planes.planes import Planes, find_planes
 
 AXES = ("c", "z", "y", "x")
 

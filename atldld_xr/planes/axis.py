@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.spacing import TOLERANCE, find_pixel_size, find_step
+from atldld_xr.planes.spacing import TOLERANCE, find_pixel_size, find_step
 
 UNIT = "micrometer"
 

@@ -21,8 +21,8 @@ import xarray as xr
 
 from atldld_xr.allen.reference import FINEST_RESOLUTION, PLANES, REFERENCE_SPACES
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.export.ome.axis import Axis, check_unit, round_off
 from atldld_xr.messages.repeating import short
+from atldld_xr.planes.axis import Axis, check_unit, round_off
 
 DIMS = tuple(plane.dim for plane in PLANES.values())
 """Names of the dimension across sections."""
