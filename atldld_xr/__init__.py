@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from atldld_xr.datasets.open_image import open_image
     from atldld_xr.export.verify import status, verify
     from atldld_xr.field import DisplacementField
-    from atldld_xr.plot import preview
+    from atldld_xr.plots.preview import preview
     from atldld_xr.settings import config
     from atldld_xr.sources.mirror import MirrorSource
 else:  # type checkers would take any name for one of this module's
@@ -51,7 +51,7 @@ else:  # type checkers would take any name for one of this module's
         "open_cache": "atldld_xr.cache",
         "open_dataset": "atldld_xr.datasets.open_dataset",
         "open_image": "atldld_xr.datasets.open_image",
-        "preview": "atldld_xr.plot",
+        "preview": "atldld_xr.plots.preview",
         "status": "atldld_xr.export.verify",
         "verify": "atldld_xr.export.verify",
     }

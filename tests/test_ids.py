@@ -14,7 +14,7 @@ from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
 from atldld_xr.mirroring import save_mirror
 from atldld_xr.plan.load_plan import Block
-from atldld_xr.plot import preview
+from atldld_xr.plots.preview import preview
 from atldld_xr.sources.api import ApiSource
 from atldld_xr.sources.mirror import MirrorSource
 from atldld_xr.sync import DatasetDownloader

@@ -12,7 +12,7 @@ from matplotlib.patches import Polygon, Rectangle
 from atldld_xr.allen import transforms
 from atldld_xr.allen.metadata import parse_dataset
 from atldld_xr.errors import DatasetNotFoundError, InvalidArgumentError, MissingExtraError
-from atldld_xr.plot import preview
+from atldld_xr.plots.preview import preview
 from atldld_xr.testing import CORONAL, SAGITTAL
 from noise import DATASET_ID, NoiseSource
 

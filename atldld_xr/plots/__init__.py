@@ -1,0 +1,4 @@
+"""Pictures of data sets.
+
+It imports what records mean, and sources.
+"""
