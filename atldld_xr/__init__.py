@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from atldld_xr import sync as sync
     from atldld_xr import testing as testing
     from atldld_xr import utils as utils
-    from atldld_xr.cache import open_cache
     from atldld_xr.datasets.copy_mirror import mirror
     from atldld_xr.datasets.info import info
     from atldld_xr.datasets.open_dataset import open_dataset
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from atldld_xr.field import DisplacementField
     from atldld_xr.plots.preview import preview
     from atldld_xr.settings import config
+    from atldld_xr.sources.cache import open_cache
     from atldld_xr.sources.mirror import MirrorSource
 else:  # type checkers would take any name for one of this module's
     _PLACES = {
@@ -48,7 +48,7 @@ else:  # type checkers would take any name for one of this module's
         "config": "atldld_xr.settings",
         "info": "atldld_xr.datasets.info",
         "mirror": "atldld_xr.datasets.copy_mirror",
-        "open_cache": "atldld_xr.cache",
+        "open_cache": "atldld_xr.sources.cache",
         "open_dataset": "atldld_xr.datasets.open_dataset",
         "open_image": "atldld_xr.datasets.open_image",
         "preview": "atldld_xr.plots.preview",

@@ -24,9 +24,9 @@ from atldld_xr.errors import InvalidArgumentError, SectionImageError
 from atldld_xr.field import DisplacementField
 from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import check_options, check_tier, is_one_of, is_whole
-from atldld_xr.sources.base import Source
+from atldld_xr.sources.protocol import Source
+from atldld_xr.sources.read_whole import read_whole
 from atldld_xr.sources.resolve import resolve
-from atldld_xr.whole import read_whole
 
 __all__ = [
     "DatasetDownloader",

@@ -18,9 +18,9 @@ from atldld_xr.forks import PerProcess
 from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import check_mask, check_tier
 from atldld_xr.settings import config
-from atldld_xr.sources.base import Source
+from atldld_xr.sources.protocol import Source
+from atldld_xr.sources.read_whole import read_whole
 from atldld_xr.sources.resolve import resolve
-from atldld_xr.whole import read_whole
 
 # Settings are the whole process's: two calls must not each put back what the other has set.
 _FOLDER = PerProcess(Lock)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from atldld_xr.allen.tiers import tier_size
 from atldld_xr.averages import reduce_tile
-from atldld_xr.sources.base import TILE_SIDE, WHOLE_SIDE
+from atldld_xr.sources.protocol import TILE_SIDE, WHOLE_SIDE
 from atldld_xr.testing import Phantom, draw
 from benchmarks import geometry
 from benchmarks.sizes import Size

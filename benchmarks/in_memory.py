@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from atldld_xr.allen.metadata import SectionImage
 from atldld_xr.allen.tiers import Tile, View
-from atldld_xr.sources.base import service_tile_side
+from atldld_xr.sources.protocol import service_tile_side
 from atldld_xr.testing import Phantom
 
 DATASET_ID = 900000090

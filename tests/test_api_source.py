@@ -25,9 +25,9 @@ from atldld_xr.errors import (
 )
 from atldld_xr.settings import config
 from atldld_xr.sources.api import ApiSource
-from atldld_xr.sources.base import Source, service_tile_side
 from atldld_xr.sources.mirror import MirrorSource
 from atldld_xr.sources.phantom import PhantomSource
+from atldld_xr.sources.protocol import Source, service_tile_side
 from atldld_xr.sources.resolve import resolve
 from atldld_xr.testing.faults import KINDS, Faults
 from atldld_xr.testing.server import AllenServer

@@ -12,7 +12,7 @@ import zarr
 import atldld_xr
 from atldld_xr.allen.metadata import parse_dataset, product_ids
 from atldld_xr.attribution import Attribution
-from atldld_xr.sources.base import Source
+from atldld_xr.sources.protocol import Source
 from atldld_xr.testing import CORONAL_ID, AllenServer, Phantom
 from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource
 from test_real import ALLEN

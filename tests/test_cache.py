@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from atldld_xr import cache as cache_module
-from atldld_xr.cache import Cache, default_cache
 from atldld_xr.errors import CacheError, InvalidArgumentError
 from atldld_xr.settings import config
+from atldld_xr.sources import cache as cache_module
+from atldld_xr.sources.cache import Cache, default_cache
 from commandline import facts, run
 
 KEY = "api.brain-map.org/section_image/69177654/4.jpg"

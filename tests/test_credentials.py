@@ -24,8 +24,8 @@ from atldld_xr.errors import AtldldError, InvalidArgumentError
 from atldld_xr.files import storage_options
 from atldld_xr.files.credentials import credentials_in, hide, hide_in_addresses, is_credential
 from atldld_xr.files.storage_options import share
-from atldld_xr.mirroring import save_mirror
 from atldld_xr.sources.mirror import MirrorSource
+from atldld_xr.sources.save_mirror import save_mirror
 from commandline import run
 from noise import DATASET_ID, NoiseSource
 

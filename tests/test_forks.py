@@ -37,7 +37,7 @@ def in_child(done):
     done.put(late)
 
 locks = dict(kept())
-assert {"atldld_xr.jpeg._DECODING", "the tiles", "the settings"} <= set(locks) and len(locks) >= 5
+assert {"atldld_xr.sources.jpeg._DECODING", "the tiles", "the settings"} <= set(locks) and len(locks) >= 5
 for lock in locks.values():
     thread = threading.Thread(target=hold, args=(lock,))
     thread.start()
@@ -56,7 +56,7 @@ sys.exit("waits for ever" if alive else f"never got {late}" if (late := done.get
 DECODING = """
 import os, signal, sys, threading
 import numpy as np, simplejpeg
-from atldld_xr import jpeg, utils
+from atldld_xr.sources import jpeg; from atldld_xr import utils
 from atldld_xr.files.storage_options import share
 
 data = simplejpeg.encode_jpeg(np.zeros((1000, 1000, 3), np.uint8))

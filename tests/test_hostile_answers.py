@@ -21,11 +21,11 @@ from atldld_xr.errors import (
     ServiceError,
     StoreError,
 )
-from atldld_xr.mirroring import save_mirror
 from atldld_xr.phantom.phantom import Phantom
 from atldld_xr.sources.api import ApiSource
 from atldld_xr.sources.mirror import MirrorSource
 from atldld_xr.sources.phantom import PhantomSource
+from atldld_xr.sources.save_mirror import save_mirror
 from bombs import LARGE, ODD, unfolding
 
 SMALL = Phantom(id=900_000_001, resolution=40.0, count=2)
@@ -35,7 +35,7 @@ import json, re, sys
 from pathlib import Path
 import atldld_xr
 from atldld_xr.errors import AtldldError
-from atldld_xr.mirroring import save_mirror
+from atldld_xr.sources.save_mirror import save_mirror
 from atldld_xr.sources.mirror import MirrorSource
 from atldld_xr.sources.phantom import PhantomSource
 

@@ -26,9 +26,9 @@ from answering import (
     stall,
     status,
 )
-from atldld_xr import http
 from atldld_xr.errors import DatasetNotFoundError, InvalidArgumentError
 from atldld_xr.settings import config
+from atldld_xr.sources import http
 
 QUICK = {"http.backoff": 0.01, "http.retries": 3, "http.longest_wait": 60}
 
@@ -335,7 +335,7 @@ def test_compressed_bodies_are_bounded_as_they_are_unpacked(server: Server) -> N
 
 FORKS = """
 import os, sys
-from atldld_xr import http
+from atldld_xr.sources import http
 def get(): return http.get(sys.argv[1], check=bytes, limit=10_000)
 get()
 child = os.fork()

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 import pytest
 
 from answering import GOOD, Server, forget_routes, relay, running, status
-from atldld_xr import http
 from atldld_xr.settings import config
+from atldld_xr.sources import http
 
 NOWHERE = "http://no-such-host.test"  # the name is reserved: only a proxy can lead there
 BASIC = "Basic " + base64.b64encode(b"me:hu@sh").decode()
@@ -188,7 +188,7 @@ def test_a_socks_proxy_leads_to_the_host(server: Server, monkeypatch: pytest.Mon
 def test_a_socks_proxy_without_its_package_is_told_at_once() -> None:
     script = (
         "import sys; sys.modules['socks'] = None\n"
-        "from atldld_xr import http\n"
+        "from atldld_xr.sources import http\n"
         "http.get('http://no-such-host.test', check=bytes, limit=1)"
     )
     done = subprocess.run(

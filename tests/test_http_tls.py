@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from answering import GOOD, Server, Tunnel, forget_routes, running, status
-from atldld_xr import http
 from atldld_xr.settings import config
+from atldld_xr.sources import http
 
 
 @pytest.fixture(autouse=True)

@@ -12,11 +12,11 @@ import atldld_xr
 from atldld_xr.allen.ids import check_id, parse_dataset_name
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
-from atldld_xr.mirroring import save_mirror
 from atldld_xr.plan.load_plan import Block
 from atldld_xr.plots.preview import preview
 from atldld_xr.sources.api import ApiSource
 from atldld_xr.sources.mirror import MirrorSource
+from atldld_xr.sources.save_mirror import save_mirror
 from atldld_xr.sync import DatasetDownloader
 from atldld_xr.utils import get_image
 from commandline import IMAGE, SMALL, run

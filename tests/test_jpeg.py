@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from atldld_xr import jpeg
+from atldld_xr.sources import jpeg
 
 
 def _picture(height: int = 48, width: int = 64) -> np.ndarray:

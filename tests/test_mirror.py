@@ -23,13 +23,13 @@ from atldld_xr.errors import (
     SectionImageError,
     StoreError,
 )
-from atldld_xr.mirroring import save_mirror
 from atldld_xr.phantom.phantom import Phantom
 from atldld_xr.settings import config
 from atldld_xr.sources.api import ApiSource
-from atldld_xr.sources.base import WHOLE_SIDE, Source
 from atldld_xr.sources.mirror import MirrorSource, image_file
 from atldld_xr.sources.phantom import PhantomSource
+from atldld_xr.sources.protocol import WHOLE_SIDE, Source
+from atldld_xr.sources.save_mirror import save_mirror
 from atldld_xr.testing.faults import KINDS, Faults
 from atldld_xr.testing.server import AllenServer
 

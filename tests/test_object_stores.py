@@ -20,8 +20,8 @@ from dask.callbacks import Callback
 
 import atldld_xr
 from atldld_xr.errors import AtldldError, DatasetNotFoundError, StoreError
-from atldld_xr.mirroring import save_mirror
 from atldld_xr.sources.mirror import MirrorSource
+from atldld_xr.sources.save_mirror import save_mirror
 from look_at_store import look
 from loopback import unused_port, web_server, write_certificate
 from noise import DATASET_ID, NoiseSource

@@ -19,9 +19,9 @@ from atldld_xr.errors import AtldldError, InvalidArgumentError, StoreError
 from atldld_xr.export import status, verify
 from atldld_xr.files.paths import name_beside, without_scheme
 from atldld_xr.messages.words import one_line, printable
-from atldld_xr.mirroring import save_mirror
 from atldld_xr.phantom.phantom import Phantom
 from atldld_xr.sources.phantom import PhantomSource
+from atldld_xr.sources.save_mirror import save_mirror
 from atldld_xr.volumes.target import check_space
 
 SMALL = Phantom(id=900_000_001, resolution=40.0, count=2)

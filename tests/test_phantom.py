@@ -17,8 +17,8 @@ from atldld_xr.errors import DatasetNotFoundError, SectionImageError
 from atldld_xr.phantom import drawing
 from atldld_xr.phantom.anatomy import is_glass, is_inside, outline, tissue_at
 from atldld_xr.phantom.brain import fields
-from atldld_xr.sources.base import Source, service_tile_side
 from atldld_xr.sources.phantom import PhantomSource
+from atldld_xr.sources.protocol import Source, service_tile_side
 from atldld_xr.testing import (
     BEADS,
     CORONAL,

@@ -68,7 +68,7 @@ def test_a_quota_counts(kind, tmp_path):
 BOUND = """
 import os
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-from atldld_xr import jpeg; from atldld_xr.compute import threads
+from atldld_xr.sources import jpeg; from atldld_xr.compute import threads
 from atldld_xr.export.run.run import _own_limits
 from atldld_xr.settings import config
 assert _own_limits()[0] == 1

@@ -21,10 +21,10 @@ from atldld_xr.errors import (
     MetadataError,
     ServiceError,
 )
-from atldld_xr.mirroring import save_mirror
 from atldld_xr.sources.api import ApiSource
 from atldld_xr.sources.mirror import MirrorSource
 from atldld_xr.sources.phantom import PhantomSource
+from atldld_xr.sources.save_mirror import save_mirror
 from commandline import IMAGE, IMAGES, SMALL, run
 
 Record = dict[str, Any]

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.mirroring import save_mirror
 from atldld_xr.settings import (
     as_bool,
     as_bytes,
@@ -22,6 +21,7 @@ from atldld_xr.settings import (
     setting,
 )
 from atldld_xr.sources.phantom import PhantomSource
+from atldld_xr.sources.save_mirror import save_mirror
 
 GOOD = [
     ("cache.enabled", as_bool, "false", False),
@@ -119,7 +119,7 @@ def python(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_environment_turns_the_cache_off_and_sizes_it(tmp_path):
     script = (
-        "import json; from atldld_xr.cache import default_cache as d\n"
+        "import json; from atldld_xr.sources.cache import default_cache as d\n"
         "from atldld_xr.settings import config\n"
         "off = d() is None\n"
         "with config.set({'cache.enabled': 'yes'}): print(json.dumps([off, d().limit]))"

@@ -23,8 +23,8 @@ import atldld_xr
 from atldld_xr.errors import InvalidArgumentError, StoreError
 from atldld_xr.files import storage_options
 from atldld_xr.files.storage_options import SharedOptions, known, learn, share, store_errors
-from atldld_xr.mirroring import save_mirror
 from atldld_xr.sources.mirror import MirrorSource
+from atldld_xr.sources.save_mirror import save_mirror
 from noise import DATASET_ID, NoiseSource
 from object_stores import ObjectStore, s3
 

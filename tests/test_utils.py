@@ -12,10 +12,10 @@ from atldld_xr.allen.metadata import parse_image
 from atldld_xr.errors import DatasetNotFoundError, InvalidArgumentError, SectionImageError
 from atldld_xr.phantom.phantom import Phantom
 from atldld_xr.sources.phantom import PhantomSource
+from atldld_xr.sources.read_whole import read_whole
 from atldld_xr.testing.faults import Faults
 from atldld_xr.testing.server import AllenServer
 from atldld_xr.utils import get_image
-from atldld_xr.whole import read_whole
 from noise import FIRST_IMAGE_ID, NoiseSource, noise
 
 CORONAL = Phantom(resolution=32.0, count=6, spacing=60)

@@ -17,10 +17,10 @@ import pytest
 
 import atldld_xr
 from answering import Server, forget_routes, running
-from atldld_xr import http as service
 from atldld_xr.errors import AtldldError, StoreError
-from atldld_xr.mirroring import save_mirror
+from atldld_xr.sources import http as service
 from atldld_xr.sources.mirror import MirrorSource
+from atldld_xr.sources.save_mirror import save_mirror
 from loopback import serving, unused_port
 from noise import DATASET_ID, NoiseSource
 

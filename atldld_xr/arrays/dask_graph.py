@@ -25,7 +25,7 @@ from atldld_xr.arrays.fetch import fetch_tile
 from atldld_xr.arrays.variables import BlockVariable, SectionVariable, TilePlace, errors_in
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.plan.load_plan import Block, LoadPlan, SectionPlan
-from atldld_xr.sources.base import Source
+from atldld_xr.sources.protocol import Source
 
 Key = tuple[Any, ...]
 

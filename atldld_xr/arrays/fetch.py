@@ -9,7 +9,7 @@ from atldld_xr.arrays.variables import TilePlace
 from atldld_xr.averages import Pixels, reduce_tile
 from atldld_xr.errors import SectionImageError
 from atldld_xr.plan.load_plan import LoadPlan, SectionPlan
-from atldld_xr.sources.base import Source
+from atldld_xr.sources.protocol import Source
 
 OnError = Literal["raise", "fill"]
 

@@ -16,7 +16,7 @@ from atldld_xr.arrays.variables import BlockVariable, SectionVariable, TilePlace
 from atldld_xr.forks import PerProcess
 from atldld_xr.plan.load_plan import Block, LoadPlan
 from atldld_xr.settings import as_int, setting
-from atldld_xr.sources.base import Source
+from atldld_xr.sources.protocol import Source
 
 _POOLS: PerProcess[dict[int, ThreadPoolExecutor]] = PerProcess(dict)
 

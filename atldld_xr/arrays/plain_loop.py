@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from atldld_xr.arrays.fetch import fetch_tile
 from atldld_xr.arrays.variables import BlockVariable, SectionVariable, errors_in
-from atldld_xr.sources.base import Source
+from atldld_xr.sources.protocol import Source
 
 
 def load(variable: BlockVariable | SectionVariable, source: Source) -> NDArray[Any]:

@@ -10,7 +10,7 @@ import xarray as xr
 
 from atldld_xr.arrays.variables import BlockVariable, SectionVariable, pixels_of
 from atldld_xr.plan.load_plan import LoadPlan
-from atldld_xr.sources.base import Source
+from atldld_xr.sources.protocol import Source
 
 if TYPE_CHECKING:
     from atldld_xr.arrays.lazy_array import PlanArray

@@ -12,7 +12,7 @@ from atldld_xr.messages.repeating import short
 from atldld_xr.messages.text import format_bytes, format_count
 
 if TYPE_CHECKING:
-    from atldld_xr.cache import Cache
+    from atldld_xr.sources.cache import Cache
 
 
 def _read_limit(value: str | int) -> int:
@@ -113,9 +113,9 @@ def _report(files: int, size: int, *, as_json: bool) -> None:
 
 def _open(*, even_if_off: bool = False) -> Cache:
     """Return the cache to look at or to tidy; its directory is not made for that."""
-    from atldld_xr.cache import open_cache
     from atldld_xr.errors import CacheError
     from atldld_xr.settings import as_bool, setting
+    from atldld_xr.sources.cache import open_cache
 
     if not even_if_off and not setting("cache.enabled", as_bool):
         raise CacheError("the cache is off: the setting cache.enabled is false")

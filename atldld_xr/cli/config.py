@@ -46,7 +46,7 @@ def config(as_json: bool) -> None:
 
 def _in_force(name: str, value: Any) -> Any:
     if name == "cache.directory" and value is None:
-        from atldld_xr.cache import default_directory
+        from atldld_xr.sources.cache import default_directory
 
         return default_directory()
     return value

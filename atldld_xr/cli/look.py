@@ -90,9 +90,9 @@ def image(
     from atldld_xr.allen.tiers import View
     from atldld_xr.files.atomic import write_whole
     from atldld_xr.plan.arguments import check_mask, check_tier
-    from atldld_xr.sources.base import asked_anew
+    from atldld_xr.sources.protocol import asked_anew
+    from atldld_xr.sources.read_whole import read_whole
     from atldld_xr.sources.resolve import resolve
-    from atldld_xr.whole import read_whole
 
     encode = _encoder(out)
     opened = resolve(source)

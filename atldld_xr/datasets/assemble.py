@@ -12,7 +12,7 @@ from atldld_xr.arrays.readers import executor
 from atldld_xr.arrays.variables import BlockVariable, SectionVariable
 from atldld_xr.datasets.attributes import variable_attributes
 from atldld_xr.plan.arguments import Chunks
-from atldld_xr.sources.base import Source
+from atldld_xr.sources.protocol import Source
 
 
 def assemble(

@@ -12,7 +12,7 @@ from atldld_xr.allen.reference import Grid, Plane
 from atldld_xr.allen.sides import find_hemisphere, sides_along_r, space_in_words
 from atldld_xr.arrays.variables import MEANINGS, BlockVariable, SectionVariable
 from atldld_xr.attribution import Attribution, attribution_of
-from atldld_xr.sources.base import Source
+from atldld_xr.sources.protocol import Source
 
 _AXES = ("posterior", "inferior", "right")
 _R = 2

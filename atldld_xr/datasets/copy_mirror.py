@@ -12,10 +12,10 @@ from atldld_xr.allen.tiers import View
 from atldld_xr.compute.progress import progress_bar
 from atldld_xr.datasets.plan_dataset import plan_dataset
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.mirroring import MirrorSummary, save_mirror
 from atldld_xr.plan.arguments import is_whole
-from atldld_xr.sources.base import Source, asked_anew
+from atldld_xr.sources.protocol import Source, asked_anew
 from atldld_xr.sources.resolve import parse_dataset_name, resolve
+from atldld_xr.sources.save_mirror import MirrorSummary, save_mirror
 
 
 def mirror(

@@ -25,7 +25,7 @@ from atldld_xr.messages.text import (
 )
 from atldld_xr.plan.arguments import Chunks, Tier
 from atldld_xr.plan.load_plan import Interpolation
-from atldld_xr.sources.base import Source
+from atldld_xr.sources.protocol import Source
 
 
 @dataclass(frozen=True, repr=False)

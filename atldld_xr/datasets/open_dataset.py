@@ -20,7 +20,7 @@ from atldld_xr.datasets.attributes import coordinate_attributes, dataset_attribu
 from atldld_xr.datasets.plan_dataset import Placed, plan_dataset
 from atldld_xr.plan.arguments import Chunks, Tier
 from atldld_xr.plan.load_plan import Interpolation, LoadPlan
-from atldld_xr.sources.base import Source
+from atldld_xr.sources.protocol import Source
 
 
 def open_dataset(

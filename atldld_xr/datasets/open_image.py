@@ -21,7 +21,7 @@ from atldld_xr.datasets.attributes import (
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.plan.arguments import Chunks, check_mask, check_options, check_tier, split_blocks
 from atldld_xr.plan.load_plan import LoadPlan, SectionPlan, default_fill
-from atldld_xr.sources.base import Source, asked_anew
+from atldld_xr.sources.protocol import Source, asked_anew
 from atldld_xr.sources.resolve import resolve
 
 

@@ -26,7 +26,7 @@ from atldld_xr.arrays.variables import (
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.plan.arguments import Chunks, Tier, check_options, check_tier, split_blocks
 from atldld_xr.plan.load_plan import Interpolation, LoadPlan, SectionPlan, default_fill
-from atldld_xr.sources.base import Source, asked_anew
+from atldld_xr.sources.protocol import Source, asked_anew
 from atldld_xr.sources.resolve import parse_dataset_name, resolve
 
 Placed = tuple[SectionImage, NDArray[np.float64]]

@@ -15,7 +15,7 @@ from atldld_xr.allen import transforms
 from atldld_xr.allen.metadata import SectionDataset, parse_dataset
 from atldld_xr.allen.reference import ReferenceSpace, get_space
 from atldld_xr.errors import MissingExtraError
-from atldld_xr.sources.base import Source, asked_anew
+from atldld_xr.sources.protocol import Source, asked_anew
 from atldld_xr.sources.resolve import parse_dataset_name, resolve
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from atldld_xr import http, jpeg
 from atldld_xr.allen import rma
 from atldld_xr.allen.ids import check_id
 from atldld_xr.allen.metadata import (
@@ -24,7 +23,6 @@ from atldld_xr.allen.metadata import (
     single_record,
 )
 from atldld_xr.allen.tiers import Tile, View, slide_offset
-from atldld_xr.cache import default_cache
 from atldld_xr.errors import (
     DatasetNotFoundError,
     InvalidArgumentError,
@@ -34,8 +32,10 @@ from atldld_xr.errors import (
 )
 from atldld_xr.foreign_json import MOST_BYTES
 from atldld_xr.messages.repeating import short
-from atldld_xr.sources.base import service_tile_side
+from atldld_xr.sources import http, jpeg
+from atldld_xr.sources.cache import default_cache
 from atldld_xr.sources.kept import read_kept, to_keep
+from atldld_xr.sources.protocol import service_tile_side
 
 # One query gets everything that registration needs.
 _DATASET_INCLUDE = "products,genes,alignment3d,section_images(alignment2d)"

@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atldld_xr import jpeg
 from atldld_xr.allen import rma
 from atldld_xr.allen.ids import check_id
 from atldld_xr.allen.metadata import SectionImage, single_record
@@ -43,8 +42,7 @@ from atldld_xr.files.proxies import with_proxy
 from atldld_xr.files.storage_options import SharedOptions, share, store_errors
 from atldld_xr.foreign_json import MOST_BYTES
 from atldld_xr.messages.repeating import short
-from atldld_xr.retry import TransportError, TryError, persist
-from atldld_xr.sources.base import service_tile_side
+from atldld_xr.sources import jpeg
 from atldld_xr.sources.mirror_contents import (
     MANIFEST,
     Contents,
@@ -54,6 +52,8 @@ from atldld_xr.sources.mirror_contents import (
     names_in_page,
     read_manifest,
 )
+from atldld_xr.sources.protocol import service_tile_side
+from atldld_xr.sources.retry import TransportError, TryError, persist
 
 _EXTRAS = "the extras s3, gcs, azure and http bring what fsspec needs: pip install atldld-xr[s3]"
 

@@ -15,7 +15,7 @@ from atldld_xr.attribution import PHANTOM, Attribution
 from atldld_xr.errors import DatasetNotFoundError, SectionImageError
 from atldld_xr.phantom.drawing import draw
 from atldld_xr.phantom.phantom import PHANTOMS, Phantom, find_phantom_image
-from atldld_xr.sources.base import service_tile_side
+from atldld_xr.sources.protocol import service_tile_side
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from atldld_xr.files.paths import without_scheme
 from atldld_xr.messages.repeating import hide_credentials, short
 from atldld_xr.settings import as_source, as_text, setting, told_origin
 from atldld_xr.sources.api import ApiSource
-from atldld_xr.sources.base import Source
 from atldld_xr.sources.mirror import MirrorSource
+from atldld_xr.sources.protocol import Source
 
 __all__ = ["parse_dataset_name", "resolve"]
 

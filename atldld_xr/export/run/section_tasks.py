@@ -16,7 +16,7 @@ from atldld_xr.allen.tiers import View
 from atldld_xr.arrays.variables import TilePlace
 from atldld_xr.errors import SectionImageError
 from atldld_xr.plan.load_plan import Block, SectionPlan
-from atldld_xr.sources.base import Source
+from atldld_xr.sources.protocol import Source
 from atldld_xr.warp import Tiles
 
 ChunkPlace = tuple[int, ...]

@@ -18,7 +18,7 @@ from dask.array.chunk import getitem
 from atldld_xr.arrays.dask_graph import BlockLayer, FetchLayer, SectionLayer
 from atldld_xr.export.run.section_tasks import ChunkPlace, Feed, Part, Unit, Value
 from atldld_xr.plan.load_plan import Block, LoadPlan, SectionPlan
-from atldld_xr.sources.base import Source
+from atldld_xr.sources.protocol import Source
 
 
 class Parts:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from atldld_xr.allen.metadata import SectionImage
 from atldld_xr.allen.tiers import Tile, View, tier_size
-from atldld_xr.sources.base import Source
+from atldld_xr.sources.protocol import Source
 
 
 def read_whole(source: Source, image: SectionImage, tier: int, view: View) -> NDArray[np.uint8]:

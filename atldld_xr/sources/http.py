@@ -20,8 +20,8 @@ from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.files.proxies import MALFORMED, environ_proxies, environment
 from atldld_xr.forks import PerProcess
 from atldld_xr.messages.repeating import hide_credentials
-from atldld_xr.retry import TransportError, TryError, persist
 from atldld_xr.settings import as_float, as_int, setting
+from atldld_xr.sources.retry import TransportError, TryError, persist
 
 if TYPE_CHECKING:
     from requests.adapters import HTTPAdapter
@@ -47,7 +47,7 @@ def get(
     """Return what `check` makes of the body at an address, retrying what may pass.
 
     Retried are 408, 429, 5xx, connection failures, timeouts, bodies cut short or too long, and
-    bodies that `check` refuses; see `atldld_xr.retry`.
+    bodies that `check` refuses; see `atldld_xr.sources.retry`.
 
     Parameters
     ----------

@@ -21,10 +21,9 @@ from atldld_xr.allen.tiers import Tile, View, tier_size
 from atldld_xr.errors import InvalidArgumentError, SectionImageError
 from atldld_xr.files.atomic import write_whole
 from atldld_xr.files.folders import locked, make_folders
-from atldld_xr.jpeg import most_bytes
 from atldld_xr.messages.repeating import short
 from atldld_xr.settings import as_int, setting
-from atldld_xr.sources.base import Source, service_tile_side
+from atldld_xr.sources.jpeg import most_bytes
 from atldld_xr.sources.mirror import MirrorSource, decode_tile
 from atldld_xr.sources.mirror_contents import (
     MANIFEST,
@@ -33,6 +32,7 @@ from atldld_xr.sources.mirror_contents import (
     image_file,
     read_manifest,
 )
+from atldld_xr.sources.protocol import Source, service_tile_side
 
 _MANIFEST_FORMAT = 1
 _QUALITY = 100  # of what a source without bytes draws: its pixels, as near as JPEG can
