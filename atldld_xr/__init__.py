@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from atldld_xr.datasets.info import info
     from atldld_xr.datasets.open_dataset import open_dataset
     from atldld_xr.datasets.open_image import open_image
-    from atldld_xr.export.verify import status, verify
     from atldld_xr.field import DisplacementField
     from atldld_xr.plots.preview import preview
     from atldld_xr.settings import config
     from atldld_xr.sources.cache import open_cache
     from atldld_xr.sources.mirror import MirrorSource
+    from atldld_xr.store.verify import status, verify
 else:  # type checkers would take any name for one of this module's
     _PLACES = {
         "DisplacementField": "atldld_xr.field",
@@ -52,8 +52,8 @@ else:  # type checkers would take any name for one of this module's
         "open_dataset": "atldld_xr.datasets.open_dataset",
         "open_image": "atldld_xr.datasets.open_image",
         "preview": "atldld_xr.plots.preview",
-        "status": "atldld_xr.export.verify",
-        "verify": "atldld_xr.export.verify",
+        "status": "atldld_xr.store.verify",
+        "verify": "atldld_xr.store.verify",
     }
 
     def __getattr__(name):

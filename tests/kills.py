@@ -143,10 +143,10 @@ def steps(url, store, **options):
 
 
 def _export(end, job):
-    from atldld_xr.export import replace
     from atldld_xr.export.run import on_cluster as cluster
     from atldld_xr.export.run import on_dask as dasked
     from atldld_xr.export.run import run
+    from atldld_xr.store import replace
 
     url, store, scheduler, dies, stops, exchanges, opening, writing = job
     # The runs are short; and for the same steps each time, nothing may depend on time.

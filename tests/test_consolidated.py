@@ -10,7 +10,7 @@ import zarr
 
 import atldld_xr
 from atldld_xr.export import verify
-from atldld_xr.export.consolidated import CONSOLIDATED, consolidated, encoded, same
+from atldld_xr.store.consolidated import CONSOLIDATED, consolidated, encoded, same
 from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource
 
 # Of the oracle, each of whose calls says that this is not in the specification.

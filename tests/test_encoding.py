@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zarr import codecs
 
-from atldld_xr.export.encoding import ArraySpec
 from atldld_xr.files.checksum import checksum
+from atldld_xr.store.chunk_encoding import ArraySpec
 
 CODECS = {
     "none": None,

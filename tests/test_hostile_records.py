@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from atldld_xr.cli import cli
 from atldld_xr.export import status, verify
-from atldld_xr.export.pages import checked
+from atldld_xr.store.ledger_pages import checked
 from damage import DEEP, LARGE, LEDGER, PAGE, PLAN, one_line, refused, with_checksum
 from kills import tree
 

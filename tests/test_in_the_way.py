@@ -16,10 +16,10 @@ import pytest
 import atldld_xr
 from atldld_xr.errors import StoreError
 from atldld_xr.export import status, verify
-from atldld_xr.export.lease import Lease, lease
 from atldld_xr.files import folders
 from atldld_xr.files.file_store import Place
 from atldld_xr.phantom.phantom import CORONAL_ID, SAGITTAL_ID
+from atldld_xr.store.lease import Lease, lease
 from noise import DATASET_ID, NoiseSource
 
 IDS = [CORONAL_ID, SAGITTAL_ID]

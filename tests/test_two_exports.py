@@ -14,8 +14,8 @@ import pytest
 import atldld_xr
 from atldld_xr.errors import StoreError
 from atldld_xr.export import status
-from atldld_xr.export.lease import STALE, Lease, lease
 from atldld_xr.files.file_store import Place
+from atldld_xr.store.lease import STALE, Lease, lease
 from atldld_xr.testing import Faults
 from kills import SLOW, Child, export, opened, tree
 

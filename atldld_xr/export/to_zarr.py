@@ -16,17 +16,18 @@ from atldld_xr.allen.excluded import count_excluded
 from atldld_xr.arrays.failures import UNREAD, absences, failure_entries, told
 from atldld_xr.arrays.variables import STATUSES, speaks_of
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.export.attributes import check_attributes
 from atldld_xr.export.choose import choose
-from atldld_xr.export.earlier import adopted, as_earlier, earlier_plan
-from atldld_xr.export.layout import check_names, lay_out
-from atldld_xr.export.resume import Mode, begun, take_back
 from atldld_xr.export.run.on_dask import make_with_dask
-from atldld_xr.export.run.on_threads import Finished, Job, Known
+from atldld_xr.export.run.on_threads import Job
 from atldld_xr.export.run.run import Event, carry_out, make
-from atldld_xr.export.run.section_tasks import ChunkPlace
 from atldld_xr.export.run.trace_graph import Parts
 from atldld_xr.files.file_store import Place
+from atldld_xr.store.attributes import check_attributes
+from atldld_xr.store.chunk_encoding import ChunkPlace
+from atldld_xr.store.earlier import adopted, as_earlier, earlier_plan
+from atldld_xr.store.layout import check_names, lay_out
+from atldld_xr.store.ledger_entries import Finished, Known
+from atldld_xr.store.resume import Mode, begun, take_back
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from atldld_xr._version import __version__
 from atldld_xr.allen.reference import PLANES
 from atldld_xr.allen.sides import is_mirrored, orientation
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.export.attributes import as_json
 from atldld_xr.export.ome.pyramid import AXES, Pyramid
-from atldld_xr.export.records import OME_KEY
 from atldld_xr.messages.repeating import short
 from atldld_xr.planes.axis import UNIT, round_off
+from atldld_xr.store.attributes import as_json
+from atldld_xr.store.store_plan import OME_KEY
 
 Version = Literal["0.4", "0.5"]
 VERSIONS: tuple[Version, ...] = ("0.5", "0.4")

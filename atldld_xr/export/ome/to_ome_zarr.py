@@ -16,22 +16,23 @@ from numpy.typing import NDArray
 from atldld_xr.allen.excluded import count_excluded
 from atldld_xr.arrays.failures import absences, failure_entries
 from atldld_xr.arrays.variables import STATUSES, speaks_of
-from atldld_xr.export.earlier import adopted, earlier_plan
-from atldld_xr.export.encoding import check_codecs
 from atldld_xr.export.ome.arrays import halve_block, level_zero
 from atldld_xr.export.ome.layout import create
 from atldld_xr.export.ome.metadata import Version, group_attributes
 from atldld_xr.export.ome.pyramid import Pyramid, plan_pyramid
-from atldld_xr.export.records import OME_KEY, Layout, lay
-from atldld_xr.export.resume import Mode, begun, take_back
 from atldld_xr.export.run.on_dask import make_with_dask
-from atldld_xr.export.run.on_threads import Finished, Job, Known
+from atldld_xr.export.run.on_threads import Job
 from atldld_xr.export.run.run import Event, carry_out, make
-from atldld_xr.export.run.section_tasks import ChunkPlace, Part, Unit
+from atldld_xr.export.run.section_tasks import Part, Unit
 from atldld_xr.export.run.trace_graph import Parts
 from atldld_xr.export.to_zarr import ExportReport, lazy_dataset, reasons, section_ids
 from atldld_xr.files.file_store import Place
 from atldld_xr.plan.load_plan import Block
+from atldld_xr.store.chunk_encoding import ChunkPlace, check_codecs
+from atldld_xr.store.earlier import adopted, earlier_plan
+from atldld_xr.store.ledger_entries import Finished, Known
+from atldld_xr.store.resume import Mode, begun, take_back
+from atldld_xr.store.store_plan import OME_KEY, Layout, lay
 
 
 def export_ome(

@@ -15,9 +15,10 @@ from typing import Any
 
 from atldld_xr.compute.lost_workers import cluster_errors, deaths
 from atldld_xr.errors import StoreError
-from atldld_xr.export.run.on_threads import Finished, Job, Written, make_parts
+from atldld_xr.export.run.on_threads import Job, make_parts
 from atldld_xr.export.run.section_tasks import Part
 from atldld_xr.settings import as_int, setting
+from atldld_xr.store.ledger_entries import Finished, Written
 
 # Small sections go to workers several at a time, as each trip takes some milliseconds; fewer at
 # first, so that a small data set has something for each.

@@ -18,8 +18,9 @@ from atldld_xr.compute.client import connected_client
 from atldld_xr.compute.lost_workers import cluster_errors
 from atldld_xr.compute.threads import own_threads
 from atldld_xr.errors import SectionImageError
-from atldld_xr.export.run.on_threads import Finished, Job, Known, Written, failure_of
-from atldld_xr.export.run.section_tasks import ChunkPlace
+from atldld_xr.export.run.on_threads import Job, failure_of
+from atldld_xr.store.chunk_encoding import ChunkPlace
+from atldld_xr.store.ledger_entries import Finished, Known, Written
 
 # Chunks handed to a scheduler at a time: enough to keep it busy, and few enough that what waits for
 # its chunks is a section's or two: Dask orders a larger batch by breadth.

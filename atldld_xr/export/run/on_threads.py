@@ -15,11 +15,12 @@ from atldld_xr.arrays.fetch import fetch_tile
 from atldld_xr.arrays.variables import errors_in, pixels_of
 from atldld_xr.compute.threads import ending_threads
 from atldld_xr.errors import SectionImageError, StoreError
-from atldld_xr.export.encoding import ArraySpec
-from atldld_xr.export.lease import Lease
-from atldld_xr.export.run.section_tasks import ChunkPlace, Part, Unit
+from atldld_xr.export.run.section_tasks import Part, Unit
 from atldld_xr.files.checksum import checksum
 from atldld_xr.files.file_store import Place
+from atldld_xr.store.chunk_encoding import ArraySpec, ChunkPlace
+from atldld_xr.store.lease import Lease
+from atldld_xr.store.ledger_entries import Finished, Written
 
 TileKey = tuple[int, int, int]
 """Feed, row and column of a tile of a part."""
@@ -29,47 +30,6 @@ _TILES = 128
 
 # Seconds for which a look at the lease is good enough.
 _CHECKED = 1.0
-
-
-@dataclass(frozen=True)
-class Written:
-    """A chunk that is in the store; one of the fill value alone has no file, and size 0."""
-
-    array: str
-    place: ChunkPlace
-    size: int
-    checksum: int
-
-
-@dataclass(frozen=True)
-class Known:
-    """Values of an array of which all is small, from an index on."""
-
-    array: str
-    at: int
-    values: Any
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A part of which all is in the store.
-
-    Attributes
-    ----------
-    at : int
-        Its place along the first dimension.
-    values : mapping
-        What is known of it, by name of the array.
-    failures : mapping of str
-        Why its section could not be read, by whose pixels these are: "image" or "expression".
-    written : tuple of Written
-        Its chunks that nothing was told of before.
-    """
-
-    at: int
-    values: Mapping[str, Any]
-    failures: Mapping[str, str]
-    written: tuple[Written, ...] = ()
 
 
 def failure_of(error: SectionImageError) -> str:

@@ -13,14 +13,15 @@ from atldld_xr.compute.client import connected_client
 from atldld_xr.compute.processors import processors
 from atldld_xr.compute.progress import progress_bar
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.export.lease import Lease
-from atldld_xr.export.ledger import Ledger
-from atldld_xr.export.records import Layout
 from atldld_xr.export.run.on_cluster import make_on_cluster
-from atldld_xr.export.run.on_threads import Finished, Job, Known, Written, make_parts
+from atldld_xr.export.run.on_threads import Job, make_parts
 from atldld_xr.export.run.section_tasks import Part
 from atldld_xr.files.file_store import Place
 from atldld_xr.settings import as_int, setting
+from atldld_xr.store.lease import Lease
+from atldld_xr.store.ledger import Ledger
+from atldld_xr.store.ledger_entries import Finished, Known, Written
+from atldld_xr.store.store_plan import Layout
 
 Event = Written | Known | Finished
 

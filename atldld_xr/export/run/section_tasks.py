@@ -17,10 +17,8 @@ from atldld_xr.arrays.variables import TilePlace
 from atldld_xr.errors import SectionImageError
 from atldld_xr.plan.load_plan import Block, SectionPlan
 from atldld_xr.sources.protocol import Source
+from atldld_xr.store.chunk_encoding import ChunkPlace
 from atldld_xr.warp import Tiles
-
-ChunkPlace = tuple[int, ...]
-"""Of a chunk among the chunks of its array."""
 
 
 @dataclass(frozen=True)

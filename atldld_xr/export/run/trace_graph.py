@@ -16,9 +16,10 @@ from dask._task_spec import Alias, TaskRef
 from dask.array.chunk import getitem
 
 from atldld_xr.arrays.dask_graph import BlockLayer, FetchLayer, SectionLayer
-from atldld_xr.export.run.section_tasks import ChunkPlace, Feed, Part, Unit, Value
+from atldld_xr.export.run.section_tasks import Feed, Part, Unit, Value
 from atldld_xr.plan.load_plan import Block, LoadPlan, SectionPlan
 from atldld_xr.sources.protocol import Source
+from atldld_xr.store.chunk_encoding import ChunkPlace
 
 
 class Parts:

@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from atldld_xr.arrays.failures import UNREAD
-from atldld_xr.export.consolidated import CONSOLIDATED, consolidated, is_metadata, same
-from atldld_xr.export.lease import LEASE
-from atldld_xr.export.ledger import LEDGER
-from atldld_xr.export.pages import numbered
-from atldld_xr.export.records import METADATA, OME_KEY, PLAN, ROOTS, STATE, read_json
-from atldld_xr.export.replace import MARK
 from atldld_xr.files.file_store import Place
+from atldld_xr.store.consolidated import CONSOLIDATED, consolidated, is_metadata, same
+from atldld_xr.store.lease import LEASE
+from atldld_xr.store.ledger import LEDGER
+from atldld_xr.store.ledger_pages import numbered
+from atldld_xr.store.replace import MARK
+from atldld_xr.store.store_plan import METADATA, OME_KEY, PLAN, ROOTS, STATE, read_json
 
 
 def strays(found: Iterable[str], plan: Mapping[str, Any], chunks: Collection[str]) -> Iterator[str]:

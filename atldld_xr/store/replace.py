@@ -13,9 +13,9 @@ import uuid
 from contextlib import suppress
 
 from atldld_xr.errors import StoreError
-from atldld_xr.export.records import RECORDS
 from atldld_xr.files.file_store import Place
 from atldld_xr.files.paths import name_beside
+from atldld_xr.store.store_plan import RECORDS
 
 MARK = f"{RECORDS}/replaces"
 """File in a store that is made to replace one: it tells the new from the old, whole as both are."""

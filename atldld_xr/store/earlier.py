@@ -18,10 +18,11 @@ import xarray as xr
 
 from atldld_xr.arrays.readers import Reader, readers
 from atldld_xr.arrays.variables import DERIVED, STATUSES, reason_variable, status_variable
-from atldld_xr.export.consolidated import same
-from atldld_xr.export.encoding import ArraySpec
-from atldld_xr.export.ledger import REASON
-from atldld_xr.export.records import (
+from atldld_xr.files.file_store import Place
+from atldld_xr.store.chunk_encoding import ArraySpec
+from atldld_xr.store.consolidated import same
+from atldld_xr.store.ledger import REASON
+from atldld_xr.store.store_plan import (
     FORMAT,
     METADATA,
     MOST,
@@ -32,7 +33,6 @@ from atldld_xr.export.records import (
     Tell,
     read_plan,
 )
-from atldld_xr.files.file_store import Place
 
 _LATER = {"expression_coverage", "expression_status"}
 """Variables that there were none of."""

@@ -20,11 +20,12 @@ from atldld_xr.arrays.variables import NO_MASK
 from atldld_xr.compute.progress import progress_bar
 from atldld_xr.compute.threads import ending_threads
 from atldld_xr.errors import StoreError
-from atldld_xr.export.encoding import ArraySpec
-from atldld_xr.export.inventory import root_problems, strays
-from atldld_xr.export.lease import is_alive, read_holder
-from atldld_xr.export.ledger import REASON, Failures, Ledger
-from atldld_xr.export.records import (
+from atldld_xr.files.file_store import Place
+from atldld_xr.store.chunk_encoding import ArraySpec
+from atldld_xr.store.inventory import root_problems, strays
+from atldld_xr.store.lease import is_alive, read_holder
+from atldld_xr.store.ledger import REASON, Failures, Ledger
+from atldld_xr.store.store_plan import (
     MOST,
     OME_KEY,
     PLAN,
@@ -33,7 +34,6 @@ from atldld_xr.export.records import (
     is_complete,
     read_plan,
 )
-from atldld_xr.files.file_store import Place
 
 _AT_A_TIME = 64
 _MOST_FILES = 1 << 12  # of an array of values, which has one

@@ -10,11 +10,11 @@ from typing import Any, Literal, TypeGuard
 import numpy as np
 
 from atldld_xr.errors import StoreError
-from atldld_xr.export.consolidated import CONSOLIDATED, consolidated, encoded, is_metadata, same
-from atldld_xr.export.encoding import ArraySpec
 from atldld_xr.files.checksum import checksum
 from atldld_xr.files.file_store import Place
 from atldld_xr.foreign_json import parse_json
+from atldld_xr.store.chunk_encoding import ArraySpec
+from atldld_xr.store.consolidated import CONSOLIDATED, consolidated, encoded, is_metadata, same
 
 STATE = "atldld_xr_export"
 """Attribute of the store: "incomplete" until everything has been written, then "complete"."""

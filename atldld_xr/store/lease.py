@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from atldld_xr.errors import AtldldError, StoreError
-from atldld_xr.export.records import RECORDS
 from atldld_xr.files.ending import given_back
 from atldld_xr.files.file_store import Place
 from atldld_xr.files.folders import locked, make_folders
 from atldld_xr.files.paths import name_beside
 from atldld_xr.foreign_json import parse_json
+from atldld_xr.store.store_plan import RECORDS
 
 LEASE = f"{RECORDS}/lease.json"
 RENEWED, STALE = 10, 60

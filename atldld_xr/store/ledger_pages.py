@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from atldld_xr.export.records import RECORDS, RecordsError
 from atldld_xr.files.checksum import checksum
 from atldld_xr.foreign_json import parse_json
+from atldld_xr.store.store_plan import RECORDS, RecordsError
 
 PAGES = f"{RECORDS}/pages"
 """The folder of those that are not gathered yet."""

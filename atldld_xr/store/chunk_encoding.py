@@ -168,3 +168,7 @@ def _in_memory(metadata: str, zarr_format: int) -> tuple[dict[str, Any], Any]:
     store = zarr.storage.MemoryStore(files)
     known: Literal[2, 3] = 2 if zarr_format == 2 else 3
     return files, zarr.open_array(store, mode="r+", zarr_format=known)
+
+
+ChunkPlace = tuple[int, ...]
+"""Of a chunk among the chunks of its array."""

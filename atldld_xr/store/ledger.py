@@ -16,8 +16,11 @@ import numpy as np
 
 from atldld_xr.arrays.variables import STATUSES, UNREADABLE
 from atldld_xr.errors import InvalidArgumentError, StoreError
-from atldld_xr.export.encoding import ArraySpec
-from atldld_xr.export.pages import (
+from atldld_xr.files.file_store import Place
+from atldld_xr.foreign_json import parse_json
+from atldld_xr.store.chunk_encoding import ArraySpec
+from atldld_xr.store.ledger_entries import Finished, Known, Written
+from atldld_xr.store.ledger_pages import (
     PAGES,
     are,
     checked,
@@ -27,10 +30,7 @@ from atldld_xr.export.pages import (
     page_key,
     with_checksum,
 )
-from atldld_xr.export.records import FORMAT, RECORDS, is_complete
-from atldld_xr.export.run.on_threads import Finished, Known, Written
-from atldld_xr.files.file_store import Place
-from atldld_xr.foreign_json import parse_json
+from atldld_xr.store.store_plan import FORMAT, RECORDS, is_complete
 
 LEDGER = f"{RECORDS}/ledger.jsonl"
 _MOST_PAGES = 100

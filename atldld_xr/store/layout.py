@@ -11,10 +11,10 @@ import xarray as xr
 from atldld_xr.arrays.failures import UNREAD
 from atldld_xr.arrays.variables import PENDING, STATUSES
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.export.encoding import check_codecs
-from atldld_xr.export.records import RECORDS, ROOTS, STATE, Layout, Tell, is_key, lay
 from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import is_whole
+from atldld_xr.store.chunk_encoding import check_codecs
+from atldld_xr.store.store_plan import RECORDS, ROOTS, STATE, Layout, Tell, is_key, lay
 
 # What a store has of its own beside its variables.
 _TAKEN = {RECORDS, *ROOTS.values()}
