@@ -1,5 +1,5 @@
 """Writing Datasets as volumes of the reference space: NRRD, NIfTI and TIFF."""
 
-from atldld_xr.volumes.write import VolumeReport, save_volume
+from atldld_xr.volumes.to_volume import VolumeReport, save_volume
 
 __all__ = ["VolumeReport", "save_volume"]
