@@ -35,15 +35,15 @@ if TYPE_CHECKING:
     from atldld_xr.datasets.info import info
     from atldld_xr.datasets.open_dataset import open_dataset
     from atldld_xr.datasets.open_image import open_image
-    from atldld_xr.field import DisplacementField
     from atldld_xr.plots.preview import preview
     from atldld_xr.settings import config
     from atldld_xr.sources.cache import open_cache
     from atldld_xr.sources.mirror import MirrorSource
     from atldld_xr.store.verify import status, verify
+    from atldld_xr.warp.displacement_field import DisplacementField
 else:  # type checkers would take any name for one of this module's
     _PLACES = {
-        "DisplacementField": "atldld_xr.field",
+        "DisplacementField": "atldld_xr.warp.displacement_field",
         "MirrorSource": "atldld_xr.sources.mirror",
         "config": "atldld_xr.settings",
         "info": "atldld_xr.datasets.info",

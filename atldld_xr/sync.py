@@ -21,12 +21,12 @@ from atldld_xr.allen.reference import PLANES, get_space
 from atldld_xr.allen.tiers import View
 from atldld_xr.allen.transforms import pir_to_xy, xy_to_pir
 from atldld_xr.errors import InvalidArgumentError, SectionImageError
-from atldld_xr.field import DisplacementField
 from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import check_options, check_tier, is_one_of, is_whole
 from atldld_xr.sources.protocol import Source
 from atldld_xr.sources.read_whole import read_whole
 from atldld_xr.sources.resolve import resolve
+from atldld_xr.warp.displacement_field import DisplacementField
 
 __all__ = [
     "DatasetDownloader",

@@ -18,9 +18,9 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from atldld_xr.allen.tiers import tier_size
-from atldld_xr.averages import reduce_tile
 from atldld_xr.sources.protocol import TILE_SIDE, WHOLE_SIDE
 from atldld_xr.testing import Phantom, draw
+from atldld_xr.warp.averages import reduce_tile
 from benchmarks import geometry
 from benchmarks.sizes import Size
 

@@ -18,7 +18,7 @@ import atldld_xr
 import atldld_xr.export
 from atldld_xr.datasets.plan_dataset import plan_dataset
 from atldld_xr.plan.load_plan import Block
-from atldld_xr.warp import render
+from atldld_xr.warp.kernel import render
 from benchmarks import ours
 from benchmarks.in_memory import DATASET_ID, MemorySource
 

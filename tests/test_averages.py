@@ -13,12 +13,12 @@ from scipy import ndimage
 from atldld_xr.allen.metadata import SectionImage
 from atldld_xr.allen.tiers import Tile, plan_section
 from atldld_xr.arrays.fetch import fetch_tile
-from atldld_xr.averages import mean_of_samples, reduce_tile
 from atldld_xr.datasets.plan_dataset import plan_dataset
 from atldld_xr.errors import SectionImageError
 from atldld_xr.plan.load_plan import Block, SectionPlan
 from atldld_xr.sources.mirror import MirrorSource
-from atldld_xr.warp import coverage, render
+from atldld_xr.warp.averages import mean_of_samples, reduce_tile
+from atldld_xr.warp.kernel import coverage, render
 from noise import noise
 from test_real import ALLEN, IMAGE_ID
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from atldld_xr import field as field_module
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.field import DisplacementField
+from atldld_xr.warp import displacement_field as field_module
+from atldld_xr.warp.displacement_field import DisplacementField
 
 RNG = np.random.default_rng(7)
 

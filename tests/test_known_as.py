@@ -16,7 +16,7 @@ from atldld_xr.arrays.variables import (
     _status,
 )
 from atldld_xr.testing import CORONAL
-from atldld_xr.warp import coverage, render
+from atldld_xr.warp.kernel import coverage, render
 
 
 def elsewhere():

@@ -10,11 +10,11 @@ import requests
 
 import atldld_xr
 from atldld_xr.allen.reference import PLANES
-from atldld_xr.field import DisplacementField
 from atldld_xr.phantom.phantom import CORONAL_ID, SAGITTAL_ID, Phantom
 from atldld_xr.sync import DatasetDownloader, get_parallel_transform, pir_to_xy, xy_to_pir
 from atldld_xr.testing.server import AllenServer
 from atldld_xr.utils import get_image
+from atldld_xr.warp.displacement_field import DisplacementField
 
 pytest.importorskip("atldld", reason="the atldld package is not installed")
 peer_base = pytest.importorskip("atldld.base")

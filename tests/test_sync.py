@@ -17,7 +17,6 @@ from atldld_xr.errors import (
     MetadataError,
     SectionImageError,
 )
-from atldld_xr.field import DisplacementField
 from atldld_xr.sources.phantom import PhantomSource
 from atldld_xr.sources.read_whole import read_whole
 from atldld_xr.sync import (
@@ -29,6 +28,7 @@ from atldld_xr.testing import BEADS, CORONAL_ID, SAGITTAL_ID, Phantom
 from atldld_xr.testing.faults import Faults
 from atldld_xr.testing.server import AllenServer
 from atldld_xr.utils import get_image
+from atldld_xr.warp.displacement_field import DisplacementField
 from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource
 
 CORONAL = Phantom(resolution=32.0, count=6, spacing=60)

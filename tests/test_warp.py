@@ -16,9 +16,9 @@ from scipy import ndimage
 from atldld_xr.allen.metadata import SectionImage
 from atldld_xr.allen.tiers import plan_section, to_full
 from atldld_xr.errors import SectionImageError
-from atldld_xr.inside import find_inside
 from atldld_xr.plan.load_plan import Block, SectionPlan
-from atldld_xr.warp import coverage, displacement, render, sample
+from atldld_xr.warp.footprint import find_inside
+from atldld_xr.warp.kernel import coverage, displacement, render, sample
 from noise import noise
 
 IMAGE = SectionImage(1, 1, 1, 1.0, 220, 180, 0, 0, 4, True)
@@ -290,7 +290,7 @@ OPENCV = """
 import os, threading
 import cv2, numpy as np
 import atldld_xr
-from atldld_xr.averages import reduce_tile
+from atldld_xr.warp.averages import reduce_tile
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor

@@ -6,10 +6,10 @@ from typing import Literal
 
 from atldld_xr.allen.tiers import View
 from atldld_xr.arrays.variables import TilePlace
-from atldld_xr.averages import Pixels, reduce_tile
 from atldld_xr.errors import SectionImageError
 from atldld_xr.plan.load_plan import LoadPlan, SectionPlan
 from atldld_xr.sources.protocol import Source
+from atldld_xr.warp.averages import Pixels, reduce_tile
 
 OnError = Literal["raise", "fill"]
 

@@ -17,7 +17,7 @@ from atldld_xr.allen.tiers import View
 from atldld_xr.errors import SectionImageError
 from atldld_xr.known_as import known_as
 from atldld_xr.plan.load_plan import Block, LoadPlan, SectionPlan
-from atldld_xr.warp import Tiles, coverage, displacement, render
+from atldld_xr.warp.kernel import Tiles, coverage, displacement, render
 
 TilePlace = tuple[int, int]
 

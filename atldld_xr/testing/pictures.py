@@ -14,9 +14,9 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from atldld_xr.allen.tiers import View, tier_size
-from atldld_xr.averages import reduce_tile
 from atldld_xr.phantom.drawing import draw
 from atldld_xr.phantom.phantom import Phantom
+from atldld_xr.warp.averages import reduce_tile
 
 _GLASS = {"image": (239, 240, 241), "expression": (0, 0, 0), "intensity": (0,)}
 

@@ -18,7 +18,7 @@ from atldld_xr.errors import SectionImageError
 from atldld_xr.plan.load_plan import Block, SectionPlan
 from atldld_xr.sources.protocol import Source
 from atldld_xr.store.chunk_encoding import ChunkPlace
-from atldld_xr.warp import Tiles
+from atldld_xr.warp.kernel import Tiles
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr.allen.tiers import largest_scale
-from atldld_xr.averages import MOST_AT_ONCE, Pixels, any_of_samples, mean_of_samples
 from atldld_xr.errors import SectionImageError
-from atldld_xr.inside import Inside, find_inside
 from atldld_xr.known_as import known_as
 from atldld_xr.plan.load_plan import Block, SectionPlan
-from atldld_xr.positions import Positions, opencv_maps, positions, samples_at
-from atldld_xr.scratch import Scratch
+from atldld_xr.warp.averages import MOST_AT_ONCE, Pixels, any_of_samples, mean_of_samples
+from atldld_xr.warp.footprint import Inside, find_inside
+from atldld_xr.warp.positions import Positions, opencv_maps, positions, samples_at
+from atldld_xr.warp.scratch import Scratch
 
 Tiles = Mapping[tuple[int, int], Pixels | SectionImageError]
 

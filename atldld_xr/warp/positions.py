@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr.plan.load_plan import Block, Interpolation, SectionPlan
-from atldld_xr.scratch import Scratch
+from atldld_xr.warp.scratch import Scratch
 
 # Positions have 16 fractional bits while they are summed; OpenCV's tables take the upper 5 of them.
 _FRACTION = 16

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from atldld_xr.scratch import Scratch
+from atldld_xr.warp.scratch import Scratch
 
 Pixels = NDArray[np.uint8]
 
