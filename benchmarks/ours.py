@@ -32,6 +32,7 @@ THREADS = 2
 _OURS = (
     "atldld_xr.arrays.dask_graph",
     "atldld_xr.compute.cluster",
+    "atldld_xr.export.to_zarr",
     "platformdirs",
     "fsspec.implementations.local",
 )

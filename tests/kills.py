@@ -143,15 +143,13 @@ def steps(url, store, **options):
 
 
 def _export(end, job):
-    from atldld_xr.export.run import on_cluster as cluster
-    from atldld_xr.export.run import on_dask as dasked
-    from atldld_xr.export.run import run
+    from atldld_xr.export.run import on_cluster, on_dask, run
     from atldld_xr.store import replace
 
     url, store, scheduler, dies, stops, exchanges, opening, writing = job
     # The runs are short; and for the same steps each time, nothing may depend on time.
     run._ENTERED = 0.02 if dies is None else -1
-    dasked._BATCH, cluster._UNITS = 5, 1
+    on_dask._BATCH, on_cluster._UNITS = 5, 1
     if not exchanges:
         replace._exchange = lambda one, other: False
     settings = {"cache.enabled": False, "http.connections": 2, "http.backoff": 0.01}

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import atldld_xr
-from atldld_xr.arrays import plain_loop as loop
+from atldld_xr.arrays import plain_loop
 from atldld_xr.arrays.tile_memory import TILES
 from atldld_xr.errors import InvalidArgumentError, SectionImageError
 from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource
@@ -35,7 +35,7 @@ def reference(source):
     """Return every variable as the plain loop makes it, in one chunk."""
     ds = open_noise(source, chunks=None)
     arrays = {n: v._data.array for n, v in ds.variables.items() if n in ds.data_vars}
-    return {name: loop.load(array.variable, source) for name, array in arrays.items()}
+    return {name: plain_loop.load(array.variable, source) for name, array in arrays.items()}
 
 
 class Counting:

@@ -315,10 +315,10 @@ def test_coverage_of_what_was_lost_and_fails_now(tmp_path, before):
 @pytest.mark.parametrize("kind", ["to_zarr", "to_ome_zarr"])
 def test_what_is_told_does_not_depend_on_where_it_ended(tmp_path, kind, monkeypatch):
     """The batches of a run that goes on are others than an undisturbed run's."""
-    from atldld_xr.export.run import on_dask as dasked
+    from atldld_xr.export.run import on_dask
     from atldld_xr.files.file_store import Place
 
-    monkeypatch.setattr(dasked, "_BATCH", 5)
+    monkeypatch.setattr(on_dask, "_BATCH", 5)
     ds = open_failing(source=Tiles())[["image"]]
     ds = ds.assign(image=(ds.image // 2).assign_attrs(ds.image.attrs))
     write(ds, tmp_path / "a.zarr", kind)

@@ -1,4 +1,4 @@
-"""The executor without Dask, xarray's BackendArray, and xarray's engine "atldld"."""
+"""The executor without Dask: xarray's BackendArray, read where it is indexed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The command line, ``atldld-xr``: thin over the functions of the same names."""
+"""The command line, ``atldld-xr``: thin over the functions of the same names.
+
+It is above all else, and imports what it likes; nothing imports it.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,29 @@
-"""Writing Datasets to stores, whole and accounted for."""
+"""Writing Datasets to stores, whole and accounted for.
 
-from atldld_xr.export.to_zarr import ExportReport, export
-from atldld_xr.store.verify import StoreStatus, Verification, status, verify
+It imports what stores, volumes and Datasets are; only the accessor and the command line import it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 __all__ = ["ExportReport", "StoreStatus", "Verification", "export", "status", "verify"]
+
+if TYPE_CHECKING:
+    from atldld_xr.export.to_zarr import ExportReport, export
+    from atldld_xr.store.verify import StoreStatus, Verification, status, verify
+else:  # so that importing one of its modules does not import all
+    _PLACES = {
+        "ExportReport": "atldld_xr.export.to_zarr",
+        "StoreStatus": "atldld_xr.store.verify",
+        "Verification": "atldld_xr.store.verify",
+        "export": "atldld_xr.export.to_zarr",
+        "status": "atldld_xr.store.verify",
+        "verify": "atldld_xr.store.verify",
+    }
+
+    def __getattr__(name):
+        from atldld_xr.names import find_name
+
+        found = globals()[name] = find_name(__name__, name, _PLACES)
+        return found

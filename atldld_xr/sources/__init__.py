@@ -1,4 +1,7 @@
-"""Places that section data sets come from, behind one protocol."""
+"""Places that section data sets come from, behind one protocol.
+
+It imports what records mean, files and the phantom; it knows no plan: a tile is asked for by place.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""For tests, demonstrations and offline work: a brain by formula, and an Allen service of it."""
+"""For tests, demonstrations and offline work: a brain by formula, and an Allen service of it.
+
+It imports the phantom and what records mean; no room but the package itself imports it.
+"""
 
 from atldld_xr.phantom.brain import (
     BEADS,

@@ -1,4 +1,7 @@
-"""OME-Zarr: sections on a regular grid, as a pyramid that viewers open."""
+"""OME-Zarr: sections on a regular grid, as a pyramid that viewers open.
+
+It imports planes, stores and what carries an export out; its metadata and pyramid are pure.
+"""
 
 from atldld_xr.export.ome.arrays import level_zero
 from atldld_xr.export.ome.layout import create
