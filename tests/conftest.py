@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import signal
-import sys
 import uuid
-from pathlib import Path
 
 import pytest
 
 import atldld_xr
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 # A shell ignores SIGINT in what it runs in the background, and what tests start would, too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -15,7 +15,7 @@ from atldld_xr.attribution import Attribution
 from atldld_xr.sources.protocol import Source
 from atldld_xr.testing import CORONAL_ID, AllenServer, Phantom
 from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource
-from test_real import ALLEN
+from recorded import ALLEN
 
 LEIN, THOMPSON, OH = (
     "10.1038/nature05453",

@@ -49,7 +49,7 @@ SECTION_MB = 8000 * 11400 * 3 / 1e6
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="tells no peak memory here")
 def test_memory_is_bounded_by_chunks_in_work(tmp_path):
-    script = SCRIPT.format(tests=str(Path(__file__).parent))
+    script = SCRIPT.format(tests=str(Path(__file__).parents[1] / "helpers"))
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
     )

@@ -17,7 +17,7 @@ from atldld_xr.errors import AtldldError
 from atldld_xr.phantom.phantom import PHANTOMS
 from noise import NoiseSource
 
-REAL = Path(__file__).parents[2] / "shared/allen/section_data_set_69289763.json"
+REAL = Path(__file__).parents[3] / "shared/allen/section_data_set_69289763.json"
 NUMBERS = [0, -1, 1, 2, 9, 10**18, 2**63, 10**400, 0.5, 1e-300, 1e308, float("nan"), float("inf")]
 OTHERS = [None, True, "", "x", "1", "nan", "\ud800", "\x1b", [], [None], [[]], {}, {"id": 1}]
 ODD = st.sampled_from([*NUMBERS, *OTHERS])

@@ -16,7 +16,7 @@ from atldld_xr.allen.metadata import parse_dataset
 from atldld_xr.allen.sides import find_hemisphere
 from atldld_xr.allen.transforms import detect
 from atldld_xr.testing import CORONAL, LANDMARK, SAGITTAL
-from test_real import ALLEN
+from recorded import ALLEN
 
 NAMES = {"phantom": CORONAL, "phantom-sagittal": SAGITTAL}
 OWN = {"phantom": 9, "phantom-sagittal": 10}

@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 import gzip
-from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import ndimage
 
 import atldld_xr
 from atldld_xr.testing import AllenServer
+from recorded import ALLEN, IMAGE_ID, find_tissue
 
-ALLEN = Path(__file__).parents[2] / "shared/allen"
 pytestmark = pytest.mark.skipif(
     not (ALLEN / "annotation_25.nrrd").exists(), reason="Allen's recorded data are not here"
 )
-IMAGE_ID = 69177654
 
 
 def read_annotation():
     """Return the annotation, uint32 (p, i, r), of a gzipped NRRD in Fortran order."""
     _, data = (ALLEN / "annotation_25.nrrd").read_bytes().split(b"\n\n", 1)
     return np.frombuffer(gzip.decompress(data), np.uint32).reshape((528, 320, 456), order="F")
-
-
-def find_tissue(image, covered):
-    """Return the largest thing that is darker than glass, without its holes."""
-    grey = image.astype(float).mean(-1)
-    dark = ndimage.binary_opening((grey < 225) & covered)
-    labels, count = ndimage.label(ndimage.binary_fill_holes(dark))
-    sizes = ndimage.sum_labels(np.ones_like(labels), labels, range(1, count + 1))
-    return labels == 1 + np.argmax(sizes)
 
 
 @pytest.mark.parametrize("served", [False, True])

@@ -34,7 +34,7 @@ COMMANDS = {
 
 @pytest.fixture
 def stores(tmp_path):
-    with tarfile.open(Path(__file__).parent / "data" / "stores_before_3.tar.xz") as archive:
+    with tarfile.open(Path(__file__).parents[1] / "data" / "stores_before_3.tar.xz") as archive:
         archive.extractall(tmp_path, filter="data")
     return tmp_path
 

@@ -15,7 +15,7 @@ from atldld_xr.errors import DatasetNotFoundError, MetadataError
 from atldld_xr.phantom.phantom import PHANTOMS
 from noise import FIRST_IMAGE_ID, record
 
-REAL = Path(__file__).parents[2] / "shared/allen/section_data_set_69289763.json"
+REAL = Path(__file__).parents[3] / "shared/allen/section_data_set_69289763.json"
 
 
 @pytest.fixture

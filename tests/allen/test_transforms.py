@@ -18,7 +18,7 @@ from atldld_xr.allen.reference import CORONAL, SAGITTAL, Grid, get_space
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.phantom import phantom
 
-ANSWERS = Path(__file__).resolve().parents[2] / "shared" / "allen" / "sync_answers.csv"
+ANSWERS = Path(__file__).resolve().parents[3] / "shared" / "allen" / "sync_answers.csv"
 needs_answers = pytest.mark.skipif(
     not ANSWERS.exists(), reason="the service's recorded answers are not at hand"
 )

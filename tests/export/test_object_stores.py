@@ -27,7 +27,7 @@ from loopback import unused_port, web_server, write_certificate
 from noise import DATASET_ID, NoiseSource
 from object_stores import STORES, ObjectStore, s3
 
-FRESH = Path(__file__).parent / "look_at_store.py"
+FRESH = Path(__file__).parents[1] / "helpers" / "look_at_store.py"
 
 
 @pytest.fixture(scope="module", params=STORES)

@@ -7,7 +7,7 @@ import pytest
 
 import atldld_xr
 from atldld_xr.volumes import save_volume
-from test_real import ALLEN, find_tissue
+from recorded import ALLEN, find_tissue
 
 pytestmark = pytest.mark.skipif(
     not (ALLEN / "annotation_25.nrrd").exists(), reason="Allen's recorded data are not here"

@@ -20,7 +20,7 @@ from atldld_xr.sources.mirror import MirrorSource
 from atldld_xr.warp.averages import mean_of_samples, reduce_tile
 from atldld_xr.warp.kernel import coverage, render
 from noise import noise
-from test_real import ALLEN, IMAGE_ID
+from recorded import ALLEN, IMAGE_ID
 
 
 class Picture:
