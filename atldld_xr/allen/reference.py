@@ -75,6 +75,9 @@ SAGITTAL = Plane("sagittal", 2, 1, 0)
 PLANES = {1: CORONAL, 2: SAGITTAL}
 """By Allen's ``plane_of_section_id``. The other ids are transverse, tangential or variable."""
 
+SECTION_DIMS = tuple(plane.dim for plane in PLANES.values())
+"""The dimension across sections, by the plane in which a data set was cut."""
+
 
 def get_space(reference_space: int) -> ReferenceSpace:
     """Return a known reference space.

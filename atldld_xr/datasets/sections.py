@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from atldld_xr.allen.reference import SECTION_DIMS
 from atldld_xr.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     import xarray as xr
 
     Stack = TypeVar("Stack", xr.Dataset, xr.DataArray)
-
-SECTION_DIMS = ("coronal", "sagittal")
-"""The dimension across sections, by the plane in which a data set was cut."""
 
 
 def section_dim(data: xr.Dataset | xr.DataArray) -> str:

@@ -7,9 +7,11 @@ is the middle of theirs, ``(2**n - 1) / 2`` pixels beyond the centre of the firs
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.planes.spacing import TOLERANCE, find_pixel_size, find_step
@@ -48,17 +50,21 @@ class Axis:
         return self.first + np.arange(self.size, dtype=np.float64) * self.step
 
 
-def check_unit(dataset: xr.Dataset, dim: str) -> None:
-    """Check that a coordinate is in micrometres, if it says what it is in.
+def read_positions(dataset: xr.Dataset, dim: str) -> NDArray[Any]:
+    """Return a coordinate's values as they are: numbers of micrometres.
 
     Raises
     ------
     InvalidArgumentError
-        If it is not.
+        If it says that they are in another unit, or some are no finite numbers.
     """
     unit = dataset[dim].attrs.get("units", UNIT)
     if unit != UNIT:
         raise InvalidArgumentError(f"the coordinate {dim} must be in {UNIT}, not in {unit!r}")
+    values: NDArray[Any] = dataset[dim].values
+    if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
+        raise InvalidArgumentError(f"the coordinate {dim} holds what is no position")
+    return values
 
 
 def find_axis(dataset: xr.Dataset, dim: str) -> Axis:
@@ -72,10 +78,7 @@ def find_axis(dataset: xr.Dataset, dim: str) -> Axis:
     """
     if dim not in dataset.coords or dataset[dim].dims != (dim,):
         raise InvalidArgumentError(f"OME-Zarr needs a Dataset with the dimension {dim}, in order")
-    check_unit(dataset, dim)
-    values = dataset[dim].values
-    if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
-        raise InvalidArgumentError(f"the coordinate {dim} holds what is no position")
+    values = read_positions(dataset, dim)
     # Pixels are as high as wide, but where someone made them otherwise.
     step = find_step(values, find_pixel_size(dataset)) if values.size else None
     if step is None:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from atldld_xr.allen.reference import FINEST_RESOLUTION, Grid, Plane, mirror
+from atldld_xr.allen.reference import Grid, Plane, mirror
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.messages.repeating import short
+from atldld_xr.planes.placing import check_step, count_planes, place
 
 _MM = 1000.0  # micrometres
-_NAMED = 4  # collisions written out, at most
 
 
 @dataclass(frozen=True)
@@ -43,18 +40,7 @@ class VolumeGrid:
     mirrored: bool = False
 
     def __post_init__(self) -> None:
-        largest = self.sections.space.extent[self.section_axis]
-        real = int | float | np.integer | np.floating
-        if not isinstance(self.step, real) or isinstance(self.step, bool):
-            raise InvalidArgumentError(
-                f"step must be a number of micrometres, not {short(self.step)}"
-            )
-        if not FINEST_RESOLUTION <= self.step <= largest:
-            raise InvalidArgumentError(
-                f"step={self.step} is out of range: planes can be from {FINEST_RESOLUTION} to "
-                f"{largest:g} micrometres apart"
-            )
-        object.__setattr__(self, "step", float(self.step))
+        object.__setattr__(self, "step", check_step(self.step, self.extent))
 
     @property
     def plane(self) -> Plane:
@@ -67,13 +53,16 @@ class VolumeGrid:
         return self.plane.section_axis
 
     @property
+    def extent(self) -> float:
+        """How far the reference space reaches across the sections, in micrometres."""
+        return self.sections.space.extent[self.section_axis]
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """Voxels along (p, i, r): the whole ones that fit the reference space."""
         out = [0, 0, 0]
         out[self.plane.y_axis], out[self.plane.x_axis] = self.sections.shape
-        extent = self.sections.space.extent[self.section_axis]
-        # The tolerance of `Grid`: it keeps 8000 / 0.1 and the like from losing one to rounding.
-        out[self.section_axis] = math.floor(extent / self.step + 1e-9)
+        out[self.section_axis] = count_planes(self.extent, self.step)
         return out[0], out[1], out[2]
 
     @property
@@ -123,13 +112,6 @@ class PlacedSection:
     coordinate: float
     facts: Mapping[str, Any]
 
-    @property
-    def name(self) -> str:
-        """What it is called in messages."""
-        image = self.facts.get("section_image_id")
-        known = f"section image {image}" if image is not None else f"section {self.index}"
-        return f"{known} ({self.coordinate:.1f} um)"
-
 
 def place_sections(
     grid: VolumeGrid, coordinates: Sequence[float], facts: Sequence[Mapping[str, Any]]
@@ -150,63 +132,19 @@ def place_sections(
     InvalidArgumentError
         If a coordinate is no number, two sections have the same plane, or none has any.
     """
-    if not np.isfinite(coordinates).all():
-        raise InvalidArgumentError("a section's coordinate is no finite number")
-    placed = [
-        PlacedSection(index, _nearest(at, grid.step, grid.planes), float(at), known)
-        for index, (at, known) in enumerate(zip(coordinates, facts, strict=True))
-    ]
-    placed.sort(key=lambda section: section.coordinate)
-    collisions = list(_collisions(placed))
-    if collisions:
-        raise InvalidArgumentError(_explain(collisions, grid, placed))
-    if all(section.plane is None for section in placed):
-        raise InvalidArgumentError("no section lies inside the reference space")
-    return placed
-
-
-def _nearest(coordinate: float, step: float, count: int) -> int | None:
-    """Return the plane whose centre, ``(k + 0.5) * step``, is nearest; None for outside."""
-    plane = math.floor(coordinate / step) if coordinate >= 0 else -1  # not of rounding
-    return plane if 0 <= plane < count else None
-
-
-def _collisions(
-    placed: Sequence[PlacedSection],
-) -> Iterator[tuple[PlacedSection, PlacedSection]]:
-    """Yield neighbours, in order of coordinate, that have the same plane."""
-    for one, other in pairwise(placed):
-        if one.plane is not None and one.plane == other.plane:
-            yield one, other
-
-
-def _explain(
-    collisions: Sequence[tuple[PlacedSection, PlacedSection]],
-    grid: VolumeGrid,
-    placed: Sequence[PlacedSection],
-) -> str:
-    named = [f"{a.name} and {b.name} in plane {a.plane}" for a, b in collisions[:_NAMED]]
-    if len(collisions) > _NAMED:
-        named.append(f"and {len(collisions) - _NAMED} more")
-    step = _separating(grid, [section.coordinate for section in placed])
-    advice = (
-        "no step separates them: leave one out with .isel()"
-        if step is None
-        else f"step={step:g} separates them, or leave one out with .isel()"
+    planes = place(
+        coordinates,
+        grid.step,
+        dim=grid.plane.dim,
+        image_ids=[known.get("section_image_id") for known in facts],
+        extent=grid.extent,
     )
-    return f"two sections lie in one plane at step={grid.step:g} um: {'; '.join(named)}. {advice}"
-
-
-def _separating(grid: VolumeGrid, coordinates: Sequence[float]) -> float | None:
-    """Return about the largest whole part of the step at which no two sections share a plane."""
-    extent = grid.sections.space.extent[grid.section_axis]
-    inside = np.array([c for c in coordinates if 0 <= c < extent])
-    gap = float(np.diff(inside).min())
-    if gap <= FINEST_RESOLUTION:
-        return None
-    # At a step below the smallest gap none do.
-    for part in range(2, math.ceil(grid.step / gap) + 2):
-        step = float(f"{grid.step / part:g}")  # as it is written in the message
-        if step >= FINEST_RESOLUTION and np.diff(np.floor(inside / step)).all():
-            return step
-    return None
+    if all(plane is None for plane in planes):
+        raise InvalidArgumentError("no section lies inside the reference space")
+    placed = [
+        PlacedSection(index, plane, float(coordinate), known)
+        for index, (plane, coordinate, known) in enumerate(
+            zip(planes, coordinates, facts, strict=True)
+        )
+    ]
+    return sorted(placed, key=lambda section: section.coordinate)

@@ -64,7 +64,7 @@ def test_every_section_is_in_its_nearest_plane_or_the_advice_is_good(positions, 
     try:
         planes = find_planes(ds, step=step)
     except InvalidArgumentError as error:
-        advice = re.search(r"step=(\S+) keeps", str(error))
+        advice = re.search(r"step=(\S+) separates", str(error))
         assume(advice is not None)
         planes = find_planes(ds, step=float(advice[1]))
         assert planes.step < step
@@ -95,7 +95,7 @@ def test_two_sections_in_one_plane_are_named():
     with pytest.raises(InvalidArgumentError) as error:
         find_planes(ds, step=1000)
     first, second = ds.section_image_id.values[2:4]
-    assert f"sections {first} (3006.7) and {second} (3523.43)" in str(error.value)
+    assert f"image {first} (3006.7 um) and section image {second} (3523.4 um)" in str(error.value)
     assert "at 3500 um" in str(error.value)
     assert "more pairs" in str(error.value)
     with pytest.raises(InvalidArgumentError, match=r"leave out one of each pair"):

@@ -81,7 +81,8 @@ def test_two_sections_in_a_plane_are_named():
     with pytest.raises(InvalidArgumentError) as caught:
         place(200, [1000, 1010, 1090, 4000, 4150])
     said = str(caught.value)
-    assert "section image 100 (1000.0 um) and section image 101 (1010.0 um) in plane 5" in said
+    assert "section image 100 (1000.0 um) and section image 101 (1010.0 um) in the plane" in said
+    assert "in the plane at 1100 um" in said
     assert "section image 103" in said
     step = float(re.search(r"step=([\d.]+) separates", said)[1])
     assert len({s.plane for s in place(step, [1000, 1010, 1090, 4000, 4150])}) == 5
