@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +77,48 @@ def readers(variable: xr.Variable, pixels: str) -> Iterator[Reader]:
         for plan in array.variable.plans:
             if pixels_of(plan.view) == pixels:
                 yield Reader(plan, array.source, False)
+
+
+def content_name(variable: xr.Variable, chunks: Mapping[Hashable, int]) -> str | None:
+    """Return a name for the Dask array of an array without Dask: the same for the same pixels.
+
+    Dask's own would be of the bytes that xarray's wrappers are pickled as, with the names of
+    modules and attributes: an export could not be gone on with after any change to these.
+
+    Parameters
+    ----------
+    variable : xarray.Variable
+        Any.
+    chunks : mapping of int
+        The size of its chunks by dimension.
+
+    Returns
+    -------
+    str or None
+        None if it is not made by a plan alone.
+    """
+    from dask.base import tokenize
+
+    from atldld_xr.arrays.lazy_array import PlanArray
+
+    array: Any = variable._data
+    keys: list[Any] = []
+    while type(array).__name__ in _SELECTING:
+        key = getattr(array, "key", None)
+        keys.append(None if key is None else (type(key).__name__, key.tuple))
+        array = array.array
+    if not isinstance(array, PlanArray):
+        return None
+    return f"atldld-{tokenize(array, keys, variable.dims, sorted(chunks.items(), key=str))}"
+
+
+_SELECTING = {
+    "CopyOnWriteArray",
+    "LazilyIndexedArray",
+    "LazilyVectorizedIndexedArray",
+    "MemoryCachedArray",
+}
+"""xarray's wrappers that select from an array, or keep it, and change none of its values."""
 
 
 def plan_arrays(variable: xr.Variable) -> Iterator[PlanArray]:

@@ -14,6 +14,7 @@ import xarray as xr
 
 from atldld_xr.allen.excluded import count_excluded
 from atldld_xr.arrays.failures import UNREAD, absences, failure_entries, told
+from atldld_xr.arrays.readers import content_name
 from atldld_xr.arrays.variables import STATUSES, speaks_of
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.choose import choose
@@ -104,7 +105,9 @@ def export(
         job = Job(store, layout.arrays, again=ledger.is_old, lease=lease)
 
         def wanted(name: str, place: ChunkPlace) -> bool:
-            return not ledger.is_done(name, place)
+            # The status of a loaded section is no array of its own: why it is so is told each time.
+            is_kept = name in ledger.arrays or name in ledger.values
+            return not is_kept or not ledger.is_done(name, place)
 
         def events() -> Generator[Event, None, None]:
             yield from make((parts.part(at, wanted) for at in range(parts.count)), job)
@@ -182,7 +185,8 @@ def lazy_dataset(dataset: xr.Dataset) -> xr.Dataset:
         if variable.chunks is None:
             if name in dataset.data_vars and variable.ndim:
                 preferred = variable.encoding.get("preferred_chunks", {})
-                out[name] = variable.chunk({d: preferred.get(d, -1) for d in variable.dims})
+                sizes = {d: preferred.get(d, -1) for d in variable.dims}
+                out[name] = variable.chunk(sizes, name=content_name(variable, sizes))
         elif variable.ndim < 2 and variable.dtype.kind not in "biufOTU":
             out[name] = variable.load()  # CF encodes times by their values
     return dataset.assign(out).drop_encoding()

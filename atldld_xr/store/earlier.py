@@ -67,7 +67,7 @@ def as_earlier(dataset: xr.Dataset, chosen: xr.Dataset, plan: Plan) -> xr.Datase
     names = {*plan["arrays"], *plan["values"]}
     out = chosen.drop_vars((_LATER | {"affine", "has_expression"}) - names, errors="ignore")
     if DERIVED in names and DERIVED in dataset and DERIVED not in out:
-        out = out.assign({DERIVED: dataset[DERIVED]})
+        out = out.assign({DERIVED: dataset.variables[DERIVED]})  # without coordinates of its own
     if "status" in out and "status" not in plan["values"] and plan["on_error"] == "raise":
         return out.drop_vars("status")  # that run would have ended, and told nobody
     return out.assign(_values(dataset)) if REASON in plan["values"] else out

@@ -217,7 +217,15 @@ def _check_plan(store: Place, plan: Mapping[str, Any], layout: Layout) -> None:
     if extends(plan, layout.plan):
         why = 'is finished, by a run with on_error="raise" (--on-error raise), which fills nothing'
         raise RecordsError(_exists(store.url, why))
-    found = difference(plan, layout.plan) or (
+    found = difference(plan, layout.plan)
+    if not found and plan["format"] != layout.plan["format"]:
+        made, asked = plan["made of"], layout.plan["made of"]
+        names = ", ".join(sorted(n for n in made if made[n] != asked.get(n))) or "coordinates"
+        found = (
+            f"{names}: begun by an earlier version of this package, from other sections or pixels, "
+            "or computed in a way that it no longer is"
+        )
+    found = found or (
         f"{', '.join(changed(plan, layout.plan))}: of the same shape, but from other sections, "
         "pixels or values, or with another on_error"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -37,7 +38,8 @@ from atldld_xr.store.store_plan import (
 
 _AT_A_TIME = 64
 _MOST_FILES = 1 << 12  # of an array of values, which has one
-_MOST_VALUES = 1 << 28  # bytes of such a file
+_MOST_VALUES = 1 << 20  # of such an array
+_MOST_BYTES = 1 << 26  # of its files together
 
 
 @dataclass(frozen=True)
@@ -275,14 +277,29 @@ def _read(store: Place, name: str) -> Any:
         return None
     try:
         spec = ArraySpec(name, metadata.decode(), 3)
-        keys = [spec.key(at) for at in islice(np.ndindex(spec.numblocks), _MOST_FILES)]
+        described: Any = json.loads(metadata)
+        size = math.prod(described["shape"])
+        if not 0 <= size <= _MOST_VALUES or math.prod(spec.numblocks) > _MOST_FILES:
+            return None
+        keys = [spec.key(at) for at in np.ndindex(spec.numblocks)]
     except Exception:  # Zarr raises all kinds where its metadata is none
         return None
-    files = {key: store.get(key, _MOST_VALUES) for key in keys} | {f"{name}/zarr.json": metadata}
+    files, left = {f"{name}/zarr.json": metadata}, _MOST_BYTES
+    for key in keys:
+        content = store.get(key, left + 1)
+        if content is None:
+            continue
+        left -= len(content)
+        if left < 0:
+            return None
+        files[key] = content
     buffer = default_buffer_prototype().buffer
-    memory = {key: buffer.from_bytes(found) for key, found in files.items() if found is not None}
+    memory = {key: buffer.from_bytes(content) for key, content in files.items()}
     try:
         array: Any = zarr.open_array(zarr.storage.MemoryStore(memory), path=name, mode="r")
+        largest = max(size, math.prod(array.shards or array.chunks))  # a chunk may be larger
+        if largest * array.dtype.itemsize > _MOST_BYTES:
+            return None
         return np.asarray(array[...])
     except Exception:  # codecs have errors of their own for what they cannot decode
         return None
@@ -329,20 +346,32 @@ def _absences(store: Place, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any],
     has: Mapping[int, Any] = {}
     if "expression" in plan["arrays"] and "has_expression/zarr.json" in plan["crc32c of files"]:
         has = dict(enumerate(_unchanged(store, plan, "has_expression").tolist()))
-    elif plan["dataset"].get(OME_KEY, {}).get("variable") == "expression":
-        sections = plan["dataset"][OME_KEY]["sections"]
-        has = {s["plane"]: s.get("has_expression", True) for s in sections}
+    own = plan["dataset"].get(OME_KEY)
+    if isinstance(own, Mapping) and own.get("variable") == "expression":
+        has = {s["plane"]: s.get("has_expression", True) for s in _planes(own)}
     absent = {at: {"expression": NO_MASK} for at, there in has.items() if not there}
     return _entries(store, plan, absent)
 
 
 def _section_ids(store: Place, plan: Mapping[str, Any]) -> dict[int, int]:
     """Return the sections' ids by their place along the axis of sections."""
-    try:  # an OME-Zarr has them by plane
-        sections = plan["dataset"][OME_KEY]["sections"]
-        return {int(s["plane"]): int(s["section_image_id"]) for s in sections}
-    except (LookupError, TypeError, ValueError):
-        return dict(enumerate(map(int, _unchanged(store, plan, "section_image_id"))))
+    own = plan["dataset"].get(OME_KEY)  # an OME-Zarr has them by plane
+    if isinstance(own, Mapping):
+        return {s["plane"]: s["section_image_id"] for s in _planes(own)}
+    try:
+        return dict(enumerate(map(int, _unchanged(store, plan, "section_image_id").reshape(-1))))
+    except (TypeError, ValueError, OverflowError):  # of an array of something else
+        return {}
+
+
+def _planes(own: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield what an OME-Zarr says of its sections, as far as it can be that."""
+    sections = own.get("sections")
+    for section in sections if isinstance(sections, list) else ():
+        if isinstance(section, Mapping) and all(
+            type(section.get(key)) is int for key in ("plane", "section_image_id")
+        ):
+            yield section
 
 
 def _unchanged(store: Place, plan: Mapping[str, Any], name: str) -> NDArray[Any]:

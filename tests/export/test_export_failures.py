@@ -340,3 +340,20 @@ def test_what_is_told_does_not_depend_on_where_it_ended(tmp_path, kind, monkeypa
                 write(ds, store, kind)
         write(ds, store, kind)
         assert contents(store) == contents(tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize("selection", [1, 0, {"coronal": 1, "y": 20}])
+def test_one_loaded_section_tells_as_a_lazy_one_does(tmp_path, selection):
+    selection = selection if isinstance(selection, dict) else {"coronal": selection}
+    ds = open_failing().isel(selection)
+    lazy = ds.atldld.to_zarr(tmp_path / "lazy.zarr")
+    loaded = ds.load()
+    for _ in range(2):  # and there is nothing to be gone on with
+        report = loaded.atldld.to_zarr(tmp_path / "loaded.zarr")
+        told = [entry["section_image_id"] for entry in report.failures]
+        assert told == [entry["section_image_id"] for entry in lazy.failures]
+    assert report.blocks == 0
+    assert verify(tmp_path / "loaded.zarr").problems == ()
+    back = xr.open_zarr(tmp_path / "loaded.zarr", consolidated=False)
+    np.testing.assert_array_equal(back.image, xr.open_zarr(tmp_path / "lazy.zarr").image)
+    assert int(back.status) == (int(back.section_image_id) == FAILING)

@@ -155,7 +155,7 @@ OTHERS = {
     "other variables": (lambda: open_phantom(expression=False), "expression is only there"),
     "the same, computed": (
         lambda: open_phantom().assign(image=lambda ds: ds.image // 2),
-        "from other sections, pixels",
+        "image: begun by an earlier version",
     ),
 }
 
