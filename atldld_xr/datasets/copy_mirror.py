@@ -12,6 +12,7 @@ from atldld_xr.allen.tiers import View
 from atldld_xr.compute.progress import progress_bar
 from atldld_xr.datasets.plan_dataset import plan_dataset
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import is_whole
 from atldld_xr.sources.protocol import Source, asked_anew
 from atldld_xr.sources.resolve import parse_dataset_name, resolve
@@ -73,7 +74,8 @@ def mirror(
     SectionImageError
         Under "raise", if an image cannot be had.
     StoreError
-        If the mirror cannot be written.
+        If the mirror cannot be written, or has a ``mirror.json`` that cannot be understood: that
+        is not replaced.
 
     Examples
     --------
@@ -84,7 +86,7 @@ def mirror(
     with _bar("mirroring", enabled=progress) as show:
         return save_mirror(
             [parse_dataset_name(name) for name in names],
-            os.fspath(path),
+            os.fspath(path) if isinstance(path, PathLike) else path,
             source=opened,
             tiers=_tiers(tiers, names, resolution, opened),
             views=views,
@@ -121,7 +123,7 @@ def _tiers(
         asked = list(tiers)
         if asked and all(map(is_whole, asked)):
             return [int(tier) for tier in asked]
-    raise InvalidArgumentError(f'tiers are "auto" or whole numbers, as [4, 3], not {tiers!r}')
+    raise InvalidArgumentError(f'tiers are "auto" or whole numbers, as [4, 3], not {short(tiers)}')
 
 
 @contextmanager

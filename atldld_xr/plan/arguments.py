@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, TypeGuard
 
 import numpy as np
@@ -34,6 +34,16 @@ def is_whole(value: object) -> TypeGuard[int]:
 def is_one_of(value: object, names: Sequence[str]) -> bool:
     """Whether a value is one of some names; an array is not, nor compared element by element."""
     return isinstance(value, str) and value in names
+
+
+def is_some_of(values: object, names: Sequence[str]) -> bool:
+    """Whether values are some names in a sequence, at least one; a string is none."""
+    return (
+        isinstance(values, Collection)
+        and not isinstance(values, str | bytes)
+        and len(values) > 0
+        and all(is_one_of(value, names) for value in values)
+    )
 
 
 def split_blocks(chunks: Chunks, shape: tuple[int, int]) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -45,6 +45,7 @@ from atldld_xr.messages.repeating import short
 from atldld_xr.sources import jpeg
 from atldld_xr.sources.mirror_contents import (
     MANIFEST,
+    MOST_MANIFEST_BYTES,
     Contents,
     dataset_file,
     image_file,
@@ -74,15 +75,18 @@ class MirrorSource:
     Raises
     ------
     InvalidArgumentError
-        If the URL holds a password or a signature, which would end up in attributes and errors,
-        or the options are no mapping.
+        If it is no path or URL, or one that holds a password or a signature, which would end up in
+        attributes and errors; or the options are no mapping.
     """
 
     path: str
     storage_options: Mapping[str, Any] | SharedOptions | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        path = without_scheme(os.fspath(self.path))
+        given: Any = os.fspath(self.path) if isinstance(self.path, os.PathLike) else self.path
+        if not isinstance(given, str):
+            raise InvalidArgumentError(f"{short(given)} is no path or URL of a mirror")
+        path = without_scheme(given)
         if is_path(path):
             # Since other processes may have another working directory.
             path = absolute(path)
@@ -151,11 +155,11 @@ class MirrorSource:
         contents = _contents(self)
         if not contents.known:
             return None
-        return frozenset(contents.images.get((image.id, view), ()))
+        return frozenset(contents.tiers(image.id, view))
 
     def tile_side(self, image: SectionImage, tier: int, view: View) -> int:
         """Return the side of the grid of tiles: a whole section is one tile, however large."""
-        if _contents(self).images.get((image.id, view), {}).get(tier):
+        if _contents(self).tiers(image.id, view).get(tier):
             return max(tier_size(image.width, tier), tier_size(image.height, tier))
         return service_tile_side(image, tier)
 
@@ -249,6 +253,29 @@ class MirrorSource:
                 raise
             return bytes(fs.cat_file(path))
 
+    def manifest(self) -> Contents | None:
+        """Return what its manifest says that it holds; None if there is none.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be read, or not be understood: it is not as good as not there.
+        """
+        try:
+            content = self.cat(MANIFEST, MOST_MANIFEST_BYTES)
+        except FileNotFoundError:
+            return None
+        if self._is_web and content.lstrip()[:1] == b"<":  # a page of one that finds everything
+            return None
+        try:
+            return read_manifest(content)
+        except ValueError as error:
+            raise StoreError(
+                f"{self.path}/{MANIFEST} cannot be understood: {error}. It says what the mirror "
+                "holds, so it is neither passed over nor replaced: bring back a copy of it, or "
+                "move it away and mirror the same again"
+            ) from None
+
     def names(self) -> list[str]:
         """Return the names of its files as far as they are told; none where nobody lists them.
 
@@ -263,7 +290,9 @@ class MirrorSource:
         try:
             with self.errors("listed", but=absent):
                 if self._is_web:
-                    return sorted(names_in_page(self._some(fs, f"{root}/", MOST_BYTES)))
+                    page = self._some(fs, f"{root}/", MOST_BYTES + 1)
+                    # Of a part of them nobody could tell what is not there.
+                    return sorted(names_in_page(page)) if len(page) <= MOST_BYTES else []
                 return [path.rstrip("/").rsplit("/", 1)[-1] for path in fs.ls(root, detail=False)]
         except absent:
             return []
@@ -344,7 +373,4 @@ def _contents(mirror: MirrorSource) -> Contents:
     contents = list_contents(names)
     if contents.datasets or contents.images:
         return contents
-    try:
-        return read_manifest(mirror.cat(MANIFEST))
-    except (FileNotFoundError, StoreError, ValueError):
-        return Contents(known=bool(names))
+    return mirror.manifest() or Contents(known=bool(names))

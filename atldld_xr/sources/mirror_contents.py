@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,10 +10,18 @@ from typing import Any, get_args
 
 from atldld_xr.allen.tiers import Tile, View
 from atldld_xr.foreign_json import parse_json
+from atldld_xr.messages.repeating import short
 
 MANIFEST = "mirror.json"
 """What a mirror holds, for those that cannot list it; and what could not be put there."""
 
+MOST_MANIFEST_BYTES = 100_000_000
+"""Bytes of a manifest: all images of Allen's, three views of each at three tiers, have 98 MB."""
+
+_FORMAT = 1
+_MOST_IMAGES = 1_000_000  # Allen's are 700 000
+_MOST_KINDS = 10_000  # of images, by the views and tiers that there are
+_MOST_OTHER_BYTES = 16_000_000
 _VIEWS = get_args(View)
 _ID = r"[1-9]\d{0,18}"
 _TIER = r"\d|1\d"
@@ -20,7 +29,14 @@ _DATASET_FILE = re.compile(rf"section_data_set_({_ID})\.json")
 _IMAGE_FILE = re.compile(
     rf"section_image_({_ID})_downsample_({_TIER})(_\d+_\d+_\d+x\d+)?(?:_(expression|intensity))?\.jpg"
 )
+# An image in a manifest, to the comma after it. Quotes in strings are escaped, so none has it.
+_HELD = rf'"(?:{"|".join(_VIEWS)})"\s*+:\s*+\{{[^{{}}]*+\}}\s*+'
+_IMAGE = re.compile(rf'"({_ID})"\s*+:\s*+(\{{\s*+{_HELD}(?:,\s*+{_HELD})*+\}})\s*+,?\s*+'.encode())
 _IN_A_PAGE = re.compile(r"section_[a-z0-9_]{1,99}\.(?:jpg|json)")
+
+
+Views = Mapping[str, Mapping[int, bool]]
+"""By view, the tiers that are there, each with whether it is there in one piece."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +50,20 @@ class Contents:
     datasets : frozenset of int
         The ids of the data sets whose metadata are there.
     images : mapping
-        By image id and view, the tiers, each with whether it is there in one piece.
+        By image id and view, the tiers, each with whether it is there in one piece. Images of which
+        the same is there may share it: it is not to be changed.
     failures : mapping
         By the names of their files, what could not be put there; of a manifest.
     """
 
     known: bool
     datasets: frozenset[int] = frozenset()
-    images: Mapping[tuple[int, str], Mapping[int, bool]] = field(default_factory=dict)
+    images: Mapping[int, Views] = field(default_factory=dict)
     failures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def tiers(self, image_id: int, view: str) -> Mapping[int, bool]:
+        """Return the tiers of an image that are there, each with whether it is in one piece."""
+        return self.images.get(image_id, {}).get(view, {})
 
 
 def dataset_file(dataset_id: int) -> str:
@@ -60,12 +81,13 @@ def image_file(image_id: int, tile: Tile, view: View) -> str:
 def list_contents(names: Iterable[str]) -> Contents:
     """Tell from the names of its files what a mirror holds."""
     datasets = set()
-    images: dict[tuple[int, str], dict[int, bool]] = {}
+    images: dict[int, dict[str, dict[int, bool]]] = {}
     for name in names:
         if match := _DATASET_FILE.fullmatch(name):
             datasets.add(int(match[1]))
         elif match := _IMAGE_FILE.fullmatch(name):
-            tiers = images.setdefault((int(match[1]), match[4] or "image"), {})
+            views = images.setdefault(int(match[1]), {})
+            tiers = views.setdefault(match[4] or "image", {})
             tiers[int(match[2])] = tiers.get(int(match[2]), False) or match[3] is None
     return Contents(True, frozenset(datasets), images)
 
@@ -78,33 +100,92 @@ def names_in_page(page: bytes) -> set[str]:
 def read_manifest(content: bytes) -> Contents:
     """Tell from its manifest what a mirror holds.
 
+    Images are taken out of the text one by one, as there are many of few kinds: those of all of
+    Allen's take 100 MB, where parsing them all would take 2 GB.
+
     Raises
     ------
     ValueError
-        If that is no manifest: all of it is as good as not there, as it can be no mirror's of ours.
+        If that is no manifest of ours, or more than one that can be; in words. Nothing of it is to
+        be believed then, and it is nobody's to replace.
     """
-    manifest = parse_json(content)
+    if len(content) > MOST_MANIFEST_BYTES:
+        raise ValueError(f"it has more than {MOST_MANIFEST_BYTES:,} bytes")
+    images: dict[int, Views] = {}
+    kinds: dict[bytes, Views] = {}
+
+    def take(match: re.Match[bytes]) -> bytes:
+        image_id, text = match.groups()
+        if text not in kinds:
+            kinds[text] = _read_views(text)
+        images[_id(int(image_id))] = kinds[text]
+        if len(images) > _MOST_IMAGES or len(kinds) > _MOST_KINDS:
+            raise ValueError(f"it has more than {_MOST_IMAGES:,} images, or of too many kinds")
+        return b""
+
+    rest = parse_json(_IMAGE.sub(take, content), most=_MOST_OTHER_BYTES)
     try:
-        datasets = [_id(value) for value in manifest["section_data_sets"]]
-        images = {
-            (_id(int(_matched(_ID, image_id))), view): {
-                int(_matched(_TIER, tier)): bool(whole) for tier, whole in tiers.items()
-            }
-            for image_id, views in manifest["images"].items()
-            for view, tiers in views.items()
-            if view in _VIEWS
-        }
-        failures = {failure["file"]: dict(failure) for failure in manifest["failures"]}
+        if rest.get("format", _FORMAT) != _FORMAT:
+            raise ValueError(f"it is of the format {short(rest['format'])}, not {_FORMAT}")
+        datasets = [_id(value) for value in rest["section_data_sets"]]
+        failures = {_image_name(failure["file"]): dict(failure) for failure in rest["failures"]}
+        if rest["images"] != {}:
+            raise ValueError("it has images that are none")
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"it is no manifest of a mirror: {type(error).__name__}") from None
-    if not all(_IMAGE_FILE.fullmatch(name) for name in failures):
-        raise ValueError("it names files that are none of a mirror")
     return Contents(True, frozenset(datasets), images, failures)
+
+
+def _read_views(text: bytes) -> Views:
+    return {
+        view: {int(_matched(_TIER, tier)): bool(whole) for tier, whole in tiers.items()}
+        for view, tiers in parse_json(text).items()
+    }
+
+
+def write_manifest(contents: Contents, source: str) -> bytes:
+    """Return the manifest of a mirror, a line an image.
+
+    Parameters
+    ----------
+    contents : Contents
+        What it holds.
+    source : str
+        Where that is from.
+
+    Raises
+    ------
+    ValueError
+        If that is more than `read_manifest` reads.
+    """
+    texts: dict[int, str] = {}  # by identity: most images share what they have
+
+    def text(views: Views) -> str:
+        if id(views) not in texts:
+            texts[id(views)] = json.dumps(views)
+        return texts[id(views)]
+
+    head = {
+        "format": _FORMAT,
+        "source": source,
+        "section_data_sets": sorted(contents.datasets),
+        "failures": [contents.failures[name] for name in sorted(contents.failures)],
+    }
+    images = ",\n".join(f'"{i}": {text(views)}' for i, views in contents.images.items())
+    manifest = f'{json.dumps(head)[:-1]}, "images": {{\n{images}\n}}}}\n'.encode()
+    read_manifest(manifest)
+    return manifest
 
 
 def _id(value: Any) -> int:
     if type(value) is not int or not 0 < value < 1 << 63:
         raise ValueError("it has ids that are none")
+    return value
+
+
+def _image_name(value: Any) -> str:
+    if not isinstance(value, str) or not _IMAGE_FILE.fullmatch(value):
+        raise ValueError("it names files that are none of a mirror")
     return value
 
 

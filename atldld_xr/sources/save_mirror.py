@@ -12,16 +12,17 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 from atldld_xr.allen.excluded import count_reasons
 from atldld_xr.allen.ids import parse_dataset_name
 from atldld_xr.allen.metadata import SectionImage, parse_dataset
 from atldld_xr.allen.tiers import Tile, View, tier_size
-from atldld_xr.errors import InvalidArgumentError, SectionImageError
+from atldld_xr.errors import InvalidArgumentError, SectionImageError, StoreError
 from atldld_xr.files.atomic import write_whole
 from atldld_xr.files.folders import locked, make_folders
 from atldld_xr.messages.repeating import short
+from atldld_xr.plan.arguments import is_one_of, is_some_of, is_whole
 from atldld_xr.settings import as_int, setting
 from atldld_xr.sources.jpeg import most_bytes
 from atldld_xr.sources.mirror import MirrorSource, decode_tile
@@ -30,11 +31,10 @@ from atldld_xr.sources.mirror_contents import (
     Contents,
     dataset_file,
     image_file,
-    read_manifest,
+    write_manifest,
 )
 from atldld_xr.sources.protocol import Source, service_tile_side
 
-_MANIFEST_FORMAT = 1
 _QUALITY = 100  # of what a source without bytes draws: its pixels, as near as JPEG can
 
 
@@ -134,14 +134,15 @@ def save_mirror(
     SectionImageError
         Under "raise", if a tile cannot be had.
     StoreError
-        If the mirror cannot be written.
+        If the mirror cannot be written, or has a manifest that cannot be understood.
     """
-    if on_error not in ("raise", "skip"):
+    if not is_one_of(on_error, ("raise", "skip")):
         raise InvalidArgumentError(f'on_error is "raise" or "skip", not {short(on_error)}')
-    if not views or not set(views) <= {"image", "expression", "intensity"}:
+    if not is_some_of(views, get_args(View)):
         raise InvalidArgumentError(f"views are image, expression and intensity, not {short(views)}")
     connections = setting("http.connections", as_int)
     target = _Target(MirrorSource(path, storage_options))
+    target.check()
     ids = dict.fromkeys(map(parse_dataset_name, dataset_ids))
     records = {dataset_id: source.dataset_record(dataset_id) for dataset_id in ids}
     parsed = [parse_dataset(record) for record in records.values()]
@@ -188,7 +189,7 @@ def _list_jobs(
     source: Source, images: Sequence[SectionImage], tiers: Sequence[int], views: Sequence[View]
 ) -> list[_Job]:
     most = max((image.tier_count for image in images), default=0)
-    if not tiers or not all(isinstance(t, int) and 0 <= t < most for t in tiers):
+    if not _are_tiers(tiers, most):
         raise InvalidArgumentError(
             f"tiers are whole numbers from 0 to {most - 1}, not {short(tiers)}"
         )
@@ -201,6 +202,14 @@ def _list_jobs(
         if tier < image.tier_count
         for tile in _tiles(source, image, tier, view)
     ]
+
+
+def _are_tiers(tiers: object, most: int) -> bool:
+    return (
+        isinstance(tiers, Sequence)
+        and bool(tiers)
+        and all(is_whole(tier) and 0 <= tier < most for tier in tiers)
+    )
 
 
 def _tiles(source: Source, image: SectionImage, tier: int, view: View) -> list[Tile]:
@@ -248,12 +257,39 @@ def _envelope(record: Mapping[str, Any]) -> bytes:
     return json.dumps({"success": True, **counts, "msg": [record]}, indent=1).encode()
 
 
+def _add(
+    known: Contents,
+    records: Mapping[int, Mapping[str, Any]],
+    jobs: Sequence[_Job],
+    failures: Sequence[MirrorFailure],
+) -> Contents:
+    """Return what a mirror holds when jobs are done, but for some that failed."""
+    now_failed = {failure.file: asdict(failure) for failure in failures}
+    failed = dict(known.failures)
+    held: dict[int, dict[str, dict[int, bool]]] = {}
+    for job in jobs:
+        failed.pop(job.file, None)
+        if job.file in now_failed:
+            continue
+        if (image := job.image.id) not in held:  # what is known of it may be shared with others
+            views = known.images.get(image, {})
+            held[image] = {view: dict(tiers) for view, tiers in views.items()}
+        held[image].setdefault(job.view, {})[job.tile.tier] = job.tile.whole
+    return Contents(
+        True, known.datasets | set(records), {**known.images, **held}, failed | now_failed
+    )
+
+
 class _Target:
     """The mirror that is written."""
 
     def __init__(self, mirror: MirrorSource) -> None:
         self._mirror = mirror
         self._fs, self._root = mirror.open()
+
+    def check(self) -> None:
+        """Raise a StoreError for a manifest that nothing could be added to."""
+        self._mirror.manifest()
 
     def prepare(self) -> None:
         if self._mirror.is_local:
@@ -287,35 +323,13 @@ class _Target:
         """Add what was copied to the manifest, and replace what it says of failures of the same."""
         # Between the reading and the writing nobody else is to add anything.
         with locked(str(self._root)) if self._mirror.is_local else nullcontext():
-            content = self._manifest(origin, records, jobs, failures)
-            self.write(MANIFEST, json.dumps(content, indent=1).encode())
-
-    def _manifest(
-        self,
-        origin: str,
-        records: Mapping[int, Mapping[str, Any]],
-        jobs: Sequence[_Job],
-        failures: Sequence[MirrorFailure],
-    ) -> dict[str, Any]:
-        try:
-            known = read_manifest(self._mirror.cat(MANIFEST))
-        except (FileNotFoundError, ValueError):
-            known = Contents(known=False)
-        failed: dict[str, Any] = dict(known.failures)
-        images: dict[str, dict[str, dict[str, bool]]] = {}
-        for (image_id, view), tiers in known.images.items():
-            images.setdefault(str(image_id), {})[view] = {str(t): w for t, w in tiers.items()}
-        for job in jobs:
-            failed.pop(job.file, None)
-        failed |= {f.file: asdict(f) for f in failures}
-        for job in jobs:
-            if job.file not in failed:
-                held = images.setdefault(str(job.image.id), {}).setdefault(job.view, {})
-                held[str(job.tile.tier)] = job.tile.whole
-        return {
-            "format": _MANIFEST_FORMAT,
-            "source": origin,
-            "section_data_sets": sorted(known.datasets | set(records)),
-            "images": images,
-            "failures": [failed[name] for name in sorted(failed)],
-        }
+            known = self._mirror.manifest() or Contents(known=False)
+            contents = _add(known, records, jobs, failures)
+            try:
+                manifest = write_manifest(contents, origin)
+            except ValueError as error:
+                raise StoreError(
+                    f"{self._mirror.path}/{MANIFEST} would not be read again: {error}. All else "
+                    "was written; mirror further data sets to another folder"
+                ) from None
+            self.write(MANIFEST, manifest)

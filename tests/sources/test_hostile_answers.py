@@ -127,21 +127,98 @@ MANIFESTS = [
     {"failures": [{"file": ["a"]}]},
     {"failures": [None]},
     {"failures": {"file": 1}},
+    {"failures": [{"file": 5}]},
+    {"failures": [{"file": None}]},
+    {"failures": [{}]},
+    {"format": 2},
+    {"images": {"1": {"image": {"4": {}}}}},
+    {"images": {"0": {"image": {"4": True}}}},
+    {"images": {"9999999999999999999": {"image": {"4": True}}}},
+    {"images": {"1": 0}},
 ]
 
 
 @pytest.mark.parametrize("change", MANIFESTS, ids=lambda change: f"{change!r:.60}")
-def test_a_manifest_that_cannot_be_is_none(change, tmp_path):
-    (tmp_path / "m").mkdir()
-    (tmp_path / "m" / "mirror.json").write_text(json.dumps(GOOD | change))
-    mirror = MirrorSource(tmp_path / "m")
-    with pytest.raises(DatasetNotFoundError, match="no section data set 5"):
-        mirror.dataset_record(5)
-    with pytest.raises(DatasetNotFoundError, match="no section image 7"):
-        mirror.image_record(7)
-    save_mirror([SMALL.id], tmp_path / "m", source=PhantomSource((SMALL,)), tiers=[1])
-    assert {path.parent for path in tmp_path.rglob("*.*")} <= {tmp_path, tmp_path / "m"}
-    assert SMALL.id in json.loads((tmp_path / "m" / "mirror.json").read_text())["section_data_sets"]
+def test_a_manifest_that_cannot_be_is_refused_and_kept(change, tmp_path):
+    path = tmp_path / "m" / "mirror.json"
+    path.parent.mkdir()
+    path.write_text(written := json.dumps(GOOD | change))
+    mirror = MirrorSource(path.parent)
+    source = PhantomSource((SMALL,))
+    if change == {"section_data_sets": [1, 2, 3]}:  # that are not there
+        with pytest.raises(DatasetNotFoundError, match="no section data set 5"):
+            mirror.dataset_record(5)
+        with pytest.raises(DatasetNotFoundError, match="no section image 7"):
+            mirror.image_record(7)
+        save_mirror([SMALL.id], path.parent, source=source, tiers=[1])
+        assert json.loads(path.read_text())["section_data_sets"] == [1, 2, 3, SMALL.id]
+        return
+    for call in (
+        lambda: mirror.dataset_record(5),
+        lambda: mirror.image_record(7),
+        lambda: save_mirror([SMALL.id], path.parent, source=source, tiers=[1]),
+    ):
+        with pytest.raises(StoreError, match=r"m/mirror\.json cannot be understood: ") as caught:
+            call()
+        assert len(str(caught.value)) < 600
+    assert path.read_text() == written
+    assert os.listdir(path.parent) == ["mirror.json"]
+    assert {p.parent for p in tmp_path.rglob("*.*")} <= {tmp_path, path.parent}
+
+
+X = [{str(number): [0.5, "\U0001f600"]} for number in range(130_000)]
+LARGE_MANIFESTS = {
+    "images": lambda: f'{{"images": {{{",".join(_images(900_000))}}}, "x": {json.dumps(X)}}}',
+    "too many images": lambda: f'{{"images": {{{",".join(_images(1_100_000))}}}}}',
+    "too many kinds": lambda: f'{{"images": {{{",".join(_kinds(20_000))}}}}}',
+    "blanks": lambda: '"1": {' + " " * 30_000_000,
+    "quotes": lambda: '"1' * 10_000_000,
+    "unended": lambda: '"1": {"image": {},' * 1_000_000,
+    "unended views": lambda: '"1": {"image": {}' + ',"image": {}' * 2_000_000,
+    "too large": lambda: " " * 101_000_000,
+    "text": lambda: f'"{"é" * 7_900_000}\U0001f600"',
+    "lists": lambda: f"[{'[],' * 5_000_000}0]",
+}
+
+
+def _images(count):
+    return (f'"{n}":{{"image":{{"4":true}}}}' for n in range(1, count))
+
+
+def _kinds(count):
+    return (f'"{n}":{{"image":{{"4":{n}}}}}' for n in range(1, count))
+
+
+MANIFEST_CHILD = """
+import re, sys, time
+from pathlib import Path
+from atldld_xr.errors import StoreError
+from atldld_xr.sources.mirror import MirrorSource
+for folder in sys.argv[1:]:
+    started = time.process_time()
+    try:
+        MirrorSource(folder).manifest()
+    except StoreError as error:
+        assert len(str(error)) < 600, error
+    else:
+        raise SystemExit(f"{folder} was read")
+    assert time.process_time() - started < 8, folder
+print(int(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1e3)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="tells no peak memory here")
+def test_whatever_is_in_a_manifest_memory_is_bounded(tmp_path):
+    for name, make in LARGE_MANIFESTS.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mirror.json").write_text(make())
+    done = subprocess.run(
+        [sys.executable, "-c", MANIFEST_CHILD, *(str(tmp_path / n) for n in LARGE_MANIFESTS)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert float(done.stdout) < 500
 
 
 def test_what_a_mirror_has_in_place_of_files(tmp_path):
@@ -177,7 +254,8 @@ def test_a_page_about_a_mirror_is_not_taken_in_without_end():
         mirror = MirrorSource(f"{server.url}/m", {"skip_instance_cache": True})
         with pytest.raises(StoreError, match="more than"):
             mirror.dataset_record(1)
-        with pytest.raises(StoreError, match="more than"):  # the page names one data set
+        # The page is too long to tell what is not there, and is no manifest either.
+        with pytest.raises(DatasetNotFoundError, match="none that can be listed"):
             mirror.image_record(7)
 
 

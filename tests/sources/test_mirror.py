@@ -9,11 +9,15 @@ import pickle
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+import atldld_xr
 from atldld_xr.allen.metadata import SectionImage, parse_dataset
 from atldld_xr.allen.tiers import Tile, tier_size
 from atldld_xr.errors import (
@@ -27,6 +31,7 @@ from atldld_xr.phantom.phantom import Phantom
 from atldld_xr.settings import config
 from atldld_xr.sources.api import ApiSource
 from atldld_xr.sources.mirror import MirrorSource, image_file
+from atldld_xr.sources.mirror_contents import Contents, read_manifest, write_manifest
 from atldld_xr.sources.phantom import PhantomSource
 from atldld_xr.sources.protocol import WHOLE_SIDE, Source
 from atldld_xr.sources.save_mirror import save_mirror
@@ -340,6 +345,83 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         save_mirror(
             [DATASET], str(tmp_path / "file" / "m"), source=PhantomSource((SMALL,)), tiers=[4]
         )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"path": 5},
+        {"path": None},
+        {"path": b"m"},
+        {"views": [["a"]]},
+        {"views": "image"},
+        {"views": 5},
+        {"views": None},
+        {"tiers": 5},
+        {"tiers": [[4]]},
+        {"tiers": ["x" * 5000]},
+        {"on_error": ["skip"]},
+    ],
+)
+def test_arguments_of_no_such_type_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidArgumentError) as caught:
+        atldld_xr.mirror("phantom", **{"path": tmp_path / "m", "tiers": [6]} | arguments)
+    assert len(str(caught.value)) < 300
+    if "path" in arguments:
+        with pytest.raises(InvalidArgumentError, match="is no path or URL of a mirror"):
+            MirrorSource(arguments["path"])
+    assert names(tmp_path) <= {"cache"}
+
+
+# Manifests of many
+
+TIERS = st.dictionaries(st.integers(0, 19), st.booleans(), max_size=3)
+HELD = st.dictionaries(
+    st.integers(1, 2**63 - 1),
+    st.dictionaries(st.sampled_from(["image", "expression", "intensity"]), TIERS, min_size=1),
+)
+
+
+@given(
+    images=HELD,
+    datasets=st.frozensets(st.integers(1, 2**63 - 1)),
+    reason=st.text() | st.just('"7": {"image": {"4": true}},'),
+    indent=st.sampled_from([None, 1]),
+)
+def test_a_manifest_is_read_as_it_was_written(
+    images: dict[int, Any], datasets: frozenset[int], reason: str, indent: int | None
+) -> None:
+    file = "section_image_7_downsample_4.jpg"
+    contents = Contents(True, datasets, images, {file: {"file": file, "reason": reason}})
+    written = write_manifest(contents, reason)
+    assert read_manifest(written) == contents
+    # And as earlier versions wrote it.
+    assert read_manifest(json.dumps(json.loads(written), indent=indent).encode()) == contents
+
+
+def test_what_a_large_manifest_says_stays(tmp_path: Path) -> None:
+    entry = '  "{}": {{\n   "image": {{\n    "4": false\n   }}\n  }}'
+    images = ",\n".join(map(entry.format, range(100_000, 350_000)))
+    datasets = ", ".join(map(str, range(1, 4311)))
+    head = f'{{"format": 1, "source": "x", "section_data_sets": [{datasets}]'
+    (tmp_path / "mirror.json").write_text(f'{head}, "images": {{{images}}}, "failures": []}}')
+    assert len(MirrorSource(tmp_path).manifest().images) == 250_000
+    save_mirror([DATASET], tmp_path, source=PhantomSource((SMALL,)), tiers=[4])
+    manifest = json.loads((tmp_path / "mirror.json").read_text())
+    assert set(map(str, range(100_000, 350_000))) < set(manifest["images"])
+    copied = parse_dataset(PhantomSource((SMALL,)).dataset_record(DATASET)).images
+    assert len(manifest["images"]) == 250_000 + len(copied)
+    assert manifest["section_data_sets"] == [*range(1, 4311), DATASET]
+
+
+def test_no_manifest_is_written_that_would_not_be_read() -> None:
+    views: dict[str, dict[int, bool]] = {"image": {}}
+    images = {image_id: views for image_id in range(1, 1_000_002)}
+    with pytest.raises(ValueError, match="images"):
+        write_manifest(Contents(True, images=images), "")
 
 
 def test_the_real_layout_is_read(tmp_path: Path) -> None:

@@ -250,7 +250,7 @@ def test_without_the_service_nothing_older_is_taken_unless_one_says_so(changing:
 
 def test_a_mirror_that_has_grown_is_looked_at_anew(tmp_path: Path) -> None:
     source = PhantomSource((SMALL,))
-    (tmp_path / "mirror.json").write_text("{}")
+    (tmp_path / "notes.txt").write_text("what it is for")
     mirror = MirrorSource(str(tmp_path))
     for take in (mirror.image_record, mirror.dataset_record):
         with pytest.raises(DatasetNotFoundError):
