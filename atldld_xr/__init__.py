@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from atldld_xr.settings import config
     from atldld_xr.sources.cache import open_cache
     from atldld_xr.sources.mirror import MirrorSource
-    from atldld_xr.store.verify import status, verify
+    from atldld_xr.store.status import status
+    from atldld_xr.store.verify import verify
     from atldld_xr.warp.displacement_field import DisplacementField
 else:  # type checkers would take any name for one of this module's
     _PLACES = {
@@ -52,7 +53,7 @@ else:  # type checkers would take any name for one of this module's
         "open_dataset": "atldld_xr.datasets.open_dataset",
         "open_image": "atldld_xr.datasets.open_image",
         "preview": "atldld_xr.plots.preview",
-        "status": "atldld_xr.store.verify",
+        "status": "atldld_xr.store.status",
         "verify": "atldld_xr.store.verify",
     }
 

@@ -70,9 +70,10 @@ def test_a_name_of_before_can_be_imported(fresh, statement):
 
 def test_they_are_the_ones_that_are_used():
     from atldld_xr.export import status, verify
-    from atldld_xr.store import verify as home
+    from atldld_xr.store.status import status as the_status
+    from atldld_xr.store.verify import verify as the_verify
 
-    assert (status, verify) == (home.status, home.verify)
+    assert (status, verify) == (the_status, the_verify)
     assert (atldld_xr.status, atldld_xr.verify) == (status, verify)
     if pytest.importorskip("distributed"):
         from atldld_xr.compute import cluster

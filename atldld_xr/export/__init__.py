@@ -11,14 +11,15 @@ __all__ = ["ExportReport", "StoreStatus", "Verification", "export", "status", "v
 
 if TYPE_CHECKING:
     from atldld_xr.export.to_zarr import ExportReport, export
-    from atldld_xr.store.verify import StoreStatus, Verification, status, verify
+    from atldld_xr.store.status import StoreStatus, status
+    from atldld_xr.store.verify import Verification, verify
 else:  # so that importing one of its modules does not import all
     _PLACES = {
         "ExportReport": "atldld_xr.export.to_zarr",
-        "StoreStatus": "atldld_xr.store.verify",
+        "StoreStatus": "atldld_xr.store.status",
         "Verification": "atldld_xr.store.verify",
         "export": "atldld_xr.export.to_zarr",
-        "status": "atldld_xr.store.verify",
+        "status": "atldld_xr.store.status",
         "verify": "atldld_xr.store.verify",
     }
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.files import web
+from atldld_xr.files.address import check_url
 from atldld_xr.files.atomic import PARTIAL, Disk, create, sync_disk_of
 from atldld_xr.files.checksum import checksum
 from atldld_xr.files.ending import given_back, whole_write
@@ -350,20 +351,4 @@ class Place:
         names = {str(p).rstrip("/").rpartition("/")[2] for p in self._fs.ls(self._path, False)}
         return names <= {"atldld_xr_export"} and all(
             key.endswith((PARTIAL, "/lease.json")) for key in self.sizes("atldld_xr_export")
-        )
-
-
-def check_url(protocol: str, rest: str) -> None:
-    """Refuse addresses that name no place, or hold what does not belong there."""
-    user, at, _ = rest.split("/")[0].rpartition("@")
-    if at and (":" in user or protocol in ("s3", "gs", "gcs", "https")):
-        raise InvalidArgumentError(
-            f"a {protocol}:// address holds a user name or password; give them as storage_options"
-        )
-    if not protocol or not rest.strip("/"):
-        raise InvalidArgumentError(f"{protocol}:// names no place for a store: say what follows")
-    if "?" in rest:  # and may be a signature: it is not repeated
-        raise InvalidArgumentError(
-            f"a {protocol}:// address has a query, which cannot be that of each file of a store; "
-            "give signatures and the like as storage_options"
         )

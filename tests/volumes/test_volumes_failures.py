@@ -65,7 +65,7 @@ def contents(folder):
         (
             "a.nrrd",
             {"step": 5000},
-            "a plane holds one section, and of planes 5000 um apart some have two: section image 100",
+            "a plane holds one section, and of planes 5000 um apart some have two: section image 1",
         ),
         ("a.nrrd", {"header": "diagonal"}, 'header must be "allen" or "anatomical"'),
         ("a.nii", {"header": "anatomical"}, "a choice of NRRD"),
