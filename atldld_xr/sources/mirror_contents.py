@@ -16,7 +16,7 @@ MANIFEST = "mirror.json"
 """What a mirror holds, for those that cannot list it; and what could not be put there."""
 
 MOST_MANIFEST_BYTES = 100_000_000
-"""Bytes of a manifest: all images of Allen's, three views of each at three tiers, have 98 MB."""
+"""Bytes of a manifest: all images of Allen's, three views of each at three tiers, have 95 MB."""
 
 _FORMAT = 1
 _MOST_IMAGES = 1_000_000  # Allen's are 700 000
@@ -101,7 +101,7 @@ def read_manifest(content: bytes) -> Contents:
     """Tell from its manifest what a mirror holds.
 
     Images are taken out of the text one by one, as there are many of few kinds: those of all of
-    Allen's take 100 MB, where parsing them all would take 2 GB.
+    Allen's take 120 MB beside the text, where parsing them all takes 0.8 GB (measured).
 
     Raises
     ------
@@ -162,7 +162,7 @@ def write_manifest(contents: Contents, source: str) -> bytes:
 
     def text(views: Views) -> str:
         if id(views) not in texts:
-            texts[id(views)] = json.dumps(views)
+            texts[id(views)] = json.dumps(views, separators=(",", ":"))
         return texts[id(views)]
 
     head = {
@@ -171,7 +171,7 @@ def write_manifest(contents: Contents, source: str) -> bytes:
         "section_data_sets": sorted(contents.datasets),
         "failures": [contents.failures[name] for name in sorted(contents.failures)],
     }
-    images = ",\n".join(f'"{i}": {text(views)}' for i, views in contents.images.items())
+    images = ",\n".join(f'"{i}":{text(views)}' for i, views in contents.images.items())
     manifest = f'{json.dumps(head)[:-1]}, "images": {{\n{images}\n}}}}\n'.encode()
     read_manifest(manifest)
     return manifest
