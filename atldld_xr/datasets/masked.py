@@ -7,28 +7,41 @@ import xarray as xr
 
 from atldld_xr.errors import InvalidArgumentError
 
-_COVERAGES = {"image": ("coverage",), "expression": ("expression_coverage", "coverage")}
-"""What says where a variable has pixels; the last one for stores of earlier versions."""
+_COVERAGES = {"image": "coverage", "expression": "expression_coverage"}
+"""What says where a variable has pixels."""
+
+_TELLS_MASKS = {"has_expression", "expression_status"}
+"""What a Dataset has since ``expression_coverage`` is there to go with its masks."""
 
 
 def mask(dataset: xr.Dataset) -> xr.Dataset:
     """Return a Dataset whose pixels are NaN where they are fill; see ``Dataset.atldld.masked``."""
     out = {}
-    for name, coverages in _COVERAGES.items():
-        if name not in dataset.data_vars:
+    for name in _COVERAGES:
+        if name not in dataset.variables:
             continue
-        coverage = next((c for c in coverages if c in dataset.data_vars), None)
-        if coverage is None:
-            raise InvalidArgumentError(
-                f"where {name} has pixels is not told: the Dataset has no {coverages[0]}; keep it "
-                f"beside {name}"
-            )
-        variable = _lazy(dataset[name])
-        masked = variable.astype(np.float32).where(_lazy(dataset[coverage]))
+        coverage = _coverage_of(dataset, name)
+        variable, where = _lazy(dataset[name]), _lazy(dataset[coverage])
+        if where.dtype != bool:
+            where = where == 1  # averaged: a pixel of which a part is fill is no measured one
+        masked = variable.astype(np.float32).where(where)
         kept = {k: v for k, v in variable.attrs.items() if k not in ("fill_value", "comment")}
-        masked.attrs = {**kept, "comment": f"not a number where {coverage} is false"}
+        masked.attrs = {**kept, "comment": f"not a number where {coverage} is not 1 throughout"}
         out[name] = masked
     return dataset.assign(out)
+
+
+def _coverage_of(dataset: xr.Dataset, name: str) -> str:
+    """Return the name of the variable that says where another has pixels."""
+    own = _COVERAGES[name]
+    if own in dataset.variables:
+        return own
+    # Stores of earlier versions have one coverage for all: which masks are absent, they do not tell.
+    if "coverage" in dataset.variables and not _TELLS_MASKS & set(dataset.variables):
+        return "coverage"
+    raise InvalidArgumentError(
+        f"where {name} has pixels is not told: the Dataset has no {own}; keep it beside {name}"
+    )
 
 
 def _lazy(array: xr.DataArray) -> xr.DataArray:

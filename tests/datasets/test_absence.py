@@ -12,7 +12,7 @@ import zarr
 
 import atldld_xr
 from atldld_xr.arrays.tile_memory import TILES
-from atldld_xr.errors import SectionImageError
+from atldld_xr.errors import InvalidArgumentError, SectionImageError
 from atldld_xr.export import status, verify
 from atldld_xr.testing import AllenServer, Faults, Phantom
 from commandline import facts, run
@@ -64,6 +64,39 @@ def test_means_are_of_what_was_measured(chunks):
     np.testing.assert_allclose(ds.atldld.masked.expression.mean(), expected.mean(), rtol=1e-5)
     every = ds.expression.where(ds.coverage)
     assert float(every.mean()) < 0.6 * expected.mean(), "the case is to be one that misleads"
+
+
+@pytest.mark.parametrize("on_error", ["fill", "raise"])
+def test_what_misses_the_coverage_of_its_masks_takes_no_other(on_error):
+    Masks.fails = on_error == "fill"
+    ds = open_masks(on_error=on_error)
+    expected = ds.expression.values[ds.expression_coverage.values].mean(dtype=float)
+    for without in (ds.drop_vars("expression_coverage"), ds[["expression", "coverage"]].compute()):
+        with pytest.raises(InvalidArgumentError, match="no expression_coverage"):
+            _ = without.atldld.masked
+    # A store of an earlier version has one coverage for all, and no word of masks.
+    earlier = ds.drop_vars(
+        ["expression_coverage", "expression_status", "has_expression"], errors="ignore"
+    )
+    assert float(earlier.atldld.masked.expression.mean()) < 0.9 * expected
+    coordinate = ds.set_coords(["coverage", "expression_coverage", "expression"])
+    np.testing.assert_allclose(coordinate.atldld.masked.expression.mean(), expected, rtol=1e-5)
+
+
+def test_what_was_averaged_with_its_coverage_lets_no_fill_in():
+    ds = open_masks(chunks="auto")
+    coarse = ds[["image", "expression", "coverage", "expression_coverage"]].coarsen(
+        y=7, x=7, boundary="trim"
+    )
+    masked = coarse.mean().atldld.masked.compute()
+    inner = coarse.min().compute()
+    for name, where in (("image", "coverage"), ("expression", "expression_coverage")):
+        found = masked[name].notnull()
+        np.testing.assert_array_equal(
+            found.all("channel") if name == "image" else found, inner[where]
+        )
+        assert found.any()
+        assert "throughout" in masked[name].attrs["comment"]
 
 
 def test_each_variable_has_its_own_coverage_and_status():
