@@ -31,6 +31,7 @@ def test_a_notebook_runs(path, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     assert kinds(out) == kinds(path), "run it again and commit it with its outputs"
+    assert texts(out) == texts(path), "what it shows is of an earlier version: run it again"
 
 
 def kinds(path):
@@ -40,6 +41,18 @@ def kinds(path):
         [sorted(output.get("data", {"text": 0})) for output in cell["outputs"]]
         for cell in cells
         if cell["cell_type"] == "code"
+    ]
+
+
+def texts(path):
+    """Return the text that each code cell puts out."""
+    return [
+        [
+            "".join(o.get("text", "") or o.get("data", {}).get("text/plain", ""))
+            for o in c["outputs"]
+        ]
+        for c in json.loads(path.read_text())["cells"]
+        if c["cell_type"] == "code"
     ]
 
 

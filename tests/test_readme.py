@@ -53,7 +53,7 @@ def test_what_needs_another_package_says_which():
 
 
 def test_the_code_for_xarray_alone_runs(here):
-    (code,) = [block for block in blocks(README, "python") if "engine=" in block]
+    (code,) = [block for block in blocks(README, "python") if "xr.open_dataset(" in block]
     names: dict[str, object] = {}
     exec(here(code), names)
     assert isinstance(names["ds"], xr.Dataset)
@@ -98,3 +98,24 @@ def test_what_is_shown_can_be_typed(line):
         context = command.make_context(command.name, words, parent=context)
         words = [*context._protected_args, *context.args]
     assert context.params
+
+
+def test_no_mask_is_shown_with_the_coverage_of_the_images():
+    # A section without a mask would count as one that has no expression.
+    shown = [*DOCS, *(path.read_text() for path in ROOT.glob("notebooks/*.ipynb"))]
+    assert any("expression.where(ds.expression_coverage)" in text for text in shown)
+    for text in shown:
+        assert not re.search(r"expression\.where\(\w+\.coverage\b", text)
+
+
+def test_data_sets_that_are_cut_alike_open_as_one(server, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (code,) = [block for block in blocks(README, "python") if "open_mfdataset" in block]
+    ids = iter([SMALL.id, SMALL.id])
+    with atldld_xr.config.set({"source": server.url}):
+        names: dict[str, object] = {"xr": xr}
+        exec(re.sub(r"(?<=allen://)\d+", lambda _: str(next(ids)), code), names)
+    both = names["both"]
+    one = atldld_xr.open_dataset(SMALL.id, source=server.url, resolution=both.resolution)
+    assert both.sizes["coronal"] == 2 * one.sizes["coronal"]
+    assert both.image.isel(coronal=slice(one.sizes["coronal"], None)).equals(one.image)

@@ -36,7 +36,7 @@ def _coverage_of(dataset: xr.Dataset, name: str) -> str:
     own = _COVERAGES[name]
     if own in dataset.variables:
         return own
-    # Stores of earlier versions have one coverage for all: which masks are absent, they do not tell.
+    # Stores of earlier versions have one coverage for all, and do not tell which masks are absent.
     if "coverage" in dataset.variables and not _TELLS_MASKS & set(dataset.variables):
         return "coverage"
     raise InvalidArgumentError(
