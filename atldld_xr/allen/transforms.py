@@ -12,11 +12,13 @@ Sections are cut obliquely: a section is no plane of constant p (or r). Like the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from atldld_xr.allen.matrices import product
 from atldld_xr.allen.metadata import SectionDataset, SectionImage
 from atldld_xr.allen.reference import Grid, change_space
 from atldld_xr.allen.values import Affine3D
@@ -70,7 +72,7 @@ def pir_to_xy(coords_ref: ArrayLike, affine_2d: ArrayLike, affine_3d: ArrayLike)
 
 def _apply(affine: ArrayLike, points: Array) -> Array:
     matrix = np.asarray(affine, dtype=np.float64)
-    return matrix[:, :-1] @ points + matrix[:, -1:]
+    return product(matrix[:, :-1], points) + matrix[:, -1:]
 
 
 def affines_in_space(dataset: SectionDataset, reference_space: int | None) -> tuple[Array, Array]:
@@ -155,29 +157,30 @@ def footprint(
 
 
 def tilt(
-    dataset: SectionDataset, image: SectionImage, grid: Grid, coordinate: float
-) -> tuple[float, float]:
-    """Return how a section's true coordinate changes along y and x, in micrometres per micrometre.
+    dataset: SectionDataset, images: Sequence[SectionImage], grid: Grid, affines: ArrayLike
+) -> Array:
+    """Return how sections' true coordinates change along y and x: (N, 2), um per um.
 
     The plane of section is oblique, so the pixel at (y, x) of a registered section shows tissue
     from ``coordinate + tilt_y * (y - y0) + tilt_x * (x - x0)``, where (y0, x0) is the point at
-    which `coordinate` was taken.
+    which the section's `coordinate` was taken.
 
     Parameters
     ----------
-    dataset, image : SectionDataset, SectionImage
-        The data set and one of its section images.
+    dataset, images : SectionDataset, sequence of SectionImage
+        The data set and N of its section images.
     grid : Grid
         Which plane and reference space.
-    coordinate : float
-        The section's coordinate, in micrometres.
+    affines : array_like, shape (N, 2, 3)
+        What `grid_to_image` gives of each.
     """
-    to_image = grid_to_image(dataset, image, grid, coordinate)
     tvr, _ = affines_in_space(dataset, grid.space.id)
+    to_image = np.asarray(affines, dtype=np.float64)[:, :, :2]
+    to_volume = np.array([image.tsv for image in images])[:, :, :2]
+    axis = grid.plane.section_axis
     # Per output pixel: image pixels -> volume -> the reference axis across sections.
-    along = tvr[grid.plane.section_axis, :2] @ np.asarray(image.tsv)[:, :2] @ to_image[:, :2]
-    ty, tx = along / grid.resolution
-    return float(ty), float(tx)
+    along = product(tvr[axis : axis + 1, :2], product(to_volume, to_image))
+    return along[:, 0] / grid.resolution
 
 
 def grid_to_image(
@@ -201,8 +204,9 @@ def grid_to_image(
     to_reference[plane.section_axis, 2] = coordinate
     to_reference[3, 2] = 1.0
     _, trv = affines_in_space(dataset, grid.space.id)
-    volume = trv[:2] @ to_reference
     tvs = np.asarray(image.tvs)
-    out: Array = tvs[:, :2] @ volume
+    # By the BLAS, unlike `product`: each with fused multiply-add rounds these alike, and the names
+    # of arrays, which stores hold, come of them.
+    out: Array = tvs[:, :2] @ (trv[:2] @ to_reference)
     out[:, 2] += tvs[:, 2]
     return out

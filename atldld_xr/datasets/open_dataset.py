@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from atldld_xr.allen import transforms
+from atldld_xr.allen.matrices import product
 from atldld_xr.allen.metadata import SectionDataset
 from atldld_xr.allen.reference import Anchor, Grid
 from atldld_xr.allen.tiers import View
@@ -147,18 +148,16 @@ def _coordinates(
 ) -> dict[str, xr.Variable]:
     dim, axis = data.plane.dim, grid.plane.section_axis
     coordinate = [float(point[axis]) for _, point in sections]
-    tilts = [
-        transforms.tilt(data, image, grid, at)
-        for (image, _), at in zip(sections, coordinate, strict=True)
-    ]
     read = plans["image"].sections
+    affines = [section.affine for section in read]
+    tilts = transforms.tilt(data, [image for image, _ in sections], grid, affines)
     along: dict[str, list[Any]] = {
         dim: coordinate,
         "section_image_id": [image.id for image, _ in sections],
         "section_number": [image.section_number for image, _ in sections],
         "tier": [section.tier for section in read],
-        "tilt_y": [y for y, _ in tilts],
-        "tilt_x": [x for _, x in tilts],
+        "tilt_y": tilts[:, 0].tolist(),
+        "tilt_x": tilts[:, 1].tolist(),
         "detection_y": [float(point[grid.plane.y_axis]) for _, point in sections],
         "detection_x": [float(point[grid.plane.x_axis]) for _, point in sections],
     }
@@ -177,6 +176,6 @@ def _coordinates(
     }
     out["y"] = xr.Variable("y", grid.y, described("y"))
     out["x"] = xr.Variable("x", grid.x, described("x"))
-    affine = np.asarray([section.affine for section in read]) @ grid.to_index
+    affine = product(affines, grid.to_index)
     out["affine"] = xr.Variable((dim, "component", "term"), affine, described("affine"), encoding)
     return out

@@ -25,7 +25,8 @@ from atldld_xr.export.run.trace_graph import Parts
 from atldld_xr.files.file_store import Place
 from atldld_xr.store.attributes import check_attributes
 from atldld_xr.store.chunk_encoding import ChunkPlace
-from atldld_xr.store.earlier import adopted, as_earlier, earlier_plan
+from atldld_xr.store.coordinates import rounded_as_there
+from atldld_xr.store.earlier import adopted, as_earlier, is_earlier, plan_there
 from atldld_xr.store.layout import check_names, lay_out
 from atldld_xr.store.ledger_entries import Finished, Known
 from atldld_xr.store.resume import Mode, begun, take_back
@@ -76,8 +77,8 @@ def export(
 ) -> ExportReport:
     """Write a Dataset to a Zarr v3 store; see ``Dataset.atldld.to_zarr``."""
     chosen, place = choose(dataset, variables), Place(url, storage_options)
-    earlier = earlier_plan(place, mode)
-    dataset = chosen if earlier is None else as_earlier(dataset, chosen, earlier)
+    there = plan_there(place, mode)
+    dataset = as_earlier(dataset, chosen, there) if is_earlier(there) else chosen
     lazy = lazy_dataset(dataset)
     check_names(lazy)
     check_attributes(lazy)
@@ -91,8 +92,9 @@ def export(
     count = max(parts.count, len(ids))
     tell = partial(_tell_failures, ids)
     layout = lay_out(regular, compressor, inner_chunks, parts.contents, count, parts.on_error, tell)
-    if earlier is not None:
-        layout = adopted(place, earlier, layout, None)
+    layout = rounded_as_there(place, there, layout)
+    if is_earlier(there):
+        layout = adopted(place, there, layout, None)
     # What comes of a plan alone is read from no store.
     may_read = not parts.names >= set(arrays)
     steps = begun(place, layout, mode, may_read=may_read, unproven=parts.unproven)

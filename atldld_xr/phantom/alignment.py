@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from atldld_xr.allen.matrices import product
+
 Matrix = NDArray[np.float64]
 
 THICKNESS = 25.0
@@ -38,9 +40,9 @@ def alignment3d(plane: str, numbers: tuple[int, int]) -> dict[str, float]:
     """
     turn = np.eye(3)
     for axis, degrees in enumerate(_TILTS[plane]):
-        turn = turn @ _rotation(axis, math.radians(degrees))
+        turn = product(turn, _rotation(axis, math.radians(degrees)))
     axes = [[0, 0, -1], [0, 1, 0], [1, 0, 0]] if plane == "coronal" else np.eye(3)
-    linear = turn @ np.diag(_SCALES) @ np.asarray(axes, dtype=np.float64)
+    linear = product(product(turn, np.diag(_SCALES)), axes)
     target = np.array(_BRAIN_CENTRE)
     if plane == "sagittal":  # the left hemisphere, as of most of Allen's
         target[2] = _HEMISPHERE_CENTRE
@@ -88,8 +90,7 @@ def pixel_to_pir(dataset: Mapping[str, Any], image: Mapping[str, Any]) -> Matrix
     volume[:2] = _unpack("tsv", image["alignment2d"], _LAYOUT_2D)
     volume[2] = [0.0, 0.0, image["section_number"] * dataset["section_thickness"]]
     tvr = np.vstack([_unpack("tvr", dataset["alignment3d"], _LAYOUT_3D), [0, 0, 0, 1]])
-    out: Matrix = (tvr @ volume)[:3]
-    return out
+    return product(tvr, volume)[:3]
 
 
 def _pack(name: str, matrix: Matrix, layout: Any) -> dict[str, float]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import xarray as xr
@@ -40,16 +40,20 @@ _LATER = {"expression_coverage", "expression_status"}
 Plan = Mapping[str, Any]
 
 
-def earlier_plan(place: Place, mode: str) -> Plan | None:
-    """Return the plan of a store of an earlier version that may be gone on with; else None."""
+def plan_there(place: Place, mode: str) -> Plan | None:
+    """Return the plan of a store that may be gone on with; else None."""
     if mode != "w-":  # made anew
         return None
     place.check_writable()  # nobody is asked otherwise
     try:
-        plan = read_plan(place.real())
+        return read_plan(place.real())
     except RecordsError:  # which who opens it says
         return None
-    return plan if plan is not None and plan["format"] < FORMAT else None
+
+
+def is_earlier(plan: Plan | None) -> TypeGuard[Plan]:
+    """Return whether there is a plan, of an earlier version."""
+    return plan is not None and plan["format"] < FORMAT
 
 
 def as_earlier(dataset: xr.Dataset, chosen: xr.Dataset, plan: Plan) -> xr.Dataset:

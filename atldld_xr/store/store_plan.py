@@ -62,13 +62,15 @@ class Layout:
         Those whose chunks are to be written, by name.
     values : dict of numpy.dtype
         Arrays over sections of values that are known only at the end, by name.
+    memory : dict
+        What Zarr made the files in.
     """
 
     files: dict[str, bytes]
     plan: dict[str, Any]
     arrays: dict[str, ArraySpec]
     values: dict[str, np.dtype[Any]]
-    _memory: dict[str, Any] = field(repr=False)
+    memory: dict[str, Any] = field(repr=False)
     _tell: Tell | None = field(repr=False, default=None)
 
     @property
@@ -99,7 +101,7 @@ class Layout:
         """
         import zarr
 
-        group: Any = zarr.open_group(zarr.storage.MemoryStore(self._memory), mode="r+")
+        group: Any = zarr.open_group(zarr.storage.MemoryStore(self.memory), mode="r+")
         changed: dict[str, bytes | None] = {}
         for name, known in values.items():
             array = group[name]
@@ -109,7 +111,7 @@ class Layout:
         if self._tell is not None:
             self._tell(group, failures)
         group.attrs[STATE] = "complete"
-        found = _bytes(self._memory)
+        found = _bytes(self.memory)
         zarr_format = self.plan["zarr format"]
         told = {key: json.loads(b) for key, b in found.items() if is_metadata(key, zarr_format)}
         found[CONSOLIDATED[zarr_format]] = encoded(consolidated(told, zarr_format), zarr_format)

@@ -207,7 +207,8 @@ def test_tilt_against_finite_differences(plane, space, anchor):
         return transforms.xy_to_pir(pixel, image.tsv, tvr)[layout.section_axis, 0]
 
     origin, down, right = shown(3000, 5000), shown(4000, 5000), shown(3000, 6000)
-    tilt_y, tilt_x = transforms.tilt(dataset, image, grid, coordinate)
+    affine = transforms.grid_to_image(dataset, image, grid, coordinate)
+    ((tilt_y, tilt_x),) = transforms.tilt(dataset, [image], grid, [affine])
     assert tilt_y == pytest.approx((down - origin) / 1000, abs=1e-9)
     assert tilt_x == pytest.approx((right - origin) / 1000, abs=1e-9)
     assert max(abs(tilt_y), abs(tilt_x)) > 0.01  # the phantom is cut obliquely

@@ -29,7 +29,7 @@ from atldld_xr.export.to_zarr import ExportReport, lazy_dataset, reasons, sectio
 from atldld_xr.files.file_store import Place
 from atldld_xr.plan.load_plan import Block
 from atldld_xr.store.chunk_encoding import ChunkPlace, check_codecs
-from atldld_xr.store.earlier import adopted, earlier_plan
+from atldld_xr.store.earlier import adopted, is_earlier, plan_there
 from atldld_xr.store.ledger_entries import Finished, Known
 from atldld_xr.store.resume import Mode, begun, take_back
 from atldld_xr.store.store_plan import OME_KEY, Layout, lay
@@ -55,9 +55,9 @@ def export_ome(
     store = Place(url, storage_options)
     parts = _parts(lazy, pyramid)
     layout = _lay_out(lazy, pyramid, parts, ome_version, compressor)
-    earlier = earlier_plan(store, mode)
-    if earlier is not None:
-        layout = adopted(store, earlier, layout, _tell_failures)
+    there = plan_there(store, mode)
+    if is_earlier(there):
+        layout = adopted(store, there, layout, _tell_failures)
     steps = begun(store, layout, mode, may_read=parts is None, unproven=lambda is_done: ())
     with steps as (target, ledger, lease):
         retry = retry_failed or (parts is not None and parts.on_error == "raise")
