@@ -43,16 +43,22 @@ def is_mirrored(attributes: Mapping[Any, Any]) -> bool:
     return own is not None and shown is not None and bool(own != shown)
 
 
-def sides_along_r(*, mirrored: bool) -> str:
-    """Return in words which side is at low and at high r."""
+NOT_KNOWN = "not known"
+"""Which side is where, if nothing tells."""
+
+
+def sides_along_r(*, mirrored: bool | None) -> str:
+    """Return in words which side is at low and at high r; None is not known."""
+    if mirrored is None:
+        return NOT_KNOWN
     if mirrored:
         return "mirrored: the brain's right is at low r, and its left at high r"
     return "the brain's left is at low r, and its right at high r"
 
 
-def orientation(*, mirrored: bool) -> tuple[str, str, str]:
-    """Return where (p, i, r) lead in the brain, in the words of OME-NGFF."""
-    across = "right-to-left" if mirrored else "left-to-right"
+def orientation(*, mirrored: bool | None) -> tuple[str, str, str]:
+    """Return where (p, i, r) lead in the brain, in the words of OME-NGFF; None is not known."""
+    across = {True: "right-to-left", False: "left-to-right", None: NOT_KNOWN}[mirrored]
     return "anterior-to-posterior", "superior-to-inferior", across
 
 

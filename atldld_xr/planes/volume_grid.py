@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from atldld_xr.allen.reference import Grid, Plane, mirror
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.planes.placing import check_step, count_planes, place
+from atldld_xr.planes.sides import TRUE_SIDES, Sides
 
 _MM = 1000.0  # micrometres
 
@@ -26,8 +27,8 @@ class VolumeGrid:
         The pixels of the sections.
     step : float
         From one plane to the next, in micrometres.
-    mirrored : bool
-        Whether the voxels show the mirror image of the brain, left tissue at high r.
+    sides : Sides
+        On which side the voxels show left.
 
     Raises
     ------
@@ -37,7 +38,7 @@ class VolumeGrid:
 
     sections: Grid
     step: float
-    mirrored: bool = False
+    sides: Sides = TRUE_SIDES
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "step", check_step(self.step, self.extent))
@@ -84,10 +85,22 @@ class VolumeGrid:
         World zero is the corner of the space that the data set is registered to; index 0 is a
         voxel's centre. A voxel leads to where its tissue is in the brain: of mirrored ones the
         third axis leads to the left.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If it is not known on which side they show left.
         """
+        if self.sides.mirrored is None:
+            raise InvalidArgumentError(
+                "this format says which side of the brain is left, and of this Dataset that is not "
+                'known: its attributes are lost. Write NRRD with header="allen", or set the '
+                "attributes reference_space_id and registered_to_reference_space_id to what "
+                "open_dataset gives them"
+            )
         to_reference = np.diag([*self.spacing, 1.0])
         to_reference[:3, 3] = np.divide(self.spacing, 2)
-        p, i, r, one = (mirror() if self.mirrored else np.eye(4)) @ to_reference
+        p, i, r, one = (mirror() if self.sides.mirrored else np.eye(4)) @ to_reference
         return np.array([r / _MM, -p / _MM, -i / _MM, one])
 
 

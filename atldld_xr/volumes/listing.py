@@ -78,13 +78,11 @@ def list_planes(
         "variable": str(pixels.variable.name),
         "channel": pixels.channel,
         "plane_of_section": grid.plane.dim,
-        "reference_space_id": grid.sections.space.id,
-        "registered_to_reference_space_id": _plain(
-            attributes.get("registered_to_reference_space_id", grid.sections.space.id)
-        ),
+        "reference_space_id": grid.sides.space,
+        "registered_to_reference_space_id": grid.sides.own,
         "hemisphere": _plain(attributes.get("hemisphere")),
-        "sides": sides_along_r(mirrored=grid.mirrored),
-        "orientation": list(orientation(mirrored=grid.mirrored)),
+        "sides": sides_along_r(mirrored=grid.sides.mirrored),
+        "orientation": list(orientation(mirrored=grid.sides.mirrored)),
         "axes": ["posterior", "inferior", "right"],
         "shape": list(grid.shape),
         "voxel_size": list(grid.spacing),

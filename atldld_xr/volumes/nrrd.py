@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from atldld_xr.allen.sides import sides_along_r
+from atldld_xr.allen.sides import NOT_KNOWN, sides_along_r
 from atldld_xr.volumes.formats import Volume, compressed
 
 _TYPES = {
@@ -66,8 +66,9 @@ def _header(volume: Volume, compress: bool, anatomical: bool) -> Iterator[str]:
     yield f"kinds: {' '.join(kinds)}"
     yield "endian: little"
     yield f"encoding: {'gzip' if compress else 'raw'}"
-    yield f"reference_space:={volume.grid.sections.space.id}"
-    yield f"sides:={sides_along_r(mirrored=volume.grid.mirrored)}"
+    sides = volume.grid.sides
+    yield f"reference_space:={sides.space or NOT_KNOWN}"
+    yield f"sides:={sides_along_r(mirrored=sides.mirrored)}"
     # As the format has it: a backslash is written as two.
     yield "section_planes:=" + volume.text.replace("\\", "\\\\")
 

@@ -12,13 +12,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from atldld_xr.allen.excluded import count_excluded
-from atldld_xr.allen.sides import is_mirrored
 from atldld_xr.arrays.variables import NO_MASK, speaks_of
 from atldld_xr.compute.progress import progress_bar
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
 from atldld_xr.messages.words import one_line
 from atldld_xr.plan.arguments import is_one_of
+from atldld_xr.planes.sides import find_sides
 from atldld_xr.planes.volume_grid import VolumeGrid, place_sections
 from atldld_xr.volumes import nifti, nrrd, tiff
 from atldld_xr.volumes.formats import (
@@ -159,7 +159,9 @@ def save_volume(
     Notes
     -----
     NIfTI's affine and the anatomical header lead to where a voxel's tissue is in the brain, so
-    those of a mirrored Dataset lead from right to left along r.
+    those of a mirrored Dataset lead from right to left along r. They are refused where nothing
+    tells the side, neither the attributes of the Dataset nor of its coordinate along r; the other
+    formats then say "not known".
 
     NRRD: gzip or raw. In colour the channel is the first, fastest axis, of kind "RGB-color". The
     list is the key ``section_planes``.
@@ -180,12 +182,14 @@ def save_volume(
 
     pixels = choose_pixels(dataset, variable, channel)
     fill = pixels.fill
+    dim = pixels.grid.plane.dim
     grid = VolumeGrid(
         pixels.grid,
         pixels.grid.resolution if step is None else step,
-        mirrored=is_mirrored(dataset.attrs),
+        find_sides(dataset, dim),
     )
-    dim = grid.plane.dim
+    if form.name == "nifti" or header == "anatomical":
+        _ = grid.affine  # refused before anything is computed
     sections = place_sections(grid, dataset[dim].values.tolist(), section_facts(dataset, dim))
     inside = [section for section in sections if section.plane is not None]
     nbytes = count_bytes(grid, pixels.dtype, pixels.colour)

@@ -59,7 +59,13 @@ def made_up(rng, *, dim="coronal", coordinates, resolution=1000.0, dtype=np.uint
             "x": grid.x,
             "section_image_id": (dim, 100 + np.arange(len(coordinates))),
         },
-        {"section_data_set_id": 5, "title": "made up", "resolution": resolution},
+        {
+            "section_data_set_id": 5,
+            "title": "made up",
+            "resolution": resolution,
+            "reference_space_id": 9,
+            "registered_to_reference_space_id": 9,
+        },
     )
 
 

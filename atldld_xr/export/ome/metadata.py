@@ -14,11 +14,12 @@ import xarray as xr
 
 from atldld_xr._version import __version__
 from atldld_xr.allen.reference import PLANES
-from atldld_xr.allen.sides import is_mirrored, orientation
+from atldld_xr.allen.sides import orientation
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.ome.pyramid import AXES, Pyramid
 from atldld_xr.messages.repeating import short
 from atldld_xr.planes.axis import UNIT, round_off
+from atldld_xr.planes.sides import find_sides
 from atldld_xr.store.attributes import as_json
 from atldld_xr.store.store_plan import OME_KEY
 
@@ -175,7 +176,7 @@ def own_attributes(dataset: xr.Dataset, pyramid: Pyramid) -> dict[str, Any]:
 def _orientation(dataset: xr.Dataset, dim: str) -> list[str]:
     """Return where planes, rows and columns lead in the brain."""
     plane = next(plane for plane in PLANES.values() if plane.dim == dim)
-    leads = orientation(mirrored=is_mirrored(dataset.attrs))
+    leads = orientation(mirrored=find_sides(dataset, dim).mirrored)
     return [leads[axis] for axis in (plane.section_axis, plane.y_axis, plane.x_axis)]
 
 
