@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from atldld_xr.arrays.made_of import made_of
 from atldld_xr.arrays.readers import Reader, readers
 from atldld_xr.arrays.variables import (
     ABSENT,
@@ -20,7 +21,6 @@ from atldld_xr.arrays.variables import (
     STATUSES,
     UNREADABLE,
     reason_variable,
-    speaks_of,
 )
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ def failures_table(dataset: xr.Dataset) -> pd.DataFrame:
     """Return a row for each section of each variable that is not there; see the accessor."""
     import pandas as pd
 
-    found = {base: told(dataset, base) for base in STATUSES.values()}
+    bases = {*STATUSES.values()} if _has_masks(dataset, dataset.data_vars) else {"image"}
+    bases |= {of for name, of in STATUSES.items() if name in dataset.variables}
+    found = {base: told(dataset, base) for base in STATUSES.values() if base in bases}
     columns = {(base, name): v.variable for base, some in found.items() for name, v in some.items()}
     # All at once: they may be of the same tiles.
     names = {(base, name): f"{base} {name}" for base, name in columns}
@@ -48,7 +50,7 @@ def failures_table(dataset: xr.Dataset) -> pd.DataFrame:
     values = {key: np.atleast_1d(known[name].values).tolist() for key, name in names.items()}
     rows = [
         (at, base, _at(dataset, _IDS, at), _at(dataset, "section_number", at), status, reason)
-        for base in STATUSES.values()
+        for base in found
         if found[base]
         for at, (status, reason) in enumerate(
             zip(values[base, "status"], values[base, "reason"], strict=True)
@@ -69,15 +71,15 @@ def why(status: Any, reason: str) -> str:
     return {UNREADABLE: reason or UNKNOWN, ABSENT: NO_MASK}.get(status, "")
 
 
-def told(dataset: xr.Dataset, variable: str) -> xr.Dataset:
-    """Return what a Dataset tells of the sections of a variable; nothing of it is computed.
+def told(dataset: xr.Dataset, base: str) -> xr.Dataset:
+    """Return what a Dataset tells of its section images, or masks; nothing of it is computed.
 
     Parameters
     ----------
     dataset : xarray.Dataset
         Whole, sliced or changed, lazy or loaded.
-    variable : str
-        Any of its data variables.
+    base : {"image", "expression"}
+        Which: what `made_of` says of a variable.
 
     Returns
     -------
@@ -85,7 +87,6 @@ def told(dataset: xr.Dataset, variable: str) -> xr.Dataset:
         ``status``, and ``reason`` for those that could not be read; empty if it tells nothing.
         Computed with the pixels they take no more tiles than a whole section has.
     """
-    base = speaks_of(variable)
     name = next(name for name, of in STATUSES.items() if of == base)
     ids = dataset.variables.get(_IDS)
     status = dataset.variables.get(name)
@@ -122,7 +123,7 @@ def failure_entries(
 
 def absences(dataset: xr.Dataset, variables: Collection[str]) -> tuple[dict[str, Any], ...]:
     """Return the sections that the service has nothing of for some variables."""
-    status = _absences(dataset) if "expression" in variables else None
+    status = _absences(dataset) if _has_masks(dataset, variables) else None
     if status is None:
         return ()
     return tuple(
@@ -148,10 +149,15 @@ def _at(dataset: xr.Dataset, name: str, at: int) -> int | None:
     return int(np.atleast_1d(coordinate.values)[at])
 
 
+def _has_masks(dataset: xr.Dataset, variables: Iterable[Any]) -> bool:
+    """Return whether some variables are made of masks."""
+    return any("expression" in made_of(dataset, name) for name in variables)
+
+
 def _absences(dataset: xr.Dataset) -> xr.Variable | None:
     """Return the status of masks as far as the coordinate tells it."""
     has = dataset.variables.get("has_expression")
-    if has is None or "expression" not in dataset.variables or has.dtype.kind != "b":
+    if has is None or has.dtype.kind != "b":
         return None
     return xr.Variable(has.dims, np.where(has.values, READ, ABSENT).astype(np.uint8))
 

@@ -79,6 +79,24 @@ def readers(variable: xr.Variable, pixels: str) -> Iterator[Reader]:
                 yield Reader(plan, array.source, False)
 
 
+def plans_behind(variable: xr.Variable) -> tuple[list[LoadPlan], bool]:
+    """Return the plans that a variable is made by, and whether it is made of nothing else."""
+    arrays = [array.variable for array in plan_arrays(variable)]
+    if variable.chunks is None:
+        return [plan for made in arrays for plan in made.plans], bool(arrays)
+    from atldld_xr.arrays.dask_graph import FetchLayer, VariableLayer
+
+    graph = variable.data.dask
+    layers = [layer for layer in graph.layers.values() if isinstance(layer, VariableLayer)]
+    made = [layer.variable for layer in layers] + arrays
+    others = [
+        name
+        for name, layer in graph.layers.items()
+        if not graph.dependencies[name] and not isinstance(layer, FetchLayer | VariableLayer)
+    ]
+    return [plan for variable in made for plan in variable.plans], len(others) == len(arrays)
+
+
 def content_name(variable: xr.Variable, chunks: Mapping[Hashable, int]) -> str | None:
     """Return a name for the Dask array of an array without Dask: the same for the same pixels.
 

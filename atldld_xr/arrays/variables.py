@@ -35,9 +35,18 @@ DERIVED = "displacement"
 NO_MASK = "the service has no expression mask of this section"
 
 
-def speaks_of(name: str) -> str:
-    """Return whose pixels a variable is made of, or speaks of: "image", or "expression"."""
-    return "expression" if name.startswith("expression") else "image"
+MADE_OF = "made_of"
+"""Attribute of a variable: whose pixels it is made of, or speaks of: "image", "expression"."""
+
+OWN_NAMES = {
+    "image": "image",
+    "coverage": "image",
+    DERIVED: "image",
+    "expression": "expression",
+    "expression_coverage": "expression",
+    **STATUSES,
+}
+"""Whose pixels the variables of an opened Dataset are made of, or speak of."""
 
 
 def pixels_of(view: View) -> str:

@@ -10,7 +10,7 @@ from atldld_xr.allen.excluded import WORDS, excluded_attributes
 from atldld_xr.allen.metadata import SectionDataset, SectionImage
 from atldld_xr.allen.reference import Grid, Plane
 from atldld_xr.allen.sides import find_hemisphere, sides_along_r, space_in_words
-from atldld_xr.arrays.variables import MEANINGS, BlockVariable, SectionVariable
+from atldld_xr.arrays.variables import MADE_OF, MEANINGS, OWN_NAMES, BlockVariable, SectionVariable
 from atldld_xr.attribution import Attribution, attribution_of
 from atldld_xr.sources.protocol import Source
 
@@ -79,7 +79,7 @@ _COORDINATES: dict[str, dict[str, Any]] = {
 
 def variable_attributes(variable: BlockVariable | SectionVariable) -> dict[str, Any]:
     """Return the attributes of a data variable."""
-    out = dict(_VARIABLES[variable.name])
+    out = {**_VARIABLES[variable.name], MADE_OF: OWN_NAMES[variable.name]}
     if variable.name in ("image", "expression") and isinstance(variable, BlockVariable):
         out["fill_value"] = variable.plan.fill_value
     return out

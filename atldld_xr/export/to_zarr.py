@@ -14,8 +14,9 @@ import xarray as xr
 
 from atldld_xr.allen.excluded import count_excluded
 from atldld_xr.arrays.failures import UNREAD, absences, failure_entries, told
+from atldld_xr.arrays.made_of import say_made_of
 from atldld_xr.arrays.readers import content_name
-from atldld_xr.arrays.variables import STATUSES, speaks_of
+from atldld_xr.arrays.variables import STATUSES
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.choose import choose
 from atldld_xr.export.run.on_dask import make_with_dask
@@ -79,7 +80,7 @@ def export(
     chosen, place = choose(dataset, variables), Place(url, storage_options)
     there = plan_there(place, mode)
     dataset = as_earlier(dataset, chosen, there) if is_earlier(there) else chosen
-    lazy = lazy_dataset(dataset)
+    lazy = say_made_of(lazy_dataset(dataset))
     check_names(lazy)
     check_attributes(lazy)
     regular = _regular(lazy)
@@ -141,7 +142,7 @@ def reasons(dataset: xr.Dataset, known: Collection[str]) -> dict[str, Any]:
     out = {}
     for name in STATUSES.keys() - known:
         if name in dataset.variables:
-            reason = told(dataset, name)["reason"].variable
+            reason = told(dataset, STATUSES[name])["reason"].variable
             if reason.ndim < 2:
                 out[name] = reason.chunk(dict.fromkeys(reason.dims, 1)).data
     return out
@@ -165,7 +166,7 @@ def _made_with_dask(
         if isinstance(event, Known) and event.array in names:
             for at, reason in enumerate(event.values, event.at):
                 if reason:
-                    yield Finished(at, {}, {speaks_of(names[event.array]): str(reason)})
+                    yield Finished(at, {}, {STATUSES[names[event.array]]: str(reason)})
         else:
             yield event
 

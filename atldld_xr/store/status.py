@@ -10,8 +10,10 @@ from os import PathLike
 from typing import Any, Literal
 
 from atldld_xr.allen.excluded import count_excluded
+from atldld_xr.allen.reference import SECTION_DIMS
 from atldld_xr.arrays.failures import failure_entries
-from atldld_xr.arrays.variables import NO_MASK
+from atldld_xr.arrays.made_of import said_in
+from atldld_xr.arrays.variables import MADE_OF, NO_MASK
 from atldld_xr.errors import StoreError
 from atldld_xr.files.file_store import Place
 from atldld_xr.store.chunk_encoding import ArraySpec
@@ -147,13 +149,21 @@ def _failures(
 def _absences(store: Place, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     """Return the masks that there are none of, as the store's coordinate tells."""
     has: Mapping[int, Any] = {}
-    if "expression" in plan["arrays"] and "has_expression/zarr.json" in plan["crc32c of files"]:
+    masks = [name for name, array in plan["arrays"].items() if _is_mask(name, array)]
+    if masks and "has_expression/zarr.json" in plan["crc32c of files"]:
         has = dict(enumerate(read_unchanged(store, plan, "has_expression").tolist()))
     own = plan["dataset"].get(OME_KEY)
-    if isinstance(own, Mapping) and own.get("variable") == "expression":
+    if isinstance(own, Mapping) and "expression" in str(own.get(MADE_OF, own.get("variable"))):
         has = {s["plane"]: s.get("has_expression", True) for s in _planes(own)}
     absent = {at: {"expression": NO_MASK} for at, there in has.items() if not there}
     return entries_of(store, plan, absent)
+
+
+def _is_mask(name: str, metadata: Mapping[str, Any]) -> bool:
+    attributes, dims = metadata.get("attributes"), metadata.get("dimension_names")
+    said = said_in(name, attributes if isinstance(attributes, Mapping) else {})
+    of_sections = isinstance(dims, list) and any(dim in SECTION_DIMS for dim in dims)
+    return "expression" in said or (not said and of_sections)
 
 
 def _section_ids(store: Place, plan: Mapping[str, Any]) -> dict[int, int]:

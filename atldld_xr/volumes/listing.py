@@ -46,7 +46,7 @@ def list_planes(
     pixels: Pixels,
     grid: VolumeGrid,
     sections: Sequence[PlacedSection],
-    reasons: Mapping[int, str],
+    reasons: Mapping[int, Mapping[str, str]],
 ) -> dict[str, Any]:
     """Return what a volume is, and which planes of it hold a section.
 
@@ -61,7 +61,7 @@ def list_planes(
     sections : sequence of PlacedSection
         All of them.
     reasons : mapping
-        Why sections could not be read, by their index.
+        Why sections could not be read, by their index, and then by whose pixels are missing.
 
     Returns
     -------
@@ -114,8 +114,9 @@ def file_text(listing: Mapping[str, Any], attributes: Mapping[Any, Any], volume:
     return "{\n" + ",\n".join([*lines, f' "planes": [\n{sections}\n ]']) + "\n}\n"
 
 
-def _list_one(section: PlacedSection, reasons: Mapping[int, str]) -> dict[str, Any]:
-    reason = OUTSIDE if section.plane is None else reasons.get(section.index, "")
+def _list_one(section: PlacedSection, reasons: Mapping[int, Mapping[str, str]]) -> dict[str, Any]:
+    why = "; ".join(reasons.get(section.index, {}).values())
+    reason = OUTSIDE if section.plane is None else why
     facts = {name: _plain(value) for name, value in section.facts.items()}
     return {
         "plane": section.plane,

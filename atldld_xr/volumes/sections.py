@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import dask
@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from atldld_xr.arrays.failures import told, why
+from atldld_xr.arrays.made_of import made_of
 from atldld_xr.compute.threads import own_threads
 from atldld_xr.planes.volume_grid import PlacedSection
 from atldld_xr.volumes.pixels import Pixels
@@ -21,8 +22,8 @@ _BATCH_BYTES = 16_000_000
 
 def read_sections(
     dataset: xr.Dataset, pixels: Pixels, sections: Sequence[PlacedSection]
-) -> Iterator[tuple[PlacedSection, NDArray[Any], str]]:
-    """Yield each section with its plane of voxels, and why it could not be read: "" if it could.
+) -> Iterator[tuple[PlacedSection, NDArray[Any], dict[str, str]]]:
+    """Yield each section with its plane of voxels, and why what it is made of could not be read.
 
     Parameters
     ----------
@@ -35,9 +36,11 @@ def read_sections(
     """
     dim = pixels.grid.plane.dim
     wanted = xr.Dataset({"pixels": pixels.variable.variable})
-    for name, variable in told(dataset, str(pixels.variable.name)).items():
-        if variable.dims == (dim,):
-            wanted[name] = variable.variable
+    bases = made_of(dataset, str(pixels.variable.name))
+    for base in bases:
+        for name, variable in told(dataset, base).items():
+            if variable.dims == (dim,):
+                wanted[f"{name} of {base}"] = variable.variable
     size = int(np.prod(pixels.variable.shape[1:])) * pixels.variable.dtype.itemsize
     batch = max(_BATCH_BYTES // size, 1)
     with own_threads() as threads:
@@ -48,8 +51,14 @@ def read_sections(
             parts = dask.compute(*lazy, **threads)
             for section, part in zip(some, parts, strict=True):
                 part.load()  # what is lazy without Dask
-                yield section, pixels.plane(part["pixels"].values), _reason(part)
+                yield section, pixels.plane(part["pixels"].values), _reasons(part, bases)
 
 
-def _reason(part: xr.Dataset) -> str:
-    return why(part["status"].item(), str(part["reason"].item())) if "status" in part else ""
+def _reasons(part: xr.Dataset, bases: Iterable[str]) -> dict[str, str]:
+    """Return why a section is not there, by whose pixels are missing; empty if it is."""
+    found = {
+        base: why(part[f"status of {base}"].item(), str(part[f"reason of {base}"].item()))
+        for base in bases
+        if f"status of {base}" in part
+    }
+    return {base: reason for base, reason in found.items() if reason}

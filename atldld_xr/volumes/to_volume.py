@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from os import PathLike
@@ -12,14 +12,15 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from atldld_xr.allen.excluded import count_excluded
-from atldld_xr.arrays.variables import NO_MASK, speaks_of
+from atldld_xr.arrays.made_of import made_of
+from atldld_xr.arrays.variables import NO_MASK
 from atldld_xr.compute.progress import progress_bar
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
 from atldld_xr.messages.words import one_line
 from atldld_xr.plan.arguments import is_one_of
 from atldld_xr.planes.sides import find_sides
-from atldld_xr.planes.volume_grid import VolumeGrid, place_sections
+from atldld_xr.planes.volume_grid import PlacedSection, VolumeGrid, place_sections
 from atldld_xr.volumes import nifti, nrrd, tiff
 from atldld_xr.volumes.formats import (
     Format,
@@ -29,7 +30,13 @@ from atldld_xr.volumes.formats import (
     choose_format,
     count_bytes,
 )
-from atldld_xr.volumes.listing import file_text, header_text, list_planes, section_facts
+from atldld_xr.volumes.listing import (
+    OUTSIDE,
+    file_text,
+    header_text,
+    list_planes,
+    section_facts,
+)
 from atldld_xr.volumes.pixels import Channel, choose_pixels
 from atldld_xr.volumes.sections import read_sections
 from atldld_xr.volumes.spool import Spool
@@ -203,10 +210,10 @@ def save_volume(
         Spool(target, pixels.plane_shape, pixels.dtype, crossed=crossed) as spool,
         progress_bar(f"writing {target.name}", steps, enabled=progress) as advance,
     ):
-        reasons = {}
-        for section, voxels, reason in read_sections(dataset, pixels, inside):
-            if reason:
-                reasons[section.index] = reason
+        reasons: dict[int, dict[str, str]] = {}
+        for section, voxels, missing in read_sections(dataset, pixels, inside):
+            if missing:
+                reasons[section.index] = missing
             elif section.plane is not None:
                 spool.add(section.plane, voxels)
             advance(1)
@@ -217,11 +224,7 @@ def save_volume(
             with open(new, "xb") as file:
                 write(file, volume, _counted(spool.slabs(grid.planes, fill), advance))
             new_list.write_text(file_text(listing, dataset.attrs, target.name), encoding="ascii")
-    missing: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
-    for entry in listing["planes"]:
-        if not entry["valid"]:
-            fact = {"section_image_id": entry.get("section_image_id"), "reason": entry["reason"]}
-            missing[entry["reason"] == NO_MASK].append({"variable": speaks_of(variable), **fact})
+    failures, absent = _missing(sections, reasons, made_of(dataset, variable))
     return VolumeReport(
         path=str(target),
         sidecar=str(sidecar(target)),
@@ -229,10 +232,26 @@ def save_volume(
         shape=grid.shape,
         valid_planes=tuple(listing["valid_planes"]),
         nbytes=nbytes,
-        failures=tuple(missing[False]),
-        absent=tuple(missing[True]),
+        failures=failures,
+        absent=absent,
         excluded=count_excluded(dataset.attrs),
     )
+
+
+def _missing(
+    sections: Iterable[PlacedSection],
+    reasons: Mapping[int, Mapping[str, str]],
+    bases: Sequence[str],
+) -> tuple[tuple[dict[str, Any], ...], tuple[dict[str, Any], ...]]:
+    """Return what could not be read or has no plane, and what the service has nothing of."""
+    out: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
+    for section in sections:
+        outside = dict.fromkeys(bases, OUTSIDE) if section.plane is None else {}
+        for base, reason in (outside or reasons.get(section.index, {})).items():
+            image_id = section.facts.get("section_image_id")
+            entry = {"variable": base, "section_image_id": image_id, "reason": reason}
+            out[reason == NO_MASK].append(entry)
+    return tuple(out[False]), tuple(out[True])
 
 
 def _choose_writer(form: Format, header: str | None, compress: bool) -> Callable[..., None]:

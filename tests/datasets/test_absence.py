@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,22 +15,9 @@ from atldld_xr.errors import InvalidArgumentError, SectionImageError
 from atldld_xr.export import status, verify
 from atldld_xr.testing import AllenServer, Faults, Phantom
 from commandline import facts, run
+from masks import FAILING, READABLE, WITHOUT, Masks, open_masks
 from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource
 from volumes import READERS
-
-WITHOUT, FAILING = FIRST_IMAGE_ID + 1, FIRST_IMAGE_ID + 2
-READABLE = [True, False, False, True]
-
-
-class Masks(NoiseSource):
-    """Four sections: the second has no mask, and that of the third cannot be read at times."""
-
-    fails = True
-
-    def read(self, image: Any, tile: Any, view: str) -> np.ndarray:
-        if image.id == FAILING and view != "image" and Masks.fails:
-            raise SectionImageError(image.id, "memory://mask", "it is made to fail")
-        return super().read(image, tile, view)
 
 
 @pytest.fixture(autouse=True)
@@ -40,11 +26,6 @@ def _fails():
     Masks.fails = True
     yield
     Masks.fails = True
-
-
-def open_masks(**options):
-    options = {"resolution": 100, "expression": "intensity", "on_error": "fill"} | options
-    return atldld_xr.open_dataset(DATASET_ID, source=Masks(sections=4), **options)
 
 
 def measured(ds):

@@ -15,6 +15,8 @@ import xarray as xr
 from atldld_xr._version import __version__
 from atldld_xr.allen.reference import PLANES
 from atldld_xr.allen.sides import orientation
+from atldld_xr.arrays.made_of import made_of
+from atldld_xr.arrays.variables import MADE_OF
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.ome.pyramid import AXES, Pyramid
 from atldld_xr.messages.repeating import short
@@ -154,6 +156,7 @@ def own_attributes(dataset: xr.Dataset, pyramid: Pyramid) -> dict[str, Any]:
     }
     return {
         "variable": pyramid.variable,
+        MADE_OF: list(made_of(dataset, pyramid.variable)),
         "plane_of_section": planes.dim,
         "comment": _COMMENT,
         "orientation": dict(zip("zyx", _orientation(dataset, planes.dim), strict=True)),

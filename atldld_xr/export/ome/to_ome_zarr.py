@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from atldld_xr.allen.excluded import count_excluded
 from atldld_xr.arrays.failures import absences, failure_entries
-from atldld_xr.arrays.variables import STATUSES, speaks_of
+from atldld_xr.arrays.made_of import made_of
+from atldld_xr.arrays.variables import STATUSES
 from atldld_xr.export.ome.arrays import halve_block, level_zero
 from atldld_xr.export.ome.layout import create
 from atldld_xr.export.ome.metadata import Version, group_attributes
@@ -162,17 +163,21 @@ def _planes(dataset: xr.Dataset, pyramid: Pyramid, job: Job, wanted: Any) -> Ite
 
 def _told(dataset: xr.Dataset, pyramid: Pyramid, job: Job, wanted: Any) -> Iterator[Event]:
     """Tell of sections that the Dataset says could not be read, before Dask makes any of them."""
-    planes, base = pyramid.planes, speaks_of(pyramid.variable)
-    why = {name: array for name, array in reasons(dataset, ()).items() if STATUSES[name] == base}
+    planes, bases = pyramid.planes, made_of(dataset, pyramid.variable)
+    why = {name: array for name, array in reasons(dataset, ()).items() if STATUSES[name] in bases}
     begun = {at[1] for at in pyramid.blocks(0) if not wanted(pyramid.path(0), at)}
 
     def is_new(name: str, at: ChunkPlace) -> bool:
         return planes.places[at[0]] not in begun
 
+    found: dict[int, dict[str, str]] = {}
     for known in make_with_dask(why, job, is_new, _places(dataset, pyramid)):
         if isinstance(known, Known):
-            failure = str(known.values[0])
-            yield Finished(planes.places[known.at], {}, {base: failure} if failure else {})
+            told = found.setdefault(known.at, {})
+            told[STATUSES[known.array]] = str(known.values[0])
+            if len(told) == len(why):  # at once: what is told later is in place of it
+                failures = {base: failure for base, failure in told.items() if failure}
+                yield Finished(planes.places[known.at], {}, failures)
 
 
 def _sections(parts: Parts, pyramid: Pyramid, job: Job, wanted: Any) -> Iterator[Event]:

@@ -1,0 +1,64 @@
+"""Whose pixels a variable of a Dataset is made of, whatever it is called.
+
+A mask that is renamed, or computed with, is absent where the service has none all the same. Plans
+stand behind what is lazy; what is loaded, or read back from a store, says it in an attribute, which
+xarray keeps with the values and drops where two variables do not agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import xarray as xr
+
+from atldld_xr.arrays.readers import plans_behind
+from atldld_xr.arrays.variables import MADE_OF, OWN_NAMES, STATUSES, pixels_of
+
+EVERY = tuple(STATUSES.values())
+"""Of what a variable may be made."""
+
+
+def made_of(dataset: xr.Dataset, name: str) -> tuple[str, ...]:
+    """Return what a variable is made of: "image", "expression" or both.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Whole, sliced or changed.
+    name : str
+        One of its variables.
+
+    Returns
+    -------
+    tuple of str
+        Both where nothing tells: then a section is there if both are. Empty for what is not of
+        sections.
+    """
+    variable = dataset.variables[name]
+    plans, is_all = plans_behind(variable)
+    found = {pixels_of(plan.view) for plan in plans}
+    said = said_in("" if found else name, variable.attrs)
+    if not said and not is_all:  # what is loaded, or read from a store, is in no plan
+        ids = dataset.variables.get("section_image_id")
+        return EVERY if ids is None or {*ids.dims} <= {*variable.dims} else ()
+    return tuple(base for base in EVERY if base in found.union(said))
+
+
+def said_in(name: str, attributes: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a variable is made of by its attribute, or its name if that is one of ours."""
+    said = attributes.get(MADE_OF)
+    if isinstance(said, str) and said:
+        return tuple(base for base in EVERY if base in said.split())
+    return (OWN_NAMES[name],) if name in OWN_NAMES else ()  # as earlier versions have it
+
+
+def say_made_of(dataset: xr.Dataset) -> xr.Dataset:
+    """Return a Dataset whose variables say what they are made of, as far as plans tell."""
+    out = {}
+    for name, variable in dataset.variables.items():
+        is_said = MADE_OF in variable.attrs or name not in dataset.data_vars
+        if not is_said and plans_behind(variable)[0]:
+            out[name] = variable.copy(deep=False)
+            out[name].attrs = {**variable.attrs, MADE_OF: " ".join(made_of(dataset, str(name)))}
+    return dataset.assign(out)
