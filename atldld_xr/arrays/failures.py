@@ -123,13 +123,18 @@ def failure_entries(
 
 def absences(dataset: xr.Dataset, variables: Collection[str]) -> tuple[dict[str, Any], ...]:
     """Return the sections that the service has nothing of for some variables."""
-    status = _absences(dataset) if _has_masks(dataset, variables) else None
-    if status is None:
-        return ()
+    absent = sorted(set().union(*(absent_sections(dataset, name) for name in variables)))
     return tuple(
-        {"variable": "expression", _IDS: _at(dataset, _IDS, at), "reason": NO_MASK}
-        for at in np.flatnonzero(np.atleast_1d(status.values == ABSENT)).tolist()
+        {"variable": "expression", _IDS: _at(dataset, _IDS, at), "reason": NO_MASK} for at in absent
     )
+
+
+def absent_sections(dataset: xr.Dataset, variable: str) -> set[int]:
+    """Return the places of the sections that the service has nothing of for a variable."""
+    status = _absences(dataset) if _has_masks(dataset, [variable]) else None
+    if status is None:
+        return set()
+    return {*np.flatnonzero(np.atleast_1d(status.values == ABSENT)).tolist()}
 
 
 def unlisted(attributes: Mapping[Any, Any]) -> dict[tuple[str, int], str]:
@@ -157,6 +162,9 @@ def _has_masks(dataset: xr.Dataset, variables: Iterable[Any]) -> bool:
 def _absences(dataset: xr.Dataset) -> xr.Variable | None:
     """Return the status of masks as far as the coordinate tells it."""
     has = dataset.variables.get("has_expression")
+    told = dataset.variables.get("expression_status")
+    if has is None and told is not None and told.ndim < 2 and told.dtype.kind in "iu":
+        return told if isinstance(told._data, np.ndarray) else None  # nothing is read for it
     if has is None or has.dtype.kind != "b":
         return None
     return xr.Variable(has.dims, np.where(has.values, READ, ABSENT).astype(np.uint8))

@@ -11,7 +11,7 @@ import zarr
 
 import atldld_xr
 from atldld_xr.arrays.tile_memory import TILES
-from atldld_xr.errors import InvalidArgumentError, SectionImageError
+from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export import status, verify
 from atldld_xr.testing import AllenServer, Faults, Phantom
 from commandline import facts, run

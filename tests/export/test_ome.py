@@ -137,7 +137,6 @@ REFUSED = {
     "no fill": (lambda ds: ds.drop_attrs().assign_attrs(ds.attrs), {}, "fill_value"),
     "no thickness": (lambda ds: ds.drop_attrs(deep=False), {}, "section_thickness"),
     "no such variable": (lambda ds: ds, {"variable": "expression"}, "no variable"),
-    "bools": (lambda ds: ds, {"variable": "coverage"}, "bool"),
     "vectors": (lambda ds: ds, {"variable": "displacement"}, "component"),
     "array": (lambda ds: ds.image, {}, "Dataset"),
     "step 0": (lambda ds: ds, {"step": 0}, "step must be"),

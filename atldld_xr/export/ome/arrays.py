@@ -23,7 +23,7 @@ from dask.highlevelgraph import HighLevelGraph
 from numpy.typing import NDArray
 
 from atldld_xr.arrays.dask_graph import Key, PlanLayer
-from atldld_xr.export.ome.pyramid import Pyramid
+from atldld_xr.export.ome.pyramid import TRUE, Pyramid
 
 
 def level_zero(dataset: xr.Dataset, pyramid: Pyramid) -> da.Array:
@@ -48,12 +48,20 @@ def level_zero(dataset: xr.Dataset, pyramid: Pyramid) -> da.Array:
         image = image.expand_dims(channel=1)
     image = image.transpose("channel", planes.dim, "y", "x")
     sizes = dict(zip(image.dims, pyramid.chunks(0), strict=True))
-    source = image.chunk(sizes).data.astype(pyramid.dtype)  # that is, in this machine's byte order
+    source = image.chunk(sizes).data
+    if source.dtype == bool:
+        source = source.map_blocks(as_grey, dtype=np.uint8, meta=np.empty((0,) * 4, np.uint8))
+    source = source.astype(pyramid.dtype)  # that is, in this machine's byte order
     name = f"atldld-planes-{tokenize(source.name, pyramid)}"
     layer = PlanesLayer(name, pyramid, source.name, source.chunks[2:])
     graph = HighLevelGraph.from_collections(name, layer, dependencies=[source])
     chunks = (source.chunks[0], (1,) * planes.axis.size, *source.chunks[2:])
     return da.Array(graph, name, chunks, meta=np.empty((0,) * 4, dtype=pyramid.dtype))
+
+
+def as_grey(block: NDArray[Any]) -> NDArray[Any]:
+    """Return black and white, of which a mean is the part that is true; of others, themselves."""
+    return block.astype(np.uint8) * np.uint8(TRUE) if block.dtype == bool else block
 
 
 def halve_block(block: NDArray[Any]) -> NDArray[Any]:

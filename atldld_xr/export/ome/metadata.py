@@ -15,10 +15,11 @@ import xarray as xr
 from atldld_xr._version import __version__
 from atldld_xr.allen.reference import PLANES
 from atldld_xr.allen.sides import orientation
+from atldld_xr.arrays.failures import absent_sections
 from atldld_xr.arrays.made_of import made_of
 from atldld_xr.arrays.variables import MADE_OF
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.export.ome.pyramid import AXES, Pyramid
+from atldld_xr.export.ome.pyramid import AXES, TRUE, Pyramid
 from atldld_xr.messages.repeating import short
 from atldld_xr.planes.axis import UNIT, round_off
 from atldld_xr.planes.sides import find_sides
@@ -37,6 +38,18 @@ _COMMENT = (
     "A section is in the plane that is nearest to its position, which is exact at (detection_y, "
     "detection_x). Sections are oblique: the pixel at (y, x) shows tissue from position + "
     "tilt_y * (y - detection_y) + tilt_x * (x - detection_x), in micrometers."
+)
+
+
+_LEVELS = (
+    "Where a section has no pixel, and in planes that are not valid, there is fill ({}). Pixels of "
+    "coarser levels are means with that fill among it: those at the rim of a section are no means "
+    "of tissue alone. The same levels of its coverage, as an OME-Zarr of its own, have the part of "
+    "each that is tissue."
+)
+_BLACK_AND_WHITE = (
+    f"{TRUE} is true and 0 is false; in coarser levels a pixel is {TRUE} times the part of its "
+    "area in which it is true."
 )
 
 
@@ -105,10 +118,18 @@ def multiscale(dataset: xr.Dataset, pyramid: Pyramid) -> dict[str, Any]:
         ],
         "type": "mean",
         "metadata": {
-            "description": "each pixel is the mean of the two by two that it covers in y and x",
+            "description": _describe(pyramid),
             "method": f"atldld_xr {__version__}",
         },
     }
+
+
+def _describe(pyramid: Pyramid) -> str:
+    """Return what a pixel of a coarser level is a mean of."""
+    return (
+        "each pixel is the mean of the two by two that it covers in y and x, fill included "
+        f"({pyramid.fill_value})"
+    )
 
 
 def _transformations(pyramid: Pyramid, level: int) -> list[dict[str, Any]]:
@@ -147,8 +168,9 @@ def omero(pyramid: Pyramid) -> dict[str, Any]:
 
 def own_attributes(dataset: xr.Dataset, pyramid: Pyramid) -> dict[str, Any]:
     """Return what is ours to say: the sections, and the attributes of the Dataset."""
-    planes = pyramid.planes
+    planes, is_bool = pyramid.planes, dataset[pyramid.variable].dtype == bool
     centres = planes.axis.centres
+    absent = absent_sections(dataset, pyramid.variable)
     along = {
         str(name): plain(str(name), coordinate.values)
         for name, coordinate in dataset.coords.items()
@@ -159,6 +181,7 @@ def own_attributes(dataset: xr.Dataset, pyramid: Pyramid) -> dict[str, Any]:
         MADE_OF: list(made_of(dataset, pyramid.variable)),
         "plane_of_section": planes.dim,
         "comment": _COMMENT,
+        "levels": _BLACK_AND_WHITE if is_bool else _LEVELS.format(pyramid.fill_value),
         "orientation": dict(zip("zyx", _orientation(dataset, planes.dim), strict=True)),
         "planes": {"step": planes.step, "first": planes.first, "count": planes.axis.size},
         "sections": [
@@ -166,6 +189,7 @@ def own_attributes(dataset: xr.Dataset, pyramid: Pyramid) -> dict[str, Any]:
                 "plane": place,
                 "plane_position": round_off(float(centres[place])),
                 "position": position,
+                "valid": index not in absent,
                 **{name: values[index] for name, values in along.items()},
             }
             for index, (place, position) in enumerate(

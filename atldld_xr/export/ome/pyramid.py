@@ -26,6 +26,9 @@ AXES = ("c", "z", "y", "x")
 Shape = tuple[int, int, int, int]
 """Channels, planes, rows and columns."""
 
+TRUE = 255
+"""What is true, in an image; what is false is 0."""
+
 # The last level is at most so large: an overview of all sections then takes a few megabytes.
 _OVERVIEW_SIDE = 256
 
@@ -48,7 +51,7 @@ class Pyramid:
     channels : int
         3 (red, green, blue) or 1 (grey).
     dtype : numpy.dtype
-        uint8 or uint16.
+        uint8 or uint16; uint8 of bool, 255 where it is true.
     fill_value : int
         Where there is no section.
     block : tuple of int
@@ -161,16 +164,20 @@ def _check_channels(array: xr.DataArray, dim: str) -> int:
 
 
 def _check_dtype(array: xr.DataArray) -> np.dtype[Any]:
+    if array.dtype == bool:
+        return np.dtype(np.uint8)
     dtype = np.dtype(array.dtype).newbyteorder("=")  # files are in no other, whatever it was
     if dtype not in (np.uint8, np.uint16):
         raise InvalidArgumentError(
-            f"{array.name} is of {array.dtype}: viewers take uint8 and uint16, so scale it and use "
-            ".astype, or write it to plain Zarr"
+            f"{array.name} is of {array.dtype}: viewers take uint8, uint16 and bool, so scale it "
+            "and use .astype, or write it to plain Zarr"
         )
     return dtype
 
 
 def _check_fill(array: xr.DataArray) -> int:
+    if array.dtype == bool:
+        return 0
     fill = array.attrs.get("fill_value")
     if not is_whole(fill) or not 0 <= fill <= np.iinfo(array.dtype).max:
         raise InvalidArgumentError(

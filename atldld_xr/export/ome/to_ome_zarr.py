@@ -17,7 +17,7 @@ from atldld_xr.allen.excluded import count_excluded
 from atldld_xr.arrays.failures import absences, failure_entries
 from atldld_xr.arrays.made_of import made_of
 from atldld_xr.arrays.variables import STATUSES
-from atldld_xr.export.ome.arrays import halve_block, level_zero
+from atldld_xr.export.ome.arrays import as_grey, halve_block, level_zero
 from atldld_xr.export.ome.layout import create
 from atldld_xr.export.ome.metadata import Version, group_attributes
 from atldld_xr.export.ome.pyramid import Pyramid, plan_pyramid
@@ -55,7 +55,8 @@ def export_ome(
     lazy = lazy_dataset(dataset)
     store = Place(url, storage_options)
     parts = _parts(lazy, pyramid)
-    layout = _lay_out(lazy, pyramid, parts, ome_version, compressor)
+    attributes = group_attributes(dataset, pyramid, version=ome_version)
+    layout = _lay_out(lazy, pyramid, parts, attributes, ome_version, compressor)
     there = plan_there(store, mode)
     if is_earlier(there):
         layout = adopted(store, there, layout, _tell_failures)
@@ -94,12 +95,16 @@ def export_ome(
 
 
 def _lay_out(
-    dataset: xr.Dataset, pyramid: Pyramid, parts: Parts | None, version: Version, compressor: Any
+    dataset: xr.Dataset,
+    pyramid: Pyramid,
+    parts: Parts | None,
+    attributes: Mapping[str, Any],
+    version: Version,
+    compressor: Any,
 ) -> Layout:
     import zarr
 
     memory: dict[str, Any] = {}
-    attributes = group_attributes(dataset, pyramid, version=version)
     create(
         zarr.storage.MemoryStore(memory),
         pyramid,
@@ -129,15 +134,19 @@ def _lay_out(
 
 
 def _tell_failures(group: Any, failures: Mapping[int, Mapping[str, str]]) -> None:
-    """Keep with each section why it could not be read."""
+    """Keep with each section why it could not be read, and so is not valid."""
     own = dict(group.attrs[OME_KEY])
     why = {plane: "; ".join(told.values()) for plane, told in failures.items()}
     own["sections"] = [
         {k: v for k, v in section.items() if k != "failure"}
-        | ({"failure": why[section["plane"]]} if section["plane"] in why else {})
+        | (_failed(section, why[section["plane"]]) if section["plane"] in why else {})
         for section in own["sections"]
     ]
     group.attrs[OME_KEY] = own
+
+
+def _failed(section: Mapping[str, Any], reason: str) -> dict[str, Any]:
+    return ({"valid": False} if "valid" in section else {}) | {"failure": reason}
 
 
 def _parts(dataset: xr.Dataset, pyramid: Pyramid) -> Parts | None:
@@ -199,6 +208,7 @@ def _sections(parts: Parts, pyramid: Pyramid, job: Job, wanted: Any) -> Iterator
 
 def _channels_first(block: NDArray[Any]) -> NDArray[Any]:
     """Return (section, y, x[, channel]) as (c, z, y, x)."""
+    block = as_grey(block)
     return np.moveaxis(block, 3, 0) if block.ndim == 4 else block[np.newaxis]
 
 
