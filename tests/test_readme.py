@@ -53,7 +53,7 @@ def test_what_needs_another_package_says_which():
 
 
 def test_the_code_for_xarray_alone_runs(here):
-    (code,) = [block for block in blocks(README, "python") if "xr.open_dataset(" in block]
+    (code,) = [block for block in blocks(README, "python") if "= xr.open_dataset(" in block]
     names: dict[str, object] = {}
     exec(here(code), names)
     assert isinstance(names["ds"], xr.Dataset)

@@ -86,8 +86,8 @@ def variable_attributes(variable: BlockVariable | SectionVariable) -> dict[str, 
 
 
 def unregistered_attributes(name: str) -> dict[str, Any]:
-    """Return what is different in a data variable of one section image as it is."""
-    return {"long_name": _UNREGISTERED[name]}
+    """Return the attributes of a data variable of one section image as it is: without fill."""
+    return {"long_name": _UNREGISTERED[name], MADE_OF: OWN_NAMES[name]}
 
 
 def coordinate_attributes(

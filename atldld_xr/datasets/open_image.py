@@ -108,7 +108,7 @@ def open_image(
     ]
     out = assemble(variables, "section", opened, chunks).isel(section=0)
     for name, variable in out.data_vars.items():
-        variable.attrs |= unregistered_attributes(str(name))
+        variable.attrs = unregistered_attributes(str(name))
     for axis, size, along in (("y", height, "down"), ("x", width, "across")):
         pixel = to_full(np.arange(size, dtype=np.float64), tier)
         um = pixel_to_distance(pixel, image.resolution)

@@ -23,9 +23,15 @@ def section_dim(data: xr.Dataset | xr.DataArray) -> str:
     InvalidArgumentError
         If there is none, or both are there.
     """
+    return str(_across(data).dims[0])
+
+
+def _across(data: xr.Dataset | xr.DataArray) -> xr.DataArray:
+    """Return where the sections are, along their dimension: which may be another, once swapped."""
     found = [name for name in SECTION_DIMS if name in data.dims]
+    found = found or [n for n in SECTION_DIMS if n in data.coords and data.coords[n].ndim == 1]
     if len(found) == 1:
-        return found[0]
+        return data[found[0]]
     kind = type(data).__name__
     if found:
         raise InvalidArgumentError(
@@ -62,7 +68,8 @@ def nearest_section(data: Stack, coordinate: float, tolerance: float | None = No
     InvalidArgumentError
         If there is no dimension across sections, no section so near, or a number cannot work.
     """
-    dim = section_dim(data)
+    across = _across(data)
+    dim = across.name
     wanted = _micrometres("coordinate", coordinate)
     allowed = np.inf if tolerance is None else _micrometres("tolerance", tolerance)
     if allowed < 0:
@@ -72,7 +79,7 @@ def nearest_section(data: Stack, coordinate: float, tolerance: float | None = No
             f"the sections of this {type(data).__name__} have no coordinates any more: {dim} is "
             "without numbers"
         )
-    at = np.asarray(data.coords[dim], dtype=np.float64)
+    at = np.asarray(across, dtype=np.float64)
     distance = np.abs(at - wanted)
     if not np.isfinite(distance).any():
         raise InvalidArgumentError(f"this {type(data).__name__} has no section: {dim} is empty")
@@ -83,7 +90,7 @@ def nearest_section(data: Stack, coordinate: float, tolerance: float | None = No
             f"no section lies within {allowed:g} um of {dim} = {wanted:g} um: the nearest is at "
             f"{at[index]:g} um, {least:g} um away"
         )
-    return data.isel({dim: index})
+    return data.isel({across.dims[0]: index})
 
 
 def _micrometres(name: str, value: Any) -> float:

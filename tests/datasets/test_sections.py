@@ -96,6 +96,13 @@ def test_of_joined_and_windowed_data_sets(ds, plane):
     xr.testing.assert_identical(found, ds.isel({plane: 0, "y": slice(2, 5), "x": slice(3)}))
 
 
+def test_of_sections_that_go_by_another_coordinate(ds, plane):
+    swapped = ds.swap_dims({plane: "section_number"})
+    assert swapped.atldld.section_dim == swapped.image.atldld.section_dim == "section_number"
+    wanted = float(ds[plane][3]) + 1
+    xr.testing.assert_equal(swapped.atldld.section(wanted), ds.atldld.section(wanted))
+
+
 def test_of_stores_that_are_read_back(ds, plane, tmp_path):
     wanted = float(ds[plane][3])
     ds[["coverage"]].atldld.to_zarr(tmp_path / "ours.zarr")
