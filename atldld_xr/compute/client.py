@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import dask.config
+
 from atldld_xr.compute.lost_workers import cluster_errors
 from atldld_xr.errors import InvalidArgumentError
 
@@ -39,6 +41,9 @@ def check_connected() -> Any:
     InvalidArgumentError
         If it is an asynchronous one, for which nobody can wait.
     """
+    # Dask would import it only to find no client.
+    if "distributed" not in sys.modules and dask.config.get("scheduler", None) is None:
+        return None
     if _is_task():
         return None
     from dask.base import get_scheduler

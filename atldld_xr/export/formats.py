@@ -28,11 +28,12 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 
 def format_of(url: str) -> str | None:
     """Return the format that an address names by how it ends; None if it names none."""
+    name = url.rstrip("/").lower()
+    if name.endswith(".zarr"):
+        return "ome-zarr" if name.endswith(".ome.zarr") else "zarr"
     from atldld_xr.volumes.formats import FORMATS
 
-    name = url.rstrip("/").lower()
-    suffixes = {".ome.zarr": "ome-zarr", ".zarr": "zarr"}
-    suffixes |= {suffix: found.name for found in FORMATS.values() for suffix in found.suffixes}
+    suffixes = {suffix: found.name for found in FORMATS.values() for suffix in found.suffixes}
     return next((found for suffix, found in suffixes.items() if name.endswith(suffix)), None)
 
 

@@ -57,6 +57,8 @@ def make_with_dask(
     SectionImageError
         If tiles cannot be had of a section that has no place there.
     """
+    if not arrays:
+        return
     connected_client()  # its workers are told the storage options
     with own_threads() as threads:
         chunks = _chunks(arrays, job, wanted)
