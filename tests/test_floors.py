@@ -104,7 +104,7 @@ def test_nothing_imports_what_is_above_it():
         "from atldld_xr import accessor",
         "def f():\n    from atldld_xr.export.to_zarr import export",
         "if TYPE_CHECKING:\n    from atldld_xr.datasets import open_dataset",
-        "from atldld_xr.files.file_store import Place",  # beside it
+        "from atldld_xr.files.file_store import FileStore",  # beside it
     ],
 )
 def test_an_arrow_upwards_or_along_a_floor_is_seen(tmp_path, source):

@@ -17,7 +17,7 @@ from distributed import Client, WorkerPlugin
 
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.files.ending import finish
-from atldld_xr.files.storage_options import SharedOptions, known, learn
+from atldld_xr.files.storage_options import StorageOptionsRef, known, learn
 
 
 class StorageOptionsPlugin(WorkerPlugin):  # type: ignore[misc]  # distributed is not typed
@@ -57,7 +57,7 @@ class EndAtOnce(WorkerPlugin):  # type: ignore[misc]  # as above
         os._exit(0)
 
 
-def ship(client: Any, options: SharedOptions | None = None) -> Awaitable[None] | None:
+def ship(client: Any, options: StorageOptionsRef | None = None) -> Awaitable[None] | None:
     """Tell a cluster's workers the storage options that this process has shared.
 
     Workers that join later, or are restarted, are told too. The options go over the cluster's own
@@ -67,7 +67,7 @@ def ship(client: Any, options: SharedOptions | None = None) -> Awaitable[None] |
     ----------
     client : distributed.Client
         Connected to the cluster.
-    options : SharedOptions, optional
+    options : StorageOptionsRef, optional
         Which. Default: all that this process knows and that can be sent; of the others a worker
         says that it was not told them, should it need them.
 
@@ -97,10 +97,10 @@ def ship_if_connected(source: object) -> None:
     Parameters
     ----------
     source : object
-        Its attribute ``storage_options`` counts where it is a `SharedOptions`.
+        Its attribute ``storage_options`` counts where it is a `StorageOptionsRef`.
     """
     options = getattr(source, "storage_options", None)
-    if not isinstance(options, SharedOptions) or not options:
+    if not isinstance(options, StorageOptionsRef) or not options:
         return
     try:
         client = Client.current()
@@ -123,7 +123,7 @@ def _sendable() -> list[WorkerPlugin]:
     return plugins
 
 
-def _plugin(shared: SharedOptions) -> WorkerPlugin:
+def _plugin(shared: StorageOptionsRef) -> WorkerPlugin:
     options = shared.options()
     try:
         data = pickle.dumps(options)

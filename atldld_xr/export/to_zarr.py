@@ -19,18 +19,18 @@ from atldld_xr.arrays.readers import content_name
 from atldld_xr.arrays.variables import STATUSES
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.choose import choose
-from atldld_xr.export.run.on_dask import make_with_dask
+from atldld_xr.export.run.on_dask import compute_and_write
 from atldld_xr.export.run.on_threads import Job
-from atldld_xr.export.run.run import Event, carry_out, make
-from atldld_xr.export.run.trace_graph import Parts
-from atldld_xr.files.file_store import Place
+from atldld_xr.export.run.run import Event, make, write_missing
+from atldld_xr.export.run.trace_graph import SectionTasks
+from atldld_xr.files.file_store import FileStore
 from atldld_xr.store.attributes import check_attributes
 from atldld_xr.store.chunk_encoding import ChunkPlace
 from atldld_xr.store.coordinates import rounded_as_there
 from atldld_xr.store.earlier import adopted, as_earlier, is_earlier, plan_there
-from atldld_xr.store.layout import check_names, lay_out
-from atldld_xr.store.ledger_entries import Finished, Known
-from atldld_xr.store.resume import Mode, begun, take_back
+from atldld_xr.store.layout import check_names, layout_of_dataset
+from atldld_xr.store.ledger_entries import SectionEntry, ValuesEntry
+from atldld_xr.store.resume import Mode, invalidate, open_for_writing
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def export(
     progress: bool = False,
 ) -> ExportReport:
     """Write a Dataset to a Zarr v3 store; see ``Dataset.atldld.to_zarr``."""
-    chosen, place = choose(dataset, variables), Place(url, storage_options)
+    chosen, place = choose(dataset, variables), FileStore(url, storage_options)
     there = plan_there(place, mode)
     dataset = as_earlier(dataset, chosen, there) if is_earlier(there) else chosen
     lazy = say_made_of(lazy_dataset(dataset))
@@ -85,27 +85,39 @@ def export(
     check_attributes(lazy)
     regular = _regular(lazy)
     arrays = {str(name): v.data for name, v in regular.variables.items() if v.chunks is not None}
-    parts = Parts(
+    section_tasks = SectionTasks(
         {name: lazy.variables[name].data for name in arrays},
         {name: tuple(map(max, array.chunks)) for name, array in arrays.items()},
     )
     ids = section_ids(dataset)
-    count = max(parts.count, len(ids))
+    count = max(section_tasks.count, len(ids))
     tell = partial(_tell_failures, ids)
-    layout = lay_out(regular, compressor, inner_chunks, parts.contents, count, parts.on_error, tell)
+    layout = layout_of_dataset(
+        regular,
+        compressor,
+        inner_chunks,
+        section_tasks.contents,
+        count,
+        section_tasks.on_error,
+        tell,
+    )
     layout = rounded_as_there(place, there, layout)
     if is_earlier(there):
         layout = adopted(place, there, layout, None)
     # What comes of a plan alone is read from no store.
-    may_read = not parts.names >= set(arrays)
-    steps = begun(place, layout, mode, may_read=may_read, unproven=parts.unproven)
+    may_read = not section_tasks.names >= set(arrays)
+    steps = open_for_writing(
+        place, layout, mode, may_read=may_read, unproven=section_tasks.unproven
+    )
     with steps as (store, ledger, lease):
-        others = {name: array for name, array in arrays.items() if name not in parts.names}
+        others = {name: array for name, array in arrays.items() if name not in section_tasks.names}
         places = list(enumerate(ids))
-        retry = retry_failed or parts.on_error == "raise"
-        fills = parts.on_error == "fill"
-        take_back(store, layout, ledger, parts.names, others, as_one=fills, retry_failed=retry)
-        job = Job(store, layout.arrays, again=ledger.is_old, lease=lease)
+        retry = retry_failed or section_tasks.on_error == "raise"
+        fills = section_tasks.on_error == "fill"
+        invalidate(
+            store, layout, ledger, section_tasks.names, others, as_one=fills, retry_failed=retry
+        )
+        job = Job(store, layout.arrays, may_overwrite=ledger.may_overwrite, lease=lease)
 
         def wanted(name: str, place: ChunkPlace) -> bool:
             # The status of a loaded section is no array of its own: why it is so is told each time.
@@ -113,11 +125,13 @@ def export(
             return not is_kept or not ledger.is_done(name, place)
 
         def events() -> Generator[Event, None, None]:
-            yield from make((parts.part(at, wanted) for at in range(parts.count)), job)
-            why = reasons(dataset, parts.names)
-            yield from _made_with_dask(others, why, job, wanted, places)
+            yield from make(
+                (section_tasks.section_task(at, wanted) for at in range(section_tasks.count)), job
+            )
+            why = reasons(dataset, section_tasks.names)
+            yield from _computed_by_dask(others, why, job, wanted, places)
 
-        done = carry_out(events(), layout, store, ledger, lease, progress=progress)
+        done = write_missing(events(), layout, store, ledger, lease, progress=progress)
     return ExportReport(
         url=place.url,
         blocks=done,
@@ -148,7 +162,7 @@ def reasons(dataset: xr.Dataset, known: Collection[str]) -> dict[str, Any]:
     return out
 
 
-def _made_with_dask(
+def _computed_by_dask(
     arrays: Mapping[str, Any],
     why: Mapping[str, Any],
     job: Job,
@@ -162,11 +176,11 @@ def _made_with_dask(
         return wanted(names.get(name, name), place)
 
     told = {name: why[status] for name, status in names.items()}
-    for event in make_with_dask({**told, **arrays}, job, is_wanted, places):
-        if isinstance(event, Known) and event.array in names:
+    for event in compute_and_write({**told, **arrays}, job, is_wanted, places):
+        if isinstance(event, ValuesEntry) and event.array in names:
             for at, reason in enumerate(event.values, event.at):
                 if reason:
-                    yield Finished(at, {}, {STATUSES[names[event.array]]: str(reason)})
+                    yield SectionEntry(at, {}, {STATUSES[names[event.array]]: str(reason)})
         else:
             yield event
 

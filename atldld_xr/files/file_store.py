@@ -1,4 +1,4 @@
-"""Place: where a store is, and putting whole files there. The export's only I/O."""
+"""FileStore: where a store is, and putting whole files there. The export's only I/O."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from atldld_xr.files.filesystem import open_file_system
 from atldld_xr.files.folders import make_folders
 from atldld_xr.files.paths import absolute, without_scheme
 from atldld_xr.files.staging import Staging
-from atldld_xr.files.storage_options import SharedOptions, share, store_errors
+from atldld_xr.files.storage_options import StorageOptionsRef, share, store_errors
 from atldld_xr.foreign_json import parse_json
 from atldld_xr.messages.repeating import short
 
@@ -35,7 +35,7 @@ _PLAN = f"{_RECORDS}/plan.json"
 _ROOTS = ("zarr.json", ".zgroup", ".zarray")
 
 
-class Place:
+class FileStore:
     """An address, made absolute, and the file system it is in.
 
     Files are named by keys, as Zarr does: paths below the address, with "/".
@@ -61,7 +61,7 @@ class Place:
     def __init__(
         self,
         url: str | os.PathLike[str],
-        storage_options: Options | SharedOptions | None = None,
+        storage_options: Options | StorageOptionsRef | None = None,
         disk: Disk | None = None,
     ) -> None:
         url = os.fspath(url) if isinstance(url, os.PathLike) else url
@@ -85,10 +85,10 @@ class Place:
 
     def __reduce__(self) -> Any:
         staging = self._disk if isinstance(self._disk, Staging) else None
-        return Place, (self.url, self.shared, staging)
+        return FileStore, (self.url, self.shared, staging)
 
     def __repr__(self) -> str:
-        return f"Place({self.url!r})"
+        return f"FileStore({self.url!r})"
 
     def storing(self, verb: str = "written") -> AbstractContextManager[None]:
         """Turn what a file system raises into a StoreError that tells no secret."""
@@ -120,14 +120,14 @@ class Place:
         folder = os.path.dirname(self.url)
         return not os.path.exists(folder) or os.access(folder, os.W_OK)
 
-    def real(self) -> Place:
+    def real(self) -> FileStore:
         """Return where it is in truth: a local disk may have only a link here."""
         is_link = self.is_local and os.path.islink(self.url)
-        return Place(os.path.realpath(self.url)) if is_link else self
+        return FileStore(os.path.realpath(self.url)) if is_link else self
 
-    def beside(self, name: str) -> Place:
+    def beside(self, name: str) -> FileStore:
         """Return a place of another name in the same folder."""
-        return Place(f"{self.url.rpartition('/')[0]}/{name}", self.shared)
+        return FileStore(f"{self.url.rpartition('/')[0]}/{name}", self.shared)
 
     @whole_write()
     def put(self, key: str, content: bytes, *, durable: bool = False) -> None:
@@ -285,7 +285,7 @@ class Place:
             self._fs.invalidate_cache()
 
     @contextmanager
-    def staged(self, check: Callable[[], None]) -> Iterator[Place]:
+    def staged(self, check: Callable[[], None]) -> Iterator[FileStore]:
         """Give this place for a run to write to, by itself and by workers that it is sent to.
 
         On a local disk what other runs have under way there is taken away first, and at the end
@@ -304,7 +304,7 @@ class Place:
             staging.begin()
         try:
             with given_back(staging.end):
-                yield Place(self.url, disk=staging)
+                yield FileStore(self.url, disk=staging)
         finally:
             with suppress(OSError):
                 staging.end()

@@ -6,7 +6,7 @@ from typing import Any
 
 from atldld_xr.errors import AtldldError, InvalidArgumentError, MissingExtraError, StoreError
 from atldld_xr.files.proxies import with_proxy
-from atldld_xr.files.storage_options import SharedOptions
+from atldld_xr.files.storage_options import StorageOptionsRef
 from atldld_xr.messages.repeating import short
 
 _EXTRAS = {
@@ -15,7 +15,7 @@ _EXTRAS = {
 }  # fmt: skip
 
 
-def open_file_system(url: str, protocol: str, shared: SharedOptions) -> tuple[Any, str]:
+def open_file_system(url: str, protocol: str, shared: StorageOptionsRef) -> tuple[Any, str]:
     """Return the file system that an address is in, and its path there.
 
     Raises

@@ -1,8 +1,8 @@
 """Storage options, which may hold credentials: shared by processes, carried by nothing.
 
-What travels in graphs, pickles and Dask's names is a `SharedOptions`: a random token. The mapping
-itself stays in a table of this process; `atldld_xr.cluster.ship` puts it on a cluster's workers.
-Credentials that come from environment variables, files or cloud roles need none of this.
+What travels in graphs, pickles and Dask's names is a `StorageOptionsRef`: a random token. The
+mapping itself stays in a table of this process; `atldld_xr.cluster.ship` puts it on a cluster's
+workers. Credentials that come from environment variables, files or cloud roles need none of this.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _LONGEST = 500  # characters of a reason
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class SharedOptions:
+class StorageOptionsRef:
     """Storage options that can be sent anywhere, as they are not in it.
 
     Two are equal, and have the same Dask token, when they lead to the same store: endpoint and
@@ -100,12 +100,12 @@ class SharedOptions:
         return type(self).__name__, self.place
 
 
-def share(options: Mapping[str, Any] | SharedOptions | None) -> SharedOptions:
+def share(options: Mapping[str, Any] | StorageOptionsRef | None) -> StorageOptionsRef:
     """Enter storage options in this process's table, and return what may stand for them anywhere.
 
     Parameters
     ----------
-    options : mapping, SharedOptions or None
+    options : mapping, StorageOptionsRef or None
         For fsspec. Equal mappings are entered once.
 
     Raises
@@ -113,14 +113,14 @@ def share(options: Mapping[str, Any] | SharedOptions | None) -> SharedOptions:
     InvalidArgumentError
         If it is no mapping of names.
     """
-    if isinstance(options, SharedOptions):
+    if isinstance(options, StorageOptionsRef):
         return options
     if options is not None and not isinstance(options, Mapping):
         raise InvalidArgumentError(
             f"storage_options are a mapping of names to values, not a {type(options).__name__}"
         )
     if not options:
-        return SharedOptions()
+        return StorageOptionsRef()
     if not all(isinstance(name, str) for name in options):
         raise InvalidArgumentError("the names of storage_options are strings")
     own = _copied(options)
@@ -128,10 +128,10 @@ def share(options: Mapping[str, Any] | SharedOptions | None) -> SharedOptions:
     with _LOCK():
         for token, known in _KNOWN.items():
             if _equal(known, own):
-                return SharedOptions(token, place)
+                return StorageOptionsRef(token, place)
         token = secrets.token_hex(16)
         _KNOWN[token] = own
-    return SharedOptions(token, place)
+    return StorageOptionsRef(token, place)
 
 
 def learn(token: str, options: Mapping[str, Any]) -> None:
@@ -140,10 +140,10 @@ def learn(token: str, options: Mapping[str, Any]) -> None:
         _KNOWN[token] = _copied(options)
 
 
-def known() -> tuple[SharedOptions, ...]:
+def known() -> tuple[StorageOptionsRef, ...]:
     """Return all options that this process knows."""
     with _LOCK():
-        return tuple(SharedOptions(token, _place(own)) for token, own in _KNOWN.items())
+        return tuple(StorageOptionsRef(token, _place(own)) for token, own in _KNOWN.items())
 
 
 def redact(text: str) -> str:
@@ -153,7 +153,7 @@ def redact(text: str) -> str:
 
 @contextmanager
 def store_errors(
-    what: str, options: SharedOptions, *, but: tuple[type[Exception], ...] = ()
+    what: str, options: StorageOptionsRef, *, but: tuple[type[Exception], ...] = ()
 ) -> Iterator[None]:
     """Turn whatever a file system raises into a StoreError that tells no secret.
 
@@ -161,7 +161,7 @@ def store_errors(
     ----------
     what : str
         What cannot be done, to what: "the mirror s3://a/b cannot be read".
-    options : SharedOptions
+    options : StorageOptionsRef
         The file system's.
     but : tuple of types
         Errors that are passed on as they are; this package's own always are.

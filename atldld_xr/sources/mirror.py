@@ -39,7 +39,7 @@ from atldld_xr.files import web
 from atldld_xr.files.credentials import holds_credentials
 from atldld_xr.files.paths import absolute, is_path, without_scheme
 from atldld_xr.files.proxies import with_proxy
-from atldld_xr.files.storage_options import SharedOptions, share, store_errors
+from atldld_xr.files.storage_options import StorageOptionsRef, share, store_errors
 from atldld_xr.foreign_json import MOST_BYTES
 from atldld_xr.messages.repeating import short
 from atldld_xr.sources import jpeg
@@ -67,9 +67,9 @@ class MirrorSource:
     ----------
     path : str
         A local path, or a URL that fsspec knows: ``s3://``, ``https://``, ``memory://``, ...
-    storage_options : mapping or SharedOptions, optional
-        Passed to fsspec. They may hold credentials, so they are kept as a `SharedOptions`, which
-        pickles and graphs carry without them. The workers of a Dask cluster are told when a
+    storage_options : mapping or StorageOptionsRef, optional
+        Passed to fsspec. They may hold credentials, so they are kept as a `StorageOptionsRef`,
+        which pickles and graphs carry without them. The workers of a Dask cluster are told when a
         Dataset is opened while its client is connected; otherwise see `atldld_xr.cluster.ship`.
 
     Raises
@@ -80,7 +80,7 @@ class MirrorSource:
     """
 
     path: str
-    storage_options: Mapping[str, Any] | SharedOptions | None = field(default=None, repr=False)
+    storage_options: Mapping[str, Any] | StorageOptionsRef | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         given: Any = os.fspath(self.path) if isinstance(self.path, os.PathLike) else self.path

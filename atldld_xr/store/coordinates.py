@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from atldld_xr.files.checksum import checksum
-from atldld_xr.files.file_store import Place
+from atldld_xr.files.file_store import FileStore
 from atldld_xr.store.store_plan import MOST, PLAN, Layout
 
 _FILES = "crc32c of files"
@@ -18,7 +18,7 @@ _TOLERANCE = 1e-9
 """Relative: of 13 200 um less than the width of an atom."""
 
 
-def rounded_as_there(place: Place, plan: Mapping[str, Any] | None, layout: Layout) -> Layout:
+def rounded_as_there(place: FileStore, plan: Mapping[str, Any] | None, layout: Layout) -> Layout:
     """Return a layout with the coordinates of the store that is there, if they are the same.
 
     Earlier versions left the products of matrices to the BLAS, which rounds by the processor: a
@@ -26,7 +26,7 @@ def rounded_as_there(place: Place, plan: Mapping[str, Any] | None, layout: Layou
 
     Parameters
     ----------
-    place : Place
+    place : FileStore
         The store.
     plan : mapping or None
         Its plan, if it has one.

@@ -18,7 +18,7 @@ import xarray as xr
 
 from atldld_xr.arrays.readers import Reader, readers
 from atldld_xr.arrays.variables import DERIVED, STATUSES, reason_variable, status_variable
-from atldld_xr.files.file_store import Place
+from atldld_xr.files.file_store import FileStore
 from atldld_xr.store.chunk_encoding import ArraySpec
 from atldld_xr.store.consolidated import same
 from atldld_xr.store.ledger import REASON
@@ -40,7 +40,7 @@ _LATER = {"expression_coverage", "expression_status"}
 Plan = Mapping[str, Any]
 
 
-def plan_there(place: Place, mode: str) -> Plan | None:
+def plan_there(place: FileStore, mode: str) -> Plan | None:
     """Return the plan of a store that may be gone on with; else None."""
     if mode != "w-":  # made anew
         return None
@@ -83,12 +83,12 @@ def goes_on(there: Plan, here: Plan) -> bool:
     return same(_content(there, files), _content(here, files))
 
 
-def adopted(place: Place, plan: Plan, layout: Layout, tell: Tell | None) -> Layout:
+def adopted(place: FileStore, plan: Plan, layout: Layout, tell: Tell | None) -> Layout:
     """Return the layout of a store as it is there; the one that is asked for if it is not that.
 
     Parameters
     ----------
-    place : Place
+    place : FileStore
         The store.
     plan : mapping
         Its plan.

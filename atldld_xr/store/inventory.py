@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from atldld_xr.arrays.failures import UNREAD
-from atldld_xr.files.file_store import Place
+from atldld_xr.files.file_store import FileStore
 from atldld_xr.store.consolidated import CONSOLIDATED, consolidated, is_metadata, same
 from atldld_xr.store.lease import LEASE
 from atldld_xr.store.ledger import LEDGER
@@ -16,7 +16,9 @@ from atldld_xr.store.replace import MARK
 from atldld_xr.store.store_plan import METADATA, OME_KEY, PLAN, ROOTS, STATE, read_json
 
 
-def strays(found: Iterable[str], plan: Mapping[str, Any], chunks: Collection[str]) -> Iterator[str]:
+def unexpected_files(
+    found: Iterable[str], plan: Mapping[str, Any], chunks: Collection[str]
+) -> Iterator[str]:
     """Yield the files that no export wrote; or that were left half written. Pure.
 
     Parameters
@@ -38,13 +40,13 @@ def strays(found: Iterable[str], plan: Mapping[str, Any], chunks: Collection[str
 
 
 def root_problems(
-    store: Place, plan: Mapping[str, Any], changed: Collection[str], *, unread: str | None
+    store: FileStore, plan: Mapping[str, Any], changed: Collection[str], *, unread: str | None
 ) -> Iterator[str]:
     """Yield what is wrong with the files that speak of the whole store.
 
     Parameters
     ----------
-    store : Place
+    store : FileStore
         The store.
     plan : mapping
         Its plan.
@@ -80,7 +82,7 @@ def root_problems(
 
 
 def _is_consolidated(
-    store: Place,
+    store: FileStore,
     plan: Mapping[str, Any],
     changed: Collection[str],
     there: Mapping[str, Any],
@@ -110,7 +112,7 @@ def _told(there: Mapping[str, Any], key: str, zarr_format: int) -> dict[str, Any
     return node if isinstance(node, dict) else {}
 
 
-def _read(store: Place, key: str) -> dict[str, Any]:
+def _read(store: FileStore, key: str) -> dict[str, Any]:
     """Return what a file of metadata says; empty if it says nothing."""
     try:
         document = read_json(store, key)

@@ -14,14 +14,14 @@ from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import is_whole
 from atldld_xr.store.chunk_encoding import check_codecs
-from atldld_xr.store.store_plan import RECORDS, ROOTS, STATE, Layout, Tell, is_key, lay
+from atldld_xr.store.store_plan import RECORDS, ROOTS, STATE, Layout, Tell, is_key, make_layout
 
 # What a store has of its own beside its variables.
 _TAKEN = {RECORDS, *ROOTS.values()}
 _LONGEST_NAME = 255  # bytes
 
 
-def lay_out(
+def layout_of_dataset(
     dataset: xr.Dataset,
     compressor: Any,
     inner_chunks: Mapping[str, int] | None,
@@ -80,7 +80,7 @@ def lay_out(
     except (TypeError, ValueError, NotImplementedError, OverflowError) as error:
         raise InvalidArgumentError(f"this Dataset cannot be written to Zarr: {error}") from error
     made_of = {name: str(dataset.variables[name].data.name) for name in (*large, *values)}
-    layout = lay(
+    layout = make_layout(
         memory,
         list(large),
         made_of | dict(contents),

@@ -18,7 +18,7 @@ from typing import Any
 
 from atldld_xr.errors import AtldldError, StoreError
 from atldld_xr.files.ending import given_back
-from atldld_xr.files.file_store import Place
+from atldld_xr.files.file_store import FileStore
 from atldld_xr.files.folders import locked, make_folders
 from atldld_xr.files.paths import name_beside
 from atldld_xr.foreign_json import parse_json
@@ -42,13 +42,13 @@ class Lease:
 
     Parameters
     ----------
-    store : Place
+    store : FileStore
         The store.
     id : str, optional
         Of a lease that was taken.
     """
 
-    def __init__(self, store: Place, id: str | None = None) -> None:
+    def __init__(self, store: FileStore, id: str | None = None) -> None:
         self._store = store
         self._folder, self._key = _home(store)
         self.id = id or uuid.uuid4().hex
@@ -164,7 +164,7 @@ class Lease:
 
 
 @contextmanager
-def lease(store: Place) -> Iterator[Lease]:
+def lease(store: FileStore) -> Iterator[Lease]:
     """Hold the lease of a store.
 
     Raises
@@ -196,7 +196,7 @@ def lease(store: Place) -> Iterator[Lease]:
         _HELD.discard(mine.id)
 
 
-def read_holder(store: Place) -> dict[str, Any] | None:
+def read_holder(store: FileStore) -> dict[str, Any] | None:
     """Return who has the lease, None if nobody."""
     return _read(*_home(store))
 
@@ -226,7 +226,7 @@ def _is_gone(holder: dict[str, Any]) -> bool:
     return process == os.getpid() and holder.get("id") not in _HELD
 
 
-def _home(store: Place) -> tuple[Place, str]:
+def _home(store: FileStore) -> tuple[FileStore, str]:
     """Return where the lease of a store is: beside it, as it outlasts the store being replaced.
 
     Only where there is nothing beside it, as in a bucket, it is in the store.
@@ -235,10 +235,10 @@ def _home(store: Place) -> tuple[Place, str]:
     if not store.is_movable:
         return store, LEASE
     folder, name = os.path.split(store.url)
-    return Place(folder), name_beside(name, ".", ".atldld-lease")
+    return FileStore(folder), name_beside(name, ".", ".atldld-lease")
 
 
-def _read(folder: Place, key: str) -> dict[str, Any] | None:
+def _read(folder: FileStore, key: str) -> dict[str, Any] | None:
     content = folder.get(key, _MOST)
     if content is None:
         return None

@@ -16,10 +16,10 @@ import numpy as np
 
 from atldld_xr.arrays.variables import STATUSES, UNREADABLE
 from atldld_xr.errors import InvalidArgumentError, StoreError
-from atldld_xr.files.file_store import Place
+from atldld_xr.files.file_store import FileStore
 from atldld_xr.foreign_json import parse_json
 from atldld_xr.store.chunk_encoding import ArraySpec
-from atldld_xr.store.ledger_entries import Finished, Known, Written
+from atldld_xr.store.ledger_entries import ChunkEntry, SectionEntry, ValuesEntry
 from atldld_xr.store.ledger_pages import (
     PAGES,
     are,
@@ -55,7 +55,7 @@ class Ledger:
 
     Parameters
     ----------
-    store : Place
+    store : FileStore
         The store.
     arrays : mapping of ArraySpec
         Its arrays, by name.
@@ -75,7 +75,7 @@ class Ledger:
 
     def __init__(
         self,
-        store: Place,
+        store: FileStore,
         arrays: Mapping[str, ArraySpec],
         values: Mapping[str, Sequence[Any]],
         sections: Mapping[str, Any],
@@ -108,7 +108,7 @@ class Ledger:
         self._lines: list[dict[str, Any]] = []
         self._pages: list[str] = []
         self._next = page_after(0)
-        self.is_old = False
+        self.may_overwrite = False
         """Whether an earlier run may have written to the store."""
 
     def _where(self, shape: tuple[int, ...]) -> Any:
@@ -153,7 +153,7 @@ class Ledger:
         StoreError
             If it is unfinished, and on a web server: only a listing tells its pages.
         """
-        self.is_old = True
+        self.may_overwrite = True
         found = self._store.listing(RECORDS)
         formats = {spec.zarr_format for spec in self.arrays.values()}
         if found is None and not is_complete(self._store, *formats):
@@ -188,26 +188,26 @@ class Ledger:
             if sizes.get(spec.key(place), 0) != self.sizes[name][place]
         ]
 
-    def enter(self, event: Written | Known | Finished) -> None:
+    def enter(self, event: ChunkEntry | ValuesEntry | SectionEntry) -> None:
         """Take in what has been done; `flush` puts it in the store."""
-        if isinstance(event, Written):
+        if isinstance(event, ChunkEntry):
             self._add(_line_of(event))
-        elif isinstance(event, Known):
+        elif isinstance(event, ValuesEntry):
             self._add({"values": event.array, "at": event.at, "are": event.values})
         else:
             line: dict[str, Any] = {"section": event.at, "values": dict(event.values)}
             line |= self._told(event.failures)
             self._add(*map(_line_of, event.written), line)
 
-    def forget(self, at: int, names: Collection[str]) -> None:
+    def mark_section_missing(self, at: int, names: Collection[str]) -> None:
         """Have a section of some arrays made anew, with what is told of it."""
         self._add({"again": at, "of": sorted(names)})
 
-    def forget_chunk(self, name: str, place: tuple[int, ...]) -> None:
+    def mark_chunk_missing(self, name: str, place: tuple[int, ...]) -> None:
         """Have a chunk made anew."""
         self._add({"lost": name, "chunk": list(place)})
 
-    def forget_array(self, name: str) -> None:
+    def mark_array_missing(self, name: str) -> None:
         """Have an array made anew."""
         self._add({"anew": name})
 
@@ -357,7 +357,7 @@ class Ledger:
         for name in sorted(self.done):
             for place in self._written(name):
                 size, check = int(self.sizes[name][place]), int(self.checksums[name][place])
-                yield _line_of(Written(name, place, size, check))
+                yield _line_of(ChunkEntry(name, place, size, check))
         for name, known in sorted(self.values.items()):
             for at in sorted(known):
                 yield {"values": name, "at": at, "are": known[at]}
@@ -373,7 +373,7 @@ class Ledger:
         return {"failure": min(failures.values())}
 
 
-def _line_of(chunk: Written) -> dict[str, Any]:
+def _line_of(chunk: ChunkEntry) -> dict[str, Any]:
     return {
         "array": chunk.array,
         "chunk": list(chunk.place),

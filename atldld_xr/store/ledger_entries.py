@@ -10,7 +10,7 @@ from atldld_xr.store.chunk_encoding import ChunkPlace
 
 
 @dataclass(frozen=True)
-class Written:
+class ChunkEntry:
     """A chunk that is in the store; one of the fill value alone has no file, and size 0."""
 
     array: str
@@ -20,7 +20,7 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Known:
+class ValuesEntry:
     """Values of an array of which all is small, from an index on."""
 
     array: str
@@ -29,7 +29,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Finished:
+class SectionEntry:
     """A part of which all is in the store.
 
     Attributes
@@ -40,11 +40,11 @@ class Finished:
         What is known of it, by name of the array.
     failures : mapping of str
         Why its section could not be read, by whose pixels these are: "image" or "expression".
-    written : tuple of Written
+    written : tuple of ChunkEntry
         Its chunks that nothing was told of before.
     """
 
     at: int
     values: Mapping[str, Any]
     failures: Mapping[str, str]
-    written: tuple[Written, ...] = ()
+    written: tuple[ChunkEntry, ...] = ()

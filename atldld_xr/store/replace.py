@@ -13,7 +13,7 @@ import uuid
 from contextlib import suppress
 
 from atldld_xr.errors import StoreError
-from atldld_xr.files.file_store import Place
+from atldld_xr.files.file_store import FileStore
 from atldld_xr.files.paths import name_beside
 from atldld_xr.store.store_plan import RECORDS
 
@@ -23,12 +23,12 @@ MARK = f"{RECORDS}/replaces"
 _NEW, _OLD = ".atldld-new", ".atldld-old"
 
 
-def is_begun(place: Place) -> bool:
+def is_begun(place: FileStore) -> bool:
     """Return whether an earlier run has begun a store that is to replace one."""
     return bool(_found(place, _NEW))
 
 
-def aside(place: Place) -> Place:
+def staging_store(place: FileStore) -> FileStore:
     """Return where the store that is to replace another is made, with what there is of it."""
     mine = _fresh(place, _NEW)
     for begun in _found(place, _NEW)[:1]:
@@ -37,7 +37,7 @@ def aside(place: Place) -> Place:
     return mine
 
 
-def swap(place: Place, new: Place) -> None:
+def exchange(place: FileStore, new: FileStore) -> None:
     """Put the store that was made aside in the place of the old one, and remove that.
 
     Raises
@@ -62,7 +62,7 @@ def swap(place: Place, new: Place) -> None:
     _discard(place, old)
 
 
-def mend(place: Place) -> None:
+def recover(place: FileStore) -> None:
     """Bring back the old store, or clear up, if a swap was interrupted."""
     if not place.is_movable:
         return
@@ -78,7 +78,7 @@ def mend(place: Place) -> None:
     place.remove([MARK])
 
 
-def _discard(place: Place, old: Place) -> None:
+def _discard(place: FileStore, old: FileStore) -> None:
     """Remove a store that was replaced, or hardly begun, from where others of that name may be."""
     if not os.path.isdir(old.url):
         return
@@ -94,21 +94,21 @@ def _discard(place: Place, old: Place) -> None:
         ) from error
 
 
-def _former(place: Place) -> Place:
+def _former(place: FileStore) -> FileStore:
     """Return where an old store is for the moment in which neither is in its place."""
     return place.beside(f"{_stem(place)}{_OLD}")
 
 
-def _fresh(place: Place, end: str) -> Place:
+def _fresh(place: FileStore, end: str) -> FileStore:
     return place.beside(f"{_stem(place)}.{uuid.uuid4().hex[:8]}{end}")
 
 
-def _stem(place: Place) -> str:
+def _stem(place: FileStore) -> str:
     """Return how the names of folders beside a store begin: with its own, if that leaves room."""
     return name_beside(os.path.basename(place.url), ".", "")
 
 
-def _found(place: Place, end: str) -> list[Place]:
+def _found(place: FileStore, end: str) -> list[FileStore]:
     """Return the folders of some runs beside a store; of earlier versions all have one name."""
     folder, stem = os.path.dirname(place.url), _stem(place)
     ours = re.compile(rf"{re.escape(stem)}\.[0-9a-f]{{8}}{re.escape(end)}")

@@ -11,13 +11,13 @@ from typing import Any, Literal
 from atldld_xr.compute.client import check_connected
 from atldld_xr.errors import InvalidArgumentError, StoreError
 from atldld_xr.files.atomic import PARTIAL
-from atldld_xr.files.file_store import Place
+from atldld_xr.files.file_store import FileStore
 from atldld_xr.messages.repeating import short
 from atldld_xr.store.chunk_encoding import ChunkPlace
 from atldld_xr.store.consolidated import CONSOLIDATED, same
 from atldld_xr.store.lease import LEASE, Lease, lease
 from atldld_xr.store.ledger import Ledger
-from atldld_xr.store.replace import MARK, aside, is_begun, mend, swap
+from atldld_xr.store.replace import MARK, exchange, is_begun, recover, staging_store
 from atldld_xr.store.store_plan import (
     PLAN,
     Layout,
@@ -33,9 +33,9 @@ Unproven = Callable[[Callable[[str, ChunkPlace], bool]], Iterable[tuple[str, Chu
 
 
 @contextmanager
-def begun(
-    place: Place, layout: Layout, mode: Mode, *, may_read: bool, unproven: Unproven
-) -> Iterator[tuple[Place, Ledger, Lease]]:
+def open_for_writing(
+    place: FileStore, layout: Layout, mode: Mode, *, may_read: bool, unproven: Unproven
+) -> Iterator[tuple[FileStore, Ledger, Lease]]:
     """Give the store to write to, with what is done of it, for as long as the export runs.
 
     A store that is to be replaced on a local disk is made beside the old one, which it replaces
@@ -44,7 +44,7 @@ def begun(
 
     Parameters
     ----------
-    place : Place
+    place : FileStore
         Where the store is to be.
     layout : Layout
         What it is to be.
@@ -68,7 +68,7 @@ def begun(
     place = place.real()
     _is_replaced(place, layout, mode)  # what cannot be is refused before anything is written
     with lease(place) as held:
-        mend(place)
+        recover(place)
         replaced = _is_replaced(place, layout, mode)
         swaps = place.is_movable and (replaced or (mode == "w" and is_begun(place)))
         if replaced and may_read and not swaps:
@@ -76,7 +76,7 @@ def begun(
                 f"{place.url} was not replaced: this Dataset may be read from it, and there is no "
                 "renaming there, so the old store would go first. Write it to another place"
             )
-        target = aside(place) if swaps else place
+        target = staging_store(place) if swaps else place
         with target.staged(held.check) as store:
             anew = store.get(MARK) is None if swaps else replaced
             ledger = _opened(store, layout, mode, unproven, anew=anew)
@@ -85,10 +85,10 @@ def begun(
             yield store, ledger, held
         if swaps:
             held.check()
-            swap(place, target)
+            exchange(place, target)
 
 
-def _is_replaced(place: Place, layout: Layout, mode: Mode) -> bool:
+def _is_replaced(place: FileStore, layout: Layout, mode: Mode) -> bool:
     """Return whether there is a store that has to go.
 
     Raises
@@ -115,15 +115,15 @@ def _is_replaced(place: Place, layout: Layout, mode: Mode) -> bool:
     return False
 
 
-def _is_begun(store: Place, plan: Mapping[str, Any] | None, layout: Layout) -> bool:
+def _is_begun(store: FileStore, plan: Mapping[str, Any] | None, layout: Layout) -> bool:
     """Return whether a store is what is to be made, or can become it."""
-    if plan is None or is_that_but_for_failures(plan, layout.plan):
+    if plan is None or equal_except_on_error(plan, layout.plan):
         return plan is not None
-    return extends(plan, layout.plan) and not is_complete(store)
+    return adds_failure_report(plan, layout.plan) and not is_complete(store)
 
 
-def take_back(
-    store: Place,
+def invalidate(
+    store: FileStore,
     layout: Layout,
     ledger: Ledger,
     parts: Collection[str],
@@ -150,18 +150,18 @@ def take_back(
     axis, failures = layout.plan["sections"]["axis"], ledger.failures
     again = set(failures) if retry_failed else set()
     for name, place in ledger.lost:
-        ledger.forget_chunk(name, place)
+        ledger.mark_chunk_missing(name, place)
         if name in parts and (as_one or place[axis] in failures):
             again.add(place[axis])
     if again & set(failures):
         for name in others:  # any of it may be made of a section's fill
-            ledger.forget_array(name)
+            ledger.mark_array_missing(name)
     for at in sorted(again):
-        ledger.forget(at, parts)
+        ledger.mark_section_missing(at, parts)
     _forget(store, layout, ledger)
 
 
-def _forget(store: Place, layout: Layout, ledger: Ledger) -> None:
+def _forget(store: FileStore, layout: Layout, ledger: Ledger) -> None:
     """Put in the store what is forgotten; first of all, that it is not finished."""
     if not ledger.has_news:
         return
@@ -173,19 +173,21 @@ def _forget(store: Place, layout: Layout, ledger: Ledger) -> None:
     ledger.flush()
 
 
-def _opened(store: Place, layout: Layout, mode: Mode, unproven: Unproven, *, anew: bool) -> Ledger:
+def _opened(
+    store: FileStore, layout: Layout, mode: Mode, unproven: Unproven, *, anew: bool
+) -> Ledger:
     """Create the store or go on with it, and return what is done of it."""
     if not anew:
         try:
-            return _gone_on(store, layout, unproven)
+            return _resumed(store, layout, unproven)
         except RecordsError:
             if mode != "w":
                 raise
     store.clear(keep=LEASE)
-    return _gone_on(store, layout, unproven)
+    return _resumed(store, layout, unproven)
 
 
-def _gone_on(store: Place, layout: Layout, unproven: Unproven) -> Ledger:
+def _resumed(store: FileStore, layout: Layout, unproven: Unproven) -> Ledger:
     """Read what is done, and make the files that an earlier try had no time for."""
     plan = layout.plan
     ledger = Ledger(store, layout.arrays, layout.counts, plan["sections"], plan["format"])
@@ -197,7 +199,7 @@ def _gone_on(store: Place, layout: Layout, unproven: Unproven) -> Ledger:
         ledger.read()
         if (there["on_error"], plan["on_error"]) == ("raise", "fill"):
             for name, at in list(unproven(ledger.is_done)):
-                ledger.forget_chunk(name, at)
+                ledger.mark_chunk_missing(name, at)
             _forget(store, layout, ledger)
         store.update(PLAN, layout.files[PLAN])
     elif not all(key.endswith((PARTIAL, LEASE)) for key in sizes):
@@ -211,10 +213,10 @@ def _gone_on(store: Place, layout: Layout, unproven: Unproven) -> Ledger:
     return ledger
 
 
-def _check_plan(store: Place, plan: Mapping[str, Any], layout: Layout) -> None:
+def _check_plan(store: FileStore, plan: Mapping[str, Any], layout: Layout) -> None:
     if _is_begun(store, plan, layout):
         return
-    if extends(plan, layout.plan):
+    if adds_failure_report(plan, layout.plan):
         why = 'is finished, by a run with on_error="raise" (--on-error raise), which fills nothing'
         raise RecordsError(_exists(store.url, why))
     found = difference(plan, layout.plan)
@@ -232,7 +234,7 @@ def _check_plan(store: Place, plan: Mapping[str, Any], layout: Layout) -> None:
     raise RecordsError(_exists(store.url, f"was made otherwise ({found})"))
 
 
-def _check_files(store: Place, layout: Layout, sizes: Mapping[str, int]) -> None:
+def _check_files(store: FileStore, layout: Layout, sizes: Mapping[str, int]) -> None:
     """Refuse a store whose metadata is not what this export wrote, as far as it did."""
     complete = is_complete(store)
     changed = (
@@ -261,12 +263,12 @@ _ASKED = (
 _DIGESTS = "made of", "crc32c of files"
 
 
-def is_that_but_for_failures(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
+def equal_except_on_error(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
     """Return whether two plans are the same but for what is done about failing sections."""
     return same({**there, "on_error": here["on_error"]}, here)
 
 
-def extends(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
+def adds_failure_report(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
     """Return whether a plan also tells of failing sections, which the other one ends at."""
     more = here["values"].keys() - there["values"].keys()
     told = {
@@ -274,7 +276,7 @@ def extends(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
         for part in ("values", "made of", "crc32c of files")
     }
     fills = (there["on_error"], here["on_error"]) == ("raise", "fill")
-    return bool(more) and fills and is_that_but_for_failures(there, {**here, **told})
+    return bool(more) and fills and equal_except_on_error(there, {**here, **told})
 
 
 def shared(plan: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr.errors import StoreError
-from atldld_xr.files.file_store import Place
+from atldld_xr.files.file_store import FileStore
 from atldld_xr.foreign_json import parse_json
 from atldld_xr.store.chunk_encoding import ArraySpec
 from atldld_xr.store.store_plan import MOST, changed_files
@@ -21,7 +21,7 @@ _MOST_VALUES = 1 << 20
 _MOST_BYTES = 1 << 26  # of all files of an array, and of its values
 
 
-def read_small(store: Place, name: str) -> Any:
+def read_small(store: FileStore, name: str) -> Any:
     """Return a small array of a store, None if it cannot be read."""
     import zarr
     from zarr.core.buffer import default_buffer_prototype
@@ -61,7 +61,7 @@ def read_small(store: Place, name: str) -> Any:
         return None
 
 
-def read_unchanged(store: Place, plan: Mapping[str, Any], name: str) -> NDArray[Any]:
+def read_unchanged(store: FileStore, plan: Mapping[str, Any], name: str) -> NDArray[Any]:
     """Return a small array that was written beforehand; an empty one if it is not as it was."""
     changed = any(changed_files(store, plan, f"{name}/"))
     read = None if changed else read_small(store, name)
@@ -69,7 +69,7 @@ def read_unchanged(store: Place, plan: Mapping[str, Any], name: str) -> NDArray[
 
 
 @contextmanager
-def forbidden_is_missing(store: Place) -> Iterator[None]:
+def forbidden_is_missing(store: FileStore) -> Iterator[None]:
     """Let be that a file cannot be read that need not be there: some web servers forbid those."""
     with suppress(*((StoreError,) if store.is_web else ())):
         yield

@@ -15,7 +15,7 @@ from atldld_xr.arrays.failures import failure_entries
 from atldld_xr.arrays.made_of import said_in
 from atldld_xr.arrays.variables import MADE_OF, NO_MASK
 from atldld_xr.errors import StoreError
-from atldld_xr.files.file_store import Place
+from atldld_xr.files.file_store import FileStore
 from atldld_xr.store.chunk_encoding import ArraySpec
 from atldld_xr.store.lease import is_alive, read_holder
 from atldld_xr.store.ledger import REASON, Failures, Ledger
@@ -99,8 +99,8 @@ def status(
 
 def open_records(
     url: str | PathLike[str], storage_options: Mapping[str, Any] | None
-) -> tuple[Place, dict[str, Any], Ledger]:
-    store = Place(url, storage_options)
+) -> tuple[FileStore, dict[str, Any], Ledger]:
+    store = FileStore(url, storage_options)
     plan = read_plan(store)
     if plan is None:
         raise StoreError(f"{store.url} holds no export of this package")
@@ -124,12 +124,12 @@ def excluded_of(plan: Mapping[str, Any]) -> dict[str, int]:
 
 
 def entries_of(
-    store: Place, plan: Mapping[str, Any], failures: Failures
+    store: FileStore, plan: Mapping[str, Any], failures: Failures
 ) -> tuple[Mapping[str, Any], ...]:
     return failure_entries(failures, _section_ids(store, plan) if failures else {})
 
 
-def _is_running(store: Place) -> bool:
+def _is_running(store: FileStore) -> bool:
     holder = None
     with forbidden_is_missing(store):
         holder = read_holder(store)
@@ -137,7 +137,7 @@ def _is_running(store: Place) -> bool:
 
 
 def _failures(
-    store: Place, plan: Mapping[str, Any], ledger: Ledger
+    store: FileStore, plan: Mapping[str, Any], ledger: Ledger
 ) -> tuple[Mapping[str, Any], ...]:
     failures = {**ledger.failures}
     if f"{REASON}/zarr.json" in plan["crc32c of files"] and REASON not in ledger.values:
@@ -146,7 +146,7 @@ def _failures(
     return entries_of(store, plan, failures)
 
 
-def _absences(store: Place, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+def _absences(store: FileStore, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     """Return the masks that there are none of, as the store's coordinate tells."""
     has: Mapping[int, Any] = {}
     masks = [name for name, array in plan["arrays"].items() if _is_mask(name, array)]
@@ -166,7 +166,7 @@ def _is_mask(name: str, metadata: Mapping[str, Any]) -> bool:
     return "expression" in said or (not said and of_sections)
 
 
-def _section_ids(store: Place, plan: Mapping[str, Any]) -> dict[int, int]:
+def _section_ids(store: FileStore, plan: Mapping[str, Any]) -> dict[int, int]:
     """Return the sections' ids by their place along the axis of sections."""
     own = plan["dataset"].get(OME_KEY)  # an OME-Zarr has them by plane
     if isinstance(own, Mapping):

@@ -11,7 +11,7 @@ import numpy as np
 
 from atldld_xr.errors import StoreError
 from atldld_xr.files.checksum import checksum
-from atldld_xr.files.file_store import Place
+from atldld_xr.files.file_store import FileStore
 from atldld_xr.foreign_json import parse_json
 from atldld_xr.store.chunk_encoding import ArraySpec
 from atldld_xr.store.consolidated import CONSOLIDATED, consolidated, encoded, is_metadata, same
@@ -126,7 +126,7 @@ class Layout:
         return changed | {self.root: root}
 
 
-def lay(
+def make_layout(
     memory: dict[str, Any],
     arrays: Sequence[str],
     contents: Mapping[str, str],
@@ -202,7 +202,7 @@ class RecordsError(StoreError):
     """A store's records are damaged, or of something else: it cannot be gone on with."""
 
 
-def read_plan(store: Place) -> dict[str, Any] | None:
+def read_plan(store: FileStore) -> dict[str, Any] | None:
     """Return what a store says that it is made of; None if it says nothing.
 
     Raises
@@ -227,7 +227,7 @@ def read_plan(store: Place) -> dict[str, Any] | None:
     return plan
 
 
-def read_json(store: Place, key: str) -> Any:
+def read_json(store: FileStore, key: str) -> Any:
     """Return what a file of metadata says.
 
     Raises
@@ -245,12 +245,12 @@ def read_json(store: Place, key: str) -> Any:
     return parse_json(content)
 
 
-def read_attributes(store: Place, zarr_format: int | None = None) -> dict[str, Any] | None:
+def read_attributes(store: FileStore, zarr_format: int | None = None) -> dict[str, Any] | None:
     """Return the attributes of a store's root, None if they cannot be read.
 
     Parameters
     ----------
-    store : Place
+    store : FileStore
         The store.
     zarr_format : {2, 3}, optional
         Its format. Default: what is found, which asks for files that are not there.
@@ -267,12 +267,12 @@ def read_attributes(store: Place, zarr_format: int | None = None) -> dict[str, A
     return None
 
 
-def is_complete(store: Place, zarr_format: int | None = None) -> bool:
+def is_complete(store: FileStore, zarr_format: int | None = None) -> bool:
     """Return whether a store says that all of it has been written."""
     return (read_attributes(store, zarr_format) or {}).get(STATE) == "complete"
 
 
-def changed_files(store: Place, plan: Mapping[str, Any], below: str = "") -> Iterator[str]:
+def changed_files(store: FileStore, plan: Mapping[str, Any], below: str = "") -> Iterator[str]:
     """Yield the files of metadata and coordinates, all or in a folder, that are not as planned."""
     for name, metadata in plan["arrays"].items():
         key = f"{name}/{METADATA[plan['zarr format']]}"
@@ -319,7 +319,7 @@ def is_key(key: object) -> TypeGuard[str]:
     return isinstance(key, str) and "\0" not in key and not {"", ".", ".."} & {*key.split("/")}
 
 
-def _damaged(store: Place) -> RecordsError:
+def _damaged(store: FileStore) -> RecordsError:
     return RecordsError(
         f"{store.url}/{PLAN} is damaged: it is no plan of an export. "
         'mode="w" (--mode w) starts anew'

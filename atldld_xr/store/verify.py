@@ -13,8 +13,8 @@ import numpy as np
 
 from atldld_xr.compute.progress import progress_bar
 from atldld_xr.compute.threads import ending_threads
-from atldld_xr.files.file_store import Place
-from atldld_xr.store.inventory import root_problems, strays
+from atldld_xr.files.file_store import FileStore
+from atldld_xr.store.inventory import root_problems, unexpected_files
 from atldld_xr.store.ledger import Ledger
 from atldld_xr.store.small_arrays import read_small
 from atldld_xr.store.status import entries_of, excluded_of, open_records
@@ -90,7 +90,8 @@ def verify(
     checks = list(_checks(ledger))
     chunk_keys = {key for key, _, _ in checks}
     problems += [
-        f"{key} was not written by an export" for key in strays(found or (), plan, chunk_keys)
+        f"{key} was not written by an export"
+        for key in unexpected_files(found or (), plan, chunk_keys)
     ]
     chunks = nbytes = 0
     with (
@@ -120,7 +121,7 @@ def _checks(ledger: Ledger) -> Iterator[tuple[str, int | None, int]]:
 
 
 def _problem(
-    store: Place, found: Mapping[str, int] | None, key: str, size: int | None, told: int
+    store: FileStore, found: Mapping[str, int] | None, key: str, size: int | None, told: int
 ) -> str | None:
     if size is None:
         return f"{key} is not written yet"
@@ -137,7 +138,7 @@ def _problem(
     return None if found_checksum == told else f"{key} is damaged: its checksum is another"
 
 
-def _value_problems(store: Place, ledger: Ledger, changed: Collection[str]) -> Iterator[str]:
+def _value_problems(store: FileStore, ledger: Ledger, changed: Collection[str]) -> Iterator[str]:
     for name in ledger.values:
         if f"{name}/zarr.json" in changed:
             continue

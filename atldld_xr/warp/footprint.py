@@ -16,7 +16,7 @@ from atldld_xr.plan.load_plan import Block, SectionPlan
 
 
 @dataclass(frozen=True)
-class Inside:
+class RowSpans:
     """An interval of columns for each row of a block.
 
     Attributes
@@ -55,7 +55,7 @@ class Inside:
         return np.greater(mask, stairs[self.columns - self.first], out=mask)
 
 
-def find_inside(section: SectionPlan, block: Block) -> Inside:
+def find_inside(section: SectionPlan, block: Block) -> RowSpans:
     """Return which pixels of a block are inside the section image, edges included.
 
     Parameters
@@ -67,7 +67,7 @@ def find_inside(section: SectionPlan, block: Block) -> Inside:
 
     Returns
     -------
-    Inside
+    RowSpans
         Decided in full-resolution pixels, and so the same at every tier. A section that is not
         readable has no pixel.
     """
@@ -82,10 +82,10 @@ def find_inside(section: SectionPlan, block: Block) -> Inside:
         spans.append((min(corners), max(corners), size - 0.5))
     # A position is affine, and rounded monotonically: what holds at the corners holds in between.
     if not section.readable or any(high < -0.5 or low >= edge for low, high, edge in spans):
-        return Inside(columns, zeros, zeros)
+        return RowSpans(columns, zeros, zeros)
     if all(low >= -0.5 and high < edge for low, high, edge in spans):
-        return Inside(columns, zeros, zeros + columns)
-    return Inside(columns, *_search(section, block))
+        return RowSpans(columns, zeros, zeros + columns)
+    return RowSpans(columns, *_search(section, block))
 
 
 def _search(section: SectionPlan, block: Block) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -17,7 +17,7 @@ from atldld_xr.errors import SectionImageError
 from atldld_xr.known_as import known_as
 from atldld_xr.plan.load_plan import Block, SectionPlan
 from atldld_xr.warp.averages import MOST_AT_ONCE, Pixels, any_of_samples, mean_of_samples
-from atldld_xr.warp.footprint import Inside, find_inside
+from atldld_xr.warp.footprint import RowSpans, find_inside
 from atldld_xr.warp.positions import Positions, opencv_maps, positions, samples_at
 from atldld_xr.warp.scratch import Scratch
 
@@ -117,7 +117,7 @@ def sample(
     block: Block,
     source: Pixels,
     origin: tuple[int, int],
-    inside: Inside | None = None,
+    inside: RowSpans | None = None,
     out: Pixels | None = None,
     combine: Callable[[Pixels, Pixels], None] = mean_of_samples,
 ) -> Pixels:
@@ -133,7 +133,7 @@ def sample(
         The window; positions beyond it take the value of its nearest pixel.
     origin : tuple of int
         Left and top of the window, in pixels of the level.
-    inside : Inside, optional
+    inside : RowSpans, optional
         The pixels wanted; what others come out as is not said. Default: all.
     out : ndarray of uint8, optional
         Where to put the result, as a part of another array if need be. Default: a new array.

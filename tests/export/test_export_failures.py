@@ -316,13 +316,13 @@ def test_coverage_of_what_was_lost_and_fails_now(tmp_path, before):
 def test_what_is_told_does_not_depend_on_where_it_ended(tmp_path, kind, monkeypatch):
     """The batches of a run that goes on are others than an undisturbed run's."""
     from atldld_xr.export.run import on_dask
-    from atldld_xr.files.file_store import Place
+    from atldld_xr.files.file_store import FileStore
 
     monkeypatch.setattr(on_dask, "_BATCH", 5)
     ds = open_failing(source=Tiles())[["image"]]
     ds = ds.assign(image=(ds.image // 2).assign_attrs(ds.image.attrs))
     write(ds, tmp_path / "a.zarr", kind)
-    put = Place.put
+    put = FileStore.put
     for most in (1, 7, 14, 22):
         left = most
 
@@ -335,7 +335,7 @@ def test_what_is_told_does_not_depend_on_where_it_ended(tmp_path, kind, monkeypa
 
         store = tmp_path / str(most) / "a.zarr"
         with monkeypatch.context() as patched:
-            patched.setattr(Place, "put", put_some)
+            patched.setattr(FileStore, "put", put_some)
             with pytest.raises(StoreError, match="no more"):
                 write(ds, store, kind)
         write(ds, store, kind)

@@ -54,8 +54,8 @@ def test_memory_is_bounded_by_chunks_in_work(tmp_path):
         [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
     )
     one, three, large = map(float, done.stdout.split())
-    # The bound of `make_parts`: two chunks in work with their tiles, and 128 tiles of 0.8 MB more;
-    # what is made of a chunk on its way is three times the chunk.
+    # The bound of `make_on_threads`: two chunks in work with their tiles, and 128 tiles of 0.8 MB
+    # more; what is made of a chunk on its way is three times the chunk.
     ahead, chunk, big = 128 * 0.8, 0.8, 2000 * 2280 * 3 / 1e6
     assert one < ahead + 2 * (3 * chunk + 9 * 0.8) + 20 < SECTION_MB / 1.5
     assert three < ahead + 2 * (3 * chunk + 9 * 0.8) + 20, "and not by sections, or what is told"

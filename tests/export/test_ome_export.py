@@ -8,7 +8,7 @@ import zarr
 import atldld_xr
 from atldld_xr.errors import StoreError
 from atldld_xr.export import status, verify
-from atldld_xr.files.file_store import Place
+from atldld_xr.files.file_store import FileStore
 from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource
 from plain_ome import write_plainly
 
@@ -58,7 +58,7 @@ def test_it_goes_on_where_it_ended(tmp_path, monkeypatch):
     ds = open_noise()
     blocks = ds.atldld.to_ome_zarr(tmp_path / "whole" / "a.zarr").blocks
     whole = contents(tmp_path / "whole")
-    put, left = Place.put, 0
+    put, left = FileStore.put, 0
 
     def put_some(self, key, content, **options):
         nonlocal left
@@ -69,7 +69,7 @@ def test_it_goes_on_where_it_ended(tmp_path, monkeypatch):
         put(self, key, content, **options)
 
     written = []
-    monkeypatch.setattr(Place, "put", put_some)
+    monkeypatch.setattr(FileStore, "put", put_some)
     for _ in range(40):
         left = 7
         try:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import atldld_xr
-from atldld_xr.export.run.trace_graph import Parts
+from atldld_xr.export.run.trace_graph import SectionTasks
 from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource
 
 
@@ -28,7 +28,9 @@ def open_noise(**options):
 
 def parts_of(ds):
     arrays = {str(n): v.data for n, v in ds.variables.items() if v.chunks is not None}
-    return Parts(arrays, {name: tuple(map(max, array.chunks)) for name, array in arrays.items()})
+    return SectionTasks(
+        arrays, {name: tuple(map(max, array.chunks)) for name, array in arrays.items()}
+    )
 
 
 def there_and_back(ds, tmp_path_factory):

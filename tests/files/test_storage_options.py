@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 import atldld_xr
 from atldld_xr.errors import InvalidArgumentError, StoreError
 from atldld_xr.files import storage_options
-from atldld_xr.files.storage_options import SharedOptions, known, learn, share, store_errors
+from atldld_xr.files.storage_options import StorageOptionsRef, known, learn, share, store_errors
 from atldld_xr.sources.mirror import MirrorSource
 from atldld_xr.sources.save_mirror import save_mirror
 from noise import DATASET_ID, NoiseSource
@@ -81,7 +81,7 @@ def test_fresh_credentials_are_the_same_place_and_another_endpoint_is_not() -> N
 
 
 def test_options_of_another_process_are_missed_in_words() -> None:
-    stranger = SharedOptions("0" * 32)
+    stranger = StorageOptionsRef("0" * 32)
     with pytest.raises(StoreError, match=r"cluster\.ship.*environment"):
         stranger.options()
     with pytest.raises(StoreError, match=r"cluster\.ship"):

@@ -17,7 +17,7 @@ import atldld_xr
 from atldld_xr.errors import StoreError
 from atldld_xr.export import status, verify
 from atldld_xr.files import folders
-from atldld_xr.files.file_store import Place
+from atldld_xr.files.file_store import FileStore
 from atldld_xr.phantom.phantom import CORONAL_ID, SAGITTAL_ID
 from atldld_xr.store.lease import Lease, lease
 from noise import DATASET_ID, NoiseSource
@@ -122,7 +122,7 @@ def test_a_store_that_cannot_be_removed_is_replaced_all_the_same(ds, tmp_path):
 def test_what_works_for_a_lease_left_behind_is_to_stop(tmp_path):
     import pickle
 
-    place = Place(str(tmp_path / "a.zarr"))
+    place = FileStore(str(tmp_path / "a.zarr"))
     with lease(place) as held:
         elsewhere = pickle.loads(pickle.dumps(held))
         elsewhere.check()
@@ -136,7 +136,7 @@ def test_what_works_for_a_lease_left_behind_is_to_stop(tmp_path):
 
 
 def test_a_lease_that_another_has_by_now_is_left_alone(tmp_path):
-    place = Place(str(tmp_path / "a.zarr"))
+    place = FileStore(str(tmp_path / "a.zarr"))
     with lease(place) as held:
         (tmp_path / ".a.zarr.atldld-lease").write_text('{"id": "another"}')
         held.leave_behind()

@@ -14,7 +14,7 @@ import pytest
 import atldld_xr
 from atldld_xr.errors import StoreError
 from atldld_xr.export import status
-from atldld_xr.files.file_store import Place
+from atldld_xr.files.file_store import FileStore
 from atldld_xr.store.lease import STALE, Lease, lease
 from atldld_xr.testing import Faults
 from kills import SLOW, Child, export, opened, tree
@@ -114,7 +114,7 @@ def test_a_holder_that_is_another_process_by_now(server, tmp_path):
 )
 def test_a_lease_that_says_nothing(tmp_path, content):
     (tmp_path / ".a.zarr.atldld-lease").write_bytes(content)
-    with lease(Place(str(tmp_path / "a.zarr"))) as held:
+    with lease(FileStore(str(tmp_path / "a.zarr"))) as held:
         held.check()
     assert not list(tmp_path.iterdir())
 
@@ -147,7 +147,7 @@ def test_who_has_lost_the_lease_writes_no_more(server, tmp_path):
 def test_a_lease_goes_along_with_what_is_done_for_it(tmp_path):
     import pickle
 
-    place = Place(str(tmp_path / "a.zarr"))
+    place = FileStore(str(tmp_path / "a.zarr"))
     with lease(place) as held:
         elsewhere = pickle.loads(pickle.dumps(held))
         elsewhere.check(every=1.0)
@@ -166,7 +166,7 @@ def test_a_link_and_what_it_leads_to_are_one_store(server, tmp_path):
     real, link = tmp_path / "far" / "a.zarr", tmp_path / "near" / "b.zarr"
     export(server.url, real, opening={"resolution": 200})
     link.symlink_to(real)
-    with lease(Place(str(real))):
+    with lease(FileStore(str(real))):
         assert "another export is writing" in export(server.url, link, mode="w", opening=FEW)
     assert export(server.url, link, mode="w", opening=FEW) > 0
     assert link.is_symlink()

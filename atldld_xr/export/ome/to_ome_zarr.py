@@ -21,19 +21,19 @@ from atldld_xr.export.ome.arrays import as_grey, halve_block, level_zero
 from atldld_xr.export.ome.layout import create
 from atldld_xr.export.ome.metadata import Version, group_attributes
 from atldld_xr.export.ome.pyramid import Pyramid, plan_pyramid
-from atldld_xr.export.run.on_dask import make_with_dask
+from atldld_xr.export.run.on_dask import compute_and_write
 from atldld_xr.export.run.on_threads import Job
-from atldld_xr.export.run.run import Event, carry_out, make
-from atldld_xr.export.run.section_tasks import Part, Unit
-from atldld_xr.export.run.trace_graph import Parts
+from atldld_xr.export.run.run import Event, make, write_missing
+from atldld_xr.export.run.section_tasks import ChunkTask, SectionTask
+from atldld_xr.export.run.trace_graph import SectionTasks
 from atldld_xr.export.to_zarr import ExportReport, lazy_dataset, reasons, section_ids
-from atldld_xr.files.file_store import Place
+from atldld_xr.files.file_store import FileStore
 from atldld_xr.plan.load_plan import Block
 from atldld_xr.store.chunk_encoding import ChunkPlace, check_codecs
 from atldld_xr.store.earlier import adopted, is_earlier, plan_there
-from atldld_xr.store.ledger_entries import Finished, Known
-from atldld_xr.store.resume import Mode, begun, take_back
-from atldld_xr.store.store_plan import OME_KEY, Layout, lay
+from atldld_xr.store.ledger_entries import SectionEntry, ValuesEntry
+from atldld_xr.store.resume import Mode, invalidate, open_for_writing
+from atldld_xr.store.store_plan import OME_KEY, Layout, make_layout
 
 
 def export_ome(
@@ -53,32 +53,34 @@ def export_ome(
     """Write a Dataset as OME-Zarr; see ``Dataset.atldld.to_ome_zarr``."""
     pyramid = plan_pyramid(dataset, variable=variable, step=step, levels=levels)
     lazy = lazy_dataset(dataset)
-    store = Place(url, storage_options)
-    parts = _parts(lazy, pyramid)
+    store = FileStore(url, storage_options)
+    section_tasks = _section_tasks(lazy, pyramid)
     attributes = group_attributes(dataset, pyramid, version=ome_version)
-    layout = _lay_out(lazy, pyramid, parts, attributes, ome_version, compressor)
+    layout = _lay_out(lazy, pyramid, section_tasks, attributes, ome_version, compressor)
     there = plan_there(store, mode)
     if is_earlier(there):
         layout = adopted(store, there, layout, _tell_failures)
-    steps = begun(store, layout, mode, may_read=parts is None, unproven=lambda is_done: ())
+    steps = open_for_writing(
+        store, layout, mode, may_read=section_tasks is None, unproven=lambda is_done: ()
+    )
     with steps as (target, ledger, lease):
-        retry = retry_failed or (parts is not None and parts.on_error == "raise")
-        take_back(target, layout, ledger, layout.arrays, (), as_one=False, retry_failed=retry)
-        job = Job(target, layout.arrays, again=ledger.is_old, lease=lease)
+        retry = retry_failed or (section_tasks is not None and section_tasks.on_error == "raise")
+        invalidate(target, layout, ledger, layout.arrays, (), as_one=False, retry_failed=retry)
+        job = Job(target, layout.arrays, may_overwrite=ledger.may_overwrite, lease=lease)
 
         def wanted(name: str, place: ChunkPlace) -> bool:
             return not ledger.is_done(name, place)
 
         def events() -> Generator[Event, None, None]:
-            if parts is None:
+            if section_tasks is None:
                 yield from _told(lazy, pyramid, job, wanted)
                 yield from _planes(lazy, pyramid, job, wanted)
             else:
-                yield from _sections(parts, pyramid, job, wanted)
+                yield from _sections(section_tasks, pyramid, job, wanted)
             for level in range(1, pyramid.levels):
-                yield from make(_halved_parts(pyramid, level, job, wanted), job)
+                yield from make(_halved_tasks(pyramid, level, job, wanted), job)
 
-        done = carry_out(events(), layout, target, ledger, lease, progress=progress)
+        done = write_missing(events(), layout, target, ledger, lease, progress=progress)
     ids = dict(_places(dataset, pyramid))
     return ExportReport(
         url=store.url,
@@ -97,7 +99,7 @@ def export_ome(
 def _lay_out(
     dataset: xr.Dataset,
     pyramid: Pyramid,
-    parts: Parts | None,
+    section_tasks: SectionTasks | None,
     attributes: Mapping[str, Any],
     version: Version,
     compressor: Any,
@@ -114,9 +116,9 @@ def _lay_out(
     )
     paths = [pyramid.path(level) for level in range(pyramid.levels)]
     contents = {paths[0]: str(dataset[pyramid.variable].data.name)}
-    contents |= parts.contents if parts else {}
+    contents |= section_tasks.contents if section_tasks else {}
     contents |= {path: f"means of {before}" for before, path in pairwise(paths)}
-    layout = lay(
+    layout = make_layout(
         memory,
         paths,
         contents,
@@ -125,7 +127,7 @@ def _lay_out(
         zarr_format=3 if version == "0.5" else 2,
         axis=1,
         places=pyramid.planes.places,
-        on_error=None if parts is None else parts.on_error,
+        on_error=None if section_tasks is None else section_tasks.on_error,
         tell=_tell_failures,
     )
     if compressor not in (None, "auto"):
@@ -149,14 +151,14 @@ def _failed(section: Mapping[str, Any], reason: str) -> dict[str, Any]:
     return ({"valid": False} if "valid" in section else {}) | {"failure": reason}
 
 
-def _parts(dataset: xr.Dataset, pyramid: Pyramid) -> Parts | None:
-    """Return the parts of level 0, None if the image is not a plain part of a plan."""
+def _section_tasks(dataset: xr.Dataset, pyramid: Pyramid) -> SectionTasks | None:
+    """Return the section tasks of level 0, None if the image is not a plain part of a plan."""
     image = dataset[pyramid.variable].variable
     dims = (pyramid.planes.dim, "y", "x", *(("channel",) if "channel" in image.dims else ()))
     channels, _, rows, columns = pyramid.chunks(0)
     path, chunks = pyramid.path(0), (1, rows, columns, channels)[: len(dims)]
-    parts = Parts({path: image.data}, {path: chunks}) if image.dims == dims else None
-    return parts if parts is not None and parts.names else None
+    section_tasks = SectionTasks({path: image.data}, {path: chunks}) if image.dims == dims else None
+    return section_tasks if section_tasks is not None and section_tasks.names else None
 
 
 def _planes(dataset: xr.Dataset, pyramid: Pyramid, job: Job, wanted: Any) -> Iterator[Event]:
@@ -167,7 +169,7 @@ def _planes(dataset: xr.Dataset, pyramid: Pyramid, job: Job, wanted: Any) -> Ite
     def is_to_be(name: str, at: ChunkPlace) -> bool:
         return at in places and wanted(name, at)
 
-    yield from make_with_dask({pyramid.path(0): array}, job, is_to_be, _places(dataset, pyramid))
+    yield from compute_and_write({pyramid.path(0): array}, job, is_to_be, _places(dataset, pyramid))
 
 
 def _told(dataset: xr.Dataset, pyramid: Pyramid, job: Job, wanted: Any) -> Iterator[Event]:
@@ -180,30 +182,33 @@ def _told(dataset: xr.Dataset, pyramid: Pyramid, job: Job, wanted: Any) -> Itera
         return planes.places[at[0]] not in begun
 
     found: dict[int, dict[str, str]] = {}
-    for known in make_with_dask(why, job, is_new, _places(dataset, pyramid)):
-        if isinstance(known, Known):
+    for known in compute_and_write(why, job, is_new, _places(dataset, pyramid)):
+        if isinstance(known, ValuesEntry):
             told = found.setdefault(known.at, {})
             told[STATUSES[known.array]] = str(known.values[0])
             if len(told) == len(why):  # at once: what is told later is in place of it
                 failures = {base: failure for base, failure in told.items() if failure}
-                yield Finished(planes.places[known.at], {}, failures)
+                yield SectionEntry(planes.places[known.at], {}, failures)
 
 
-def _sections(parts: Parts, pyramid: Pyramid, job: Job, wanted: Any) -> Iterator[Event]:
+def _sections(
+    section_tasks: SectionTasks, pyramid: Pyramid, job: Job, wanted: Any
+) -> Iterator[Event]:
     """Make and write level 0, section by section."""
     planes = pyramid.planes.places
 
     def here(at: int, place: ChunkPlace) -> ChunkPlace:
         return 0, planes[at], place[1], place[2]
 
-    def part(at: int) -> Part:
-        found = parts.part(at, lambda name, place: wanted(name, here(at, place)))
-        units = tuple(
-            replace(unit, place=here(at, unit.place), turn=_channels_first) for unit in found.units
+    def section_task(at: int) -> SectionTask:
+        found = section_tasks.section_task(at, lambda name, place: wanted(name, here(at, place)))
+        chunk_tasks = tuple(
+            replace(chunk_task, place=here(at, chunk_task.place), turn=_channels_first)
+            for chunk_task in found.chunk_tasks
         )
-        return replace(found, at=planes[at], units=units)
+        return replace(found, at=planes[at], chunk_tasks=chunk_tasks)
 
-    yield from make((part(at) for at in range(parts.count)), job)
+    yield from make((section_task(at) for at in range(section_tasks.count)), job)
 
 
 def _channels_first(block: NDArray[Any]) -> NDArray[Any]:
@@ -212,29 +217,31 @@ def _channels_first(block: NDArray[Any]) -> NDArray[Any]:
     return np.moveaxis(block, 3, 0) if block.ndim == 4 else block[np.newaxis]
 
 
-def _halved_parts(pyramid: Pyramid, level: int, job: Job, wanted: Any) -> Iterator[Part]:
+def _halved_tasks(pyramid: Pyramid, level: int, job: Job, wanted: Any) -> Iterator[SectionTask]:
     """Yield what is to be made of a level from the stored one before it, plane by plane."""
     path, chunks = pyramid.path(level), pyramid.chunks(level)
     _, _, rows, columns = pyramid.shape(level)
     source = _Level(job.store, pyramid.path(level - 1))
-    units: dict[int, list[Unit]] = {}
+    chunk_tasks: dict[int, list[ChunkTask]] = {}
     for place in pyramid.blocks(level):
         if not wanted(path, place):
             continue
         _, plane, row, column = place
         y0, x0 = row * chunks[2], column * chunks[3]
         block = Block(y0, min(y0 + chunks[2], rows), x0, min(x0 + chunks[3], columns))
-        unit = Unit(path, place, partial(_halve, source, plane), None, block, (), None, turn=_as_is)
-        units.setdefault(plane, []).append(unit)
-    for plane, made in units.items():
-        yield Part(plane, (), tuple(made), ())
+        chunk_task = ChunkTask(
+            path, place, partial(_halve, source, plane), None, block, (), None, turn=_as_is
+        )
+        chunk_tasks.setdefault(plane, []).append(chunk_task)
+    for plane, made in chunk_tasks.items():
+        yield SectionTask(plane, (), tuple(made), ())
 
 
 @dataclass(frozen=True)
 class _Level:
     """A level in the store, to be read where it is wanted."""
 
-    store: Place
+    store: FileStore
     path: str
 
     def read(self, plane: int, block: Block) -> NDArray[Any]:
@@ -244,7 +251,7 @@ class _Level:
 
 
 @lru_cache(maxsize=8)
-def _open_array(store: Place, path: str) -> Any:
+def _open_array(store: FileStore, path: str) -> Any:
     import zarr
 
     return zarr.open_array(store.zarr_store(), path=path, mode="r")

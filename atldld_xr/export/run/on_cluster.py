@@ -1,4 +1,4 @@
-"""Making parts on a Dask cluster: a section is one task, so that no pixel crosses workers.
+"""Making section tasks on a Dask cluster: a section is one task, so that no pixel crosses workers.
 
 A worker's nanny has the C library give memory back at once, by default, which makes large arrays
 cost more to get than to fill: see ``distributed.nanny.pre-spawn-environ`` in Dask's configuration.
@@ -15,14 +15,14 @@ from typing import Any
 
 from atldld_xr.compute.lost_workers import cluster_errors, deaths
 from atldld_xr.errors import StoreError
-from atldld_xr.export.run.on_threads import Job, make_parts
-from atldld_xr.export.run.section_tasks import Part
+from atldld_xr.export.run.on_threads import Job, make_on_threads
+from atldld_xr.export.run.section_tasks import SectionTask
 from atldld_xr.settings import as_int, setting
-from atldld_xr.store.ledger_entries import Finished, Written
+from atldld_xr.store.ledger_entries import ChunkEntry, SectionEntry
 
 # Small sections go to workers several at a time, as each trip takes some milliseconds; fewer at
 # first, so that a small data set has something for each.
-_UNITS, _FIRST_UNITS = 64, 4
+_CHUNKS, _FIRST_CHUNKS = 64, 4
 _MOST_DEATHS = 20
 """Workers that may die with one section before it is taken for the cause."""
 
@@ -33,8 +33,10 @@ _MOST_RESTARTS = 20
 _LOOKED, _WAITED = 1.0, 60.0
 
 
-def make_on_cluster(client: Any, parts: Iterable[Part], job: Job) -> Iterator[Written | Finished]:
-    """Make parts on a cluster, and tell of each chunk and part as it is done.
+def make_on_cluster(
+    client: Any, section_tasks: Iterable[SectionTask], job: Job
+) -> Iterator[ChunkEntry | SectionEntry]:
+    """Make section tasks on a cluster, and tell of each chunk and section task as it is done.
 
     The scheduler holds at most one task for each worker's thread, whatever there is to do; each has
     its share of ``config["http.connections"]``, which so holds across the cluster.
@@ -43,7 +45,7 @@ def make_on_cluster(client: Any, parts: Iterable[Part], job: Job) -> Iterator[Wr
     ----------
     client : distributed.Client
         Of the cluster.
-    parts : iterable of Part
+    section_tasks : iterable of SectionTask
         Taken one after the other, as there is room.
     job : Job
         Where they go.
@@ -54,17 +56,19 @@ def make_on_cluster(client: Any, parts: Iterable[Part], job: Job) -> Iterator[Wr
         If workers die of the same section again and again, or the cluster is gone.
     """
     with cluster_errors(client):
-        yield from _make(client, parts, job)
+        yield from _make(client, section_tasks, job)
 
 
-def _make(client: Any, parts: Iterable[Part], job: Job) -> Iterator[Written | Finished]:
+def _make(
+    client: Any, section_tasks: Iterable[SectionTask], job: Job
+) -> Iterator[ChunkEntry | SectionEntry]:
     from distributed import CancelledError
     from distributed.client import ClosedClientError
     from distributed.scheduler import KilledWorker
 
     connections = setting("http.connections", as_int)
     threads = max(min(_threads_of(client), connections), 1)
-    groups = _groups(_spread(parts, threads), threads)
+    groups = _groups(_spread(section_tasks, threads), threads)
     retries: deque[_Group] = deque()
     running: dict[Any, _Group] = {}
     try:
@@ -78,9 +82,9 @@ def _make(client: Any, parts: Iterable[Part], job: Job) -> Iterator[Written | Fi
                     break
                 group.connections = share
                 # On a disk it costs nothing: workers die, and are replaced, without a word to us.
-                is_again = job.again or group.is_again or job.store.is_local
-                target = replace(job, again=is_again)
-                task = _Task(group.parts, target, share)
+                is_again = job.may_overwrite or group.is_again or job.store.is_local
+                target = replace(job, may_overwrite=is_again)
+                task = _Task(group.section_tasks, target, share)
                 running[client.submit(_make_group, task, pure=False, retries=0)] = group
             if not running:
                 return
@@ -136,7 +140,7 @@ def _wait(client: Any, futures: Iterable[Any], seconds: float, **when: str) -> N
 
 @dataclass
 class _Group:
-    parts: tuple[Part, ...]
+    section_tasks: tuple[SectionTask, ...]
     deaths: int = 0
     restarts: int = 0
     connections: int = 0
@@ -150,43 +154,47 @@ class _Group:
 class _Task:
     """What a task gets: one object, which Dask does not look into."""
 
-    parts: tuple[Part, ...]
+    section_tasks: tuple[SectionTask, ...]
     job: Job
     connections: int
 
 
-def _make_group(task: _Task) -> list[Written | Finished]:
-    return list(make_parts(task.parts, task.job, makers=1, connections=task.connections))
+def _make_group(task: _Task) -> list[ChunkEntry | SectionEntry]:
+    return list(
+        make_on_threads(
+            task.section_tasks, task.job, compute_threads=1, connections=task.connections
+        )
+    )
 
 
-def _spread(parts: Iterable[Part], threads: int) -> Iterator[Part]:
-    """Yield parts, cut into bands of rows if there are fewer than threads.
+def _spread(section_tasks: Iterable[SectionTask], threads: int) -> Iterator[SectionTask]:
+    """Yield section tasks, cut into bands of rows if there are fewer than threads.
 
     Bands share the tiles along their border. The lower one starts with these, the upper one comes
     to them last: where workers share a cache they are fetched once, else once for each band.
     """
-    rest = iter(parts)
+    rest = iter(section_tasks)
     first = list(islice(rest, threads))
     bands = -(-threads // max(len(first), 1))
-    for part in first:
-        if bands == 1 or part.is_whole or len(part.units) < 2 * bands:
-            yield part
+    for section_task in first:
+        if bands == 1 or section_task.is_whole or len(section_task.chunk_tasks) < 2 * bands:
+            yield section_task
             continue
         for n in range(bands):
-            start, stop = (len(part.units) * k // bands for k in (n, n + 1))
-            yield replace(part, units=part.units[start:stop])
+            start, stop = (len(section_task.chunk_tasks) * k // bands for k in (n, n + 1))
+            yield replace(section_task, chunk_tasks=section_task.chunk_tasks[start:stop])
     yield from rest
 
 
-def _groups(parts: Iterable[Part], threads: int) -> Iterator[_Group]:
-    group: list[Part] = []
-    count = units = 0
-    for part in parts:
-        group.append(part)
-        units += max(len(part.units), 1)
-        if units >= min(_FIRST_UNITS << min(count // threads, 8), _UNITS):
+def _groups(section_tasks: Iterable[SectionTask], threads: int) -> Iterator[_Group]:
+    group: list[SectionTask] = []
+    count = chunk_tasks = 0
+    for section_task in section_tasks:
+        group.append(section_task)
+        chunk_tasks += max(len(section_task.chunk_tasks), 1)
+        if chunk_tasks >= min(_FIRST_CHUNKS << min(count // threads, 8), _CHUNKS):
             yield _Group(tuple(group))
-            group, units, count = [], 0, count + 1
+            group, chunk_tasks, count = [], 0, count + 1
     if group:
         yield _Group(tuple(group))
 
@@ -196,13 +204,17 @@ def _threads_of(client: Any) -> int:
 
 
 def _deadly(group: _Group) -> str:
-    ids = _image_ids(group.parts)
+    ids = _image_ids(group.section_tasks)
     return (
         f"{group.deaths} workers died while they made section images {ids}: see their logs; "
         "they may need more memory"
     )
 
 
-def _image_ids(parts: Sequence[Part]) -> str:
-    found = dict.fromkeys(feed.section.image.id for part in parts for feed in part.feeds)
+def _image_ids(section_tasks: Sequence[SectionTask]) -> str:
+    found = dict.fromkeys(
+        tile_input.section.image.id
+        for section_task in section_tasks
+        for tile_input in section_task.inputs
+    )
     return ", ".join(map(str, found))

@@ -20,7 +20,7 @@ from atldld_xr.compute.threads import own_threads
 from atldld_xr.errors import SectionImageError
 from atldld_xr.export.run.on_threads import Job, failure_of
 from atldld_xr.store.chunk_encoding import ChunkPlace
-from atldld_xr.store.ledger_entries import Finished, Known, Written
+from atldld_xr.store.ledger_entries import ChunkEntry, SectionEntry, ValuesEntry
 
 # Chunks handed to a scheduler at a time: enough to keep it busy, and few enough that what waits for
 # its chunks is a section's or two: Dask orders a larger batch by breadth.
@@ -29,12 +29,12 @@ _BATCH = 512
 _MOST_TASKS = 20_000
 
 
-def make_with_dask(
+def compute_and_write(
     arrays: Mapping[str, Any],
     job: Job,
     wanted: Callable[[str, ChunkPlace], bool],
     sections: Sequence[tuple[int, int]],
-) -> Iterator[Written | Known | Finished]:
+) -> Iterator[ChunkEntry | ValuesEntry | SectionEntry]:
     """Compute arrays on whatever scheduler is in use, and write them.
 
     Whatever is filled with the fill value, as tiles of a section cannot be had, is told of before
@@ -81,7 +81,7 @@ def _chunks(
 
 def _compute(
     batch: Sequence[Delayed], threads: Mapping[str, Any], sections: Sequence[tuple[int, int]]
-) -> Iterator[Written | Known | Finished]:
+) -> Iterator[ChunkEntry | ValuesEntry | SectionEntry]:
     graph = HighLevelGraph.merge(*(chunk.dask for chunk in batch))
     needed = graph.cull({chunk.key for chunk in batch})
     tiles = _tiles(graph, needed)
@@ -102,7 +102,7 @@ def _compute(
         told[name] = min(told.get(name, reason), reason)
     for at, image_id in sections:
         if image_id in reasons:
-            yield Finished(at, {}, reasons[image_id])
+            yield SectionEntry(at, {}, reasons[image_id])
     for chunk in done:
         yield chunk.item()
 
@@ -182,7 +182,7 @@ def _write(block: Any, called: str, job: Job, block_id: ChunkPlace) -> Any:
 def _know(block: Any, called: str, block_info: Any) -> Any:
     along = block_info[0]["array-location"]
     first = int(along[0][0]) if along else 0
-    return _one(Known(called, first, np.atleast_1d(block).tolist()), np.ndim(block))
+    return _one(ValuesEntry(called, first, np.atleast_1d(block).tolist()), np.ndim(block))
 
 
 def _one(value: Any, ndim: int) -> Any:

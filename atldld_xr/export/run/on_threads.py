@@ -1,4 +1,4 @@
-"""Making parts: tiles are fetched ahead, chunks made and written, on threads of one process."""
+"""Carrying out section tasks on threads: tiles are fetched ahead, chunks made and written."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from atldld_xr.arrays.fetch import fetch_tile
 from atldld_xr.arrays.variables import errors_in, pixels_of
 from atldld_xr.compute.threads import ending_threads
 from atldld_xr.errors import SectionImageError, StoreError
-from atldld_xr.export.run.section_tasks import Part, Unit
+from atldld_xr.export.run.section_tasks import ChunkTask, SectionTask
 from atldld_xr.files.checksum import checksum
-from atldld_xr.files.file_store import Place
+from atldld_xr.files.file_store import FileStore
 from atldld_xr.store.chunk_encoding import ArraySpec, ChunkPlace
 from atldld_xr.store.lease import Lease
-from atldld_xr.store.ledger_entries import Finished, Written
+from atldld_xr.store.ledger_entries import ChunkEntry, SectionEntry
 
 TileKey = tuple[int, int, int]
-"""Feed, row and column of a tile of a part."""
+"""TileInput, row and column of a tile of a section task."""
 
 # Tiles that are held at most beyond those of the chunks that are being made; 0.8 MB each.
 _TILES = 128
@@ -43,22 +43,22 @@ class Job:
 
     Attributes
     ----------
-    store : Place
+    store : FileStore
         The store.
     arrays : mapping of ArraySpec
         Its arrays, by name.
-    again : bool
+    may_overwrite : bool
         Whether chunks may be there already, and other ones than are made now.
     lease : Lease
         Without which nothing is written: a thread, or a worker, may outlive the export it is for.
     """
 
-    store: Place
+    store: FileStore
     arrays: Mapping[str, ArraySpec]
-    again: bool
+    may_overwrite: bool
     lease: Lease
 
-    def write(self, array: str, place: ChunkPlace, block: Any) -> Written:
+    def write(self, array: str, place: ChunkPlace, block: Any) -> ChunkEntry:
         """Encode a chunk and put it in the store."""
         spec = self.arrays[array]
         content = spec.encode(place, block)
@@ -67,19 +67,19 @@ class Job:
         try:
             if content is not None:
                 self.store.put(key, content)
-            elif self.again:
+            elif self.may_overwrite:
                 self.store.remove([key])
         except StoreError:
             self.lease.check()  # whoever has it now has taken away what this is written through
             raise
         size, told = (0, 0) if content is None else (len(content), checksum(content))
-        return Written(array, place, size, told)
+        return ChunkEntry(array, place, size, told)
 
 
-def make_parts(
-    parts: Iterable[Part], job: Job, *, makers: int, connections: int
-) -> Iterator[Written | Finished]:
-    """Make parts and write them, and tell of each chunk and part as it is done, in order.
+def make_on_threads(
+    section_tasks: Iterable[SectionTask], job: Job, *, compute_threads: int, connections: int
+) -> Iterator[ChunkEntry | SectionEntry]:
+    """Make and write sections, and tell of each chunk and section as it is done, in order.
 
     Of a section that may be left at the fill value all is told at once, when it is finished, so
     that nobody takes a chunk of it for good without knowing that.
@@ -90,79 +90,83 @@ def make_parts(
 
     Parameters
     ----------
-    parts : iterable of Part
+    section_tasks : iterable of SectionTask
         Taken one after the other, as there is room.
     job : Job
         Where they go.
-    makers : int
+    compute_threads : int
         Threads that make and write chunks.
     connections : int
         Threads that fetch tiles.
     """
-    room = 2 * (makers + connections)
+    room = 2 * (compute_threads + connections)
     with (
-        ending_threads(makers, "atldld-make") as make,
+        ending_threads(compute_threads, "atldld-make") as make,
         ending_threads(connections, "atldld-fetch") as fetch,
     ):
-        queue: deque[tuple[Future[Written | None], _Work, bool]] = deque()
+        queue: deque[tuple[Future[ChunkEntry | None], _SectionRun, bool]] = deque()
 
-        def next_done() -> Iterator[Written | Finished]:
+        def next_done() -> Iterator[ChunkEntry | SectionEntry]:
             future, work, is_last = queue.popleft()
             written = future.result()
-            if written is not None and work.part.is_whole:
+            if written is not None and work.section_task.is_whole:
                 work.written.append(written)
             elif written is not None:
                 yield written
-            if is_last and work.part.feeds:  # else nothing was read that could be told of
+            if is_last and work.section_task.inputs:  # else nothing was read that could be told of
                 yield work.finished()
 
-        def held(work: _Work) -> int:
+        def held(work: _SectionRun) -> int:
             works = {id(some): some for _, some, _ in queue} | {id(work): work}
             return sum(some.held for some in works.values())
 
-        for part in parts:
-            work = _Work(part, job, fetch)
+        for section_task in section_tasks:
+            work = _SectionRun(section_task, job, fetch)
             steps = work.steps()
             for n, step in enumerate(steps, 1):
-                while len(queue) >= room or (len(queue) >= makers and held(work) >= _TILES):
+                while len(queue) >= room or (
+                    len(queue) >= compute_threads and held(work) >= _TILES
+                ):
                     yield from next_done()
                 queue.append((make.submit(step()), work, n == len(steps)))
         while queue:
             yield from next_done()
 
 
-class _Work:
-    """A part in work: its tiles, for as long as something needs them, and what went wrong."""
+class _SectionRun:
+    """A section in work: its tiles, for as long as something needs them, and what went wrong."""
 
-    def __init__(self, part: Part, job: Job, fetch: ThreadPoolExecutor) -> None:
-        self.part, self.job, self._fetch = part, job, fetch
-        self.written: list[Written] = []
+    def __init__(self, section_task: SectionTask, job: Job, fetch: ThreadPoolExecutor) -> None:
+        self.section_task, self.job, self._fetch = section_task, job, fetch
+        self.written: list[ChunkEntry] = []
         """What has been written and not been told of."""
         self._lock = Lock()
         self._tiles: dict[TileKey, Future[Any]] = {}
         self._errors: dict[TileKey, SectionImageError] = {}
-        self._needs = {id(unit): unit.tiles() for unit in part.units}
+        self._needs = {
+            id(chunk_task): chunk_task.tiles() for chunk_task in section_task.chunk_tasks
+        }
         self._users = Counter(
-            (unit.feed, *place)
-            for unit in part.units
-            if unit.feed is not None
-            for place in self._needs[id(unit)]
+            (chunk_task.tile_input, *place)
+            for chunk_task in section_task.chunk_tasks
+            if chunk_task.tile_input is not None
+            for place in self._needs[id(chunk_task)]
         )
-        needs = [need for value in part.values for need in value.needs]
-        asked = ((feed, *place) for feed, places in needs for place in places)
+        needs = [need for value in section_task.values for need in value.needs]
+        asked = ((tile_input, *place) for tile_input, places in needs for place in places)
         # Tiles that no chunk needs: only whether they can be had is of interest.
         self._extra = list(dict.fromkeys(key for key in asked if key not in self._users))
 
-    def steps(self) -> list[Callable[[], Callable[[], Written | None]]]:
+    def steps(self) -> list[Callable[[], Callable[[], ChunkEntry | None]]]:
         """Return what is to be done: each, when there is room for it, gives a thread's job."""
 
-        def unit_step(unit: Unit) -> Callable[[], Callable[[], Written]]:
-            return lambda: self._unit_job(unit)
+        def chunk_step(chunk_task: ChunkTask) -> Callable[[], Callable[[], ChunkEntry]]:
+            return lambda: self._chunk_job(chunk_task)
 
         def extra_step(key: TileKey) -> Callable[[], Callable[[], None]]:
             return lambda: self._extra_job(key)
 
-        steps: list[Any] = [unit_step(unit) for unit in self.part.units]
+        steps: list[Any] = [chunk_step(chunk_task) for chunk_task in self.section_task.chunk_tasks]
         steps += [extra_step(key) for key in self._extra]
         return steps or [lambda: lambda: None]
 
@@ -171,32 +175,32 @@ class _Work:
         """How many tiles are here, or on their way."""
         return len(self._tiles)
 
-    def finished(self) -> Finished:
+    def finished(self) -> SectionEntry:
         """Return what is known when all is done."""
         values = {}
-        for value in self.part.values:
-            keys = ((feed, *place) for feed, places in value.needs for place in places)
+        for value in self.section_task.values:
+            keys = ((tile_input, *place) for tile_input, places in value.needs for place in places)
             values[value.name] = value.make([self._errors[k] for k in keys if k in self._errors])
         failures: dict[str, str] = {}
         for key in sorted(self._errors):
-            name = pixels_of(self.part.feeds[key[0]].view)
+            name = pixels_of(self.section_task.inputs[key[0]].view)
             failures.setdefault(name, failure_of(self._errors[key]))
-        return Finished(self.part.at, values, failures, tuple(self.written))
+        return SectionEntry(self.section_task.at, values, failures, tuple(self.written))
 
-    def _unit_job(self, unit: Unit) -> Callable[[], Written]:
-        places = self._needs.pop(id(unit))
-        keys = [(unit.feed or 0, *place) for place in places]
+    def _chunk_job(self, chunk_task: ChunkTask) -> Callable[[], ChunkEntry]:
+        places = self._needs.pop(id(chunk_task))
+        keys = [(chunk_task.tile_input or 0, *place) for place in places]
         futures = [self._start(key) for key in keys]
 
-        def job() -> Written:
+        def job() -> ChunkEntry:
             tiles = {p: f.result() for p, f in zip(places, futures, strict=True)}
-            block: Any = unit.make(unit.section, unit.block, tiles)
-            block = block[(np.newaxis, ..., *unit.last)]
-            if unit.turn is not None:
-                block = unit.turn(block)
+            block: Any = chunk_task.make(chunk_task.section, chunk_task.block, tiles)
+            block = block[(np.newaxis, ..., *chunk_task.last)]
+            if chunk_task.turn is not None:
+                block = chunk_task.turn(block)
             for key in keys:
                 self._release(key)
-            return self.job.write(unit.array, unit.place, block)
+            return self.job.write(chunk_task.array, chunk_task.place, block)
 
         return job
 
@@ -212,9 +216,14 @@ class _Work:
 
     def _start(self, key: TileKey) -> Future[Any]:
         if key not in self._tiles:
-            feed = self.part.feeds[key[0]]
+            tile_input = self.section_task.inputs[key[0]]
             self._tiles[key] = self._fetch.submit(
-                fetch_tile, feed.source, feed.section, key[1:], feed.view, feed.on_error
+                fetch_tile,
+                tile_input.source,
+                tile_input.section,
+                key[1:],
+                tile_input.view,
+                tile_input.on_error,
             )
         return self._tiles[key]
 

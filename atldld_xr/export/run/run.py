@@ -1,4 +1,4 @@
-"""Running an export: parts are made where Dask computes, and entered in the ledger when done."""
+"""Running an export: sections are made where Dask computes, and entered in the ledger when done."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from atldld_xr.compute.processors import processors
 from atldld_xr.compute.progress import progress_bar
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.run.on_cluster import make_on_cluster
-from atldld_xr.export.run.on_threads import Job, make_parts
-from atldld_xr.export.run.section_tasks import Part
-from atldld_xr.files.file_store import Place
+from atldld_xr.export.run.on_threads import Job, make_on_threads
+from atldld_xr.export.run.section_tasks import SectionTask
+from atldld_xr.files.file_store import FileStore
 from atldld_xr.settings import as_int, setting
 from atldld_xr.store.lease import Lease
 from atldld_xr.store.ledger import Ledger
-from atldld_xr.store.ledger_entries import Finished, Known, Written
+from atldld_xr.store.ledger_entries import ChunkEntry, SectionEntry, ValuesEntry
 from atldld_xr.store.store_plan import Layout
 
-Event = Written | Known | Finished
+Event = ChunkEntry | ValuesEntry | SectionEntry
 
 # Seconds between entries in the ledger: what a kill costs at most, besides sections in work.
 _ENTERED = 2.0
@@ -31,21 +31,27 @@ _ENTERED = 2.0
 _limits: ContextVar[tuple[int, int] | None] = ContextVar("limits", default=None)
 
 
-def make(parts: Iterable[Part], job: Job) -> Generator[Written | Finished, None, None]:
-    """Make parts on the cluster whose client is connected, or on threads."""
-    todo = (part for part in parts if part.units or part.values)
+def make(
+    section_tasks: Iterable[SectionTask], job: Job
+) -> Generator[ChunkEntry | SectionEntry, None, None]:
+    """Make section tasks on the cluster whose client is connected, or on threads."""
+    todo = (
+        section_task
+        for section_task in section_tasks
+        if section_task.chunk_tasks or section_task.values
+    )
     client = connected_client()
     if client is not None:
         yield from make_on_cluster(client, todo, job)
         return
-    makers, connections = _limits.get() or _own_limits()
-    yield from make_parts(todo, job, makers=makers, connections=connections)
+    compute_threads, connections = _limits.get() or _own_limits()
+    yield from make_on_threads(todo, job, compute_threads=compute_threads, connections=connections)
 
 
 @contextmanager
-def limited(makers: int, connections: int) -> Iterator[None]:
+def limited(compute_threads: int, connections: int) -> Iterator[None]:
     """Have exports of this thread use no more threads and connections."""
-    token = _limits.set((makers, connections))
+    token = _limits.set((compute_threads, connections))
     try:
         yield
     finally:
@@ -54,18 +60,22 @@ def limited(makers: int, connections: int) -> Iterator[None]:
 
 def _own_limits() -> tuple[int, int]:
     """Return how many threads make chunks, as Dask's settings say, and how many fetch tiles."""
-    makers = dask.config.get("num_workers", None)
-    if makers is not None and (not isinstance(makers, int) or makers < 1):
-        raise InvalidArgumentError(f"Dask's num_workers is {makers!r}; it is a number from 1")
+    compute_threads = dask.config.get("num_workers", None)
+    if compute_threads is not None and (
+        not isinstance(compute_threads, int) or compute_threads < 1
+    ):
+        raise InvalidArgumentError(
+            f"Dask's num_workers is {compute_threads!r}; it is a number from 1"
+        )
     if dask.config.get("scheduler", None) in ("sync", "synchronous", "single-threaded"):
         return 1, 1
-    return makers or processors(), setting("http.connections", as_int)
+    return compute_threads or processors(), setting("http.connections", as_int)
 
 
-def carry_out(
+def write_missing(
     events: Generator[Event, None, None],
     layout: Layout,
-    store: Place,
+    store: FileStore,
     ledger: Ledger,
     lease: Lease,
     *,
@@ -80,7 +90,7 @@ def carry_out(
     layout : Layout
         Of the store.
     store, ledger, lease
-        As `begun` gives them.
+        As `open_for_writing` gives them.
     progress : bool
         Whether to show a progress bar.
 
@@ -130,6 +140,6 @@ def _recorded(
 
 
 def _chunks_of(event: Event) -> int:
-    if isinstance(event, Finished):
+    if isinstance(event, SectionEntry):
         return len(event.written)
-    return int(isinstance(event, Written))
+    return int(isinstance(event, ChunkEntry))

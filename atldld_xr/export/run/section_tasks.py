@@ -1,7 +1,7 @@
-"""Parts: what an export makes, one section at a time, as data. Pure.
+"""SectionTask: what an export makes of one section, as data. Pure.
 
-A part is one section of every array, with all that it is made of, so that whoever makes it fetches
-each of its tiles once and passes none on.
+It is one section of every array, with all that it is made of, so that whoever makes it fetches each
+of its tiles once and passes none on.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from atldld_xr.warp.kernel import Tiles
 
 
 @dataclass(frozen=True)
-class Feed:
+class TileInput:
     """A section image that tiles are read of."""
 
     source: Source
@@ -32,7 +32,7 @@ class Feed:
 
 
 @dataclass(frozen=True)
-class Unit:
+class ChunkTask:
     """A chunk to be made and written.
 
     Attributes
@@ -49,8 +49,8 @@ class Unit:
         Which of its pixels.
     last : tuple of slice
         What of the dimensions after x.
-    feed : int, optional
-        Which of the part's feeds it needs tiles of.
+    tile_input : int, optional
+        Which of the section task's inputs it needs tiles of.
     turn : callable, optional
         Brings (section, y, x, ...) into the order of the array's axes.
     shows : bool
@@ -64,19 +64,19 @@ class Unit:
     section: SectionPlan | None
     block: Block
     last: tuple[slice, ...]
-    feed: int | None
+    tile_input: int | None
     turn: Callable[[NDArray[Any]], NDArray[Any]] | None = None
     shows: bool = False
 
     def tiles(self) -> list[TilePlace]:
         """Return the tiles that it needs."""
-        if self.feed is None or self.section is None:
+        if self.tile_input is None or self.section is None:
             return []
         return self.section.tiles(self.block)
 
 
 @dataclass(frozen=True)
-class Value:
+class SectionValue:
     """A value that says what could not be read of a section.
 
     Attributes
@@ -86,44 +86,47 @@ class Value:
     make : callable
         As `SectionVariable` has it.
     needs : tuple
-        The feeds, and the tiles of each.
+        The inputs, and the tiles of each.
     """
 
     name: str
     make: Callable[[list[SectionImageError]], Any]
     needs: tuple[tuple[int, tuple[TilePlace, ...]], ...]
 
-    def without(self, had: Collection[tuple[int | None, int, int]]) -> Value:
+    def without(self, tiles_available: Collection[tuple[int | None, int, int]]) -> SectionValue:
         """Return the value with no need of tiles that are known to be fine."""
         needs = (
-            (feed, tuple(tile for tile in tiles if (feed, *tile) not in had))
-            for feed, tiles in self.needs
+            (
+                tile_input,
+                tuple(tile for tile in tiles if (tile_input, *tile) not in tiles_available),
+            )
+            for tile_input, tiles in self.needs
         )
         return replace(self, needs=tuple(needs))
 
 
 @dataclass(frozen=True)
-class Part:
+class SectionTask:
     """One section of an export.
 
     Attributes
     ----------
     at : int
         Its place along the first dimension of the arrays.
-    feeds : tuple of Feed
+    inputs : tuple of TileInput
         What it reads.
-    units : tuple of Unit
+    chunk_tasks : tuple of ChunkTask
         What it writes, in an order in which neighbours need the same tiles.
-    values : tuple of Value
+    values : tuple of SectionValue
         What is to be known about it.
     """
 
     at: int
-    feeds: tuple[Feed, ...]
-    units: tuple[Unit, ...]
-    values: tuple[Value, ...]
+    inputs: tuple[TileInput, ...]
+    chunk_tasks: tuple[ChunkTask, ...]
+    values: tuple[SectionValue, ...]
 
     @property
     def is_whole(self) -> bool:
         """Whether it is done only when all of it is: what was not read is told of sections."""
-        return any(feed.on_error == "fill" for feed in self.feeds)
+        return any(tile_input.on_error == "fill" for tile_input in self.inputs)

@@ -1,4 +1,4 @@
-"""Finding the parts of an export: arrays followed through their graphs, back to their plans.
+"""Finding the tasks of an export: arrays followed through their graphs, back to their plans.
 
 The graphs say what was sliced, whoever did it. Arrays that more was done to are left to Dask.
 """
@@ -16,14 +16,14 @@ from dask._task_spec import Alias, TaskRef
 from dask.array.chunk import getitem
 
 from atldld_xr.arrays.dask_graph import BlockLayer, FetchLayer, SectionLayer
-from atldld_xr.export.run.section_tasks import Feed, Part, Unit, Value
+from atldld_xr.export.run.section_tasks import ChunkTask, SectionTask, SectionValue, TileInput
 from atldld_xr.plan.load_plan import Block, LoadPlan, SectionPlan
 from atldld_xr.sources.protocol import Source
 from atldld_xr.store.chunk_encoding import ChunkPlace
 
 
-class Parts:
-    """The parts of some arrays, made when they are asked for.
+class SectionTasks:
+    """The section tasks of some arrays, made when they are asked for.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Parts:
 
     @property
     def names(self) -> set[str]:
-        """The arrays that parts are of; the others are for Dask to make."""
+        """The arrays that section tasks are of; the others are for Dask to make."""
         return set(self.traces)
 
     @property
@@ -59,59 +59,68 @@ class Parts:
         """How many there are."""
         return max((trace.array.shape[0] for trace in self.traces.values()), default=0)
 
-    def part(self, at: int, wanted: Callable[[str, ChunkPlace], bool]) -> Part:
+    def section_task(self, at: int, wanted: Callable[[str, ChunkPlace], bool]) -> SectionTask:
         """Return what is wanted of a section: chunks and values, by name of the array and place."""
-        feeds: dict[Any, int] = {}
-        known: list[Feed] = []
+        inputs: dict[Any, int] = {}
+        known: list[TileInput] = []
 
-        def feed(source: Source, plan: LoadPlan, section: SectionPlan) -> int:
+        def tile_input(source: Source, plan: LoadPlan, section: SectionPlan) -> int:
             # The plans of one Dataset share their sections; to compare these takes long.
             key = (id(source), id(section), plan.view, plan.on_error)
-            if key not in feeds:
-                feeds[key] = len(known)
-                known.append(Feed(source, section, plan.view, plan.on_error))
-            return feeds[key]
+            if key not in inputs:
+                inputs[key] = len(known)
+                known.append(TileInput(source, section, plan.view, plan.on_error))
+            return inputs[key]
 
-        units: list[Unit] = []
-        values: list[Value] = []
+        chunk_tasks: list[ChunkTask] = []
+        values: list[SectionValue] = []
         for name, trace in self.traces.items():
             places = [place for place in trace.places(at) if wanted(name, place)]
             if places and trace.is_value:
-                values.append(trace.value(name, at, feed))
+                values.append(trace.value(name, at, tile_input))
             elif places:
-                units += trace.units(name, places, feed)
+                chunk_tasks += trace.chunk_tasks(name, places, tile_input)
         if values:
-            had = self._had(at, wanted, feed)
-            values = [value.without(had) for value in values]
-        units.sort(key=lambda unit: (unit.block.y0, unit.block.x0))
-        return Part(at, tuple(known), tuple(units), tuple(values))
+            tiles_available = self._tiles_available(at, wanted, tile_input)
+            values = [value.without(tiles_available) for value in values]
+        chunk_tasks.sort(key=lambda chunk_task: (chunk_task.block.y0, chunk_task.block.x0))
+        return SectionTask(at, tuple(known), tuple(chunk_tasks), tuple(values))
 
-    def _had(
-        self, at: int, wanted: Callable[[str, ChunkPlace], bool], feed: Callable[..., int]
+    def _tiles_available(
+        self, at: int, wanted: Callable[[str, ChunkPlace], bool], tile_input: Callable[..., int]
     ) -> set[tuple[int | None, int, int]]:
         """Return the tiles that what is done shows: they could be had.
 
         Where a section is told of, all of it is done at once. What is done of one that is not was
         made by a run that left none at the fill value.
         """
-        had = set()
+        tiles_available = set()
         for name, trace in self.traces.items():
             done = [place for place in trace.places(at) if not wanted(name, place)]
             if done and not trace.is_value:
-                units = trace.units(name, done, feed)
-                had |= {(u.feed, *tile) for u in units if u.shows for tile in u.tiles()}
-        return had
+                chunk_tasks = trace.chunk_tasks(name, done, tile_input)
+                tiles_available |= {
+                    (u.tile_input, *tile) for u in chunk_tasks if u.shows for tile in u.tiles()
+                }
+        return tiles_available
 
     def unproven(
         self, is_done: Callable[[str, ChunkPlace], bool]
     ) -> Iterator[tuple[str, ChunkPlace]]:
         """Yield what was made as if all tiles could be had, but for those that something shows."""
         for at in range(self.count):
-            part = self.part(at, is_done)
-            had = {(u.feed, *tile) for u in part.units if u.shows for tile in u.tiles()}
-            for unit in part.units:
-                if not all((unit.feed, *tile) in had for tile in unit.tiles()):
-                    yield unit.array, unit.place
+            section_task = self.section_task(at, is_done)
+            tiles_available = {
+                (u.tile_input, *tile)
+                for u in section_task.chunk_tasks
+                if u.shows
+                for tile in u.tiles()
+            }
+            for chunk_task in section_task.chunk_tasks:
+                if not all(
+                    (chunk_task.tile_input, *tile) in tiles_available for tile in chunk_task.tiles()
+                ):
+                    yield chunk_task.array, chunk_task.place
 
 
 class Trace:
@@ -131,7 +140,7 @@ class Trace:
         self._made = {k: v for k, v in layers.items() if isinstance(v, BlockLayer | SectionLayer)}
         self._fetches = {k: v for k, v in layers.items() if isinstance(v, FetchLayer)}
         ours = self._made.keys() | self._fetches.keys()
-        self._cuts = [layer for name, layer in layers.items() if name not in ours]
+        self._slice_layers = [layer for name, layer in layers.items() if name not in ours]
 
     @property
     def is_value(self) -> bool:
@@ -153,13 +162,13 @@ class Trace:
             return False
         if self.array.name in self._made:
             return True
-        return all(self._joins(place) for place in np.ndindex(*self.array.numblocks))
+        return all(self._is_contiguous(place) for place in np.ndindex(*self.array.numblocks))
 
     @cached_property
     def content(self) -> str:
         """Name what is in it, whoever sliced it how, and in whatever chunks."""
         zeros = (0,) * (self.array.ndim - 1)
-        sections = [self._corner((at, *zeros)) for at in range(self.array.shape[0])]
+        sections = [self._offset_in_plan((at, *zeros)) for at in range(self.array.shape[0])]
         return sha256(repr((self.array.shape, sections)).encode()).hexdigest()
 
     def places(self, at: int) -> Iterator[ChunkPlace]:
@@ -171,11 +180,11 @@ class Trace:
             for place in np.ndindex(*counts):
                 yield (at, *place)
 
-    def units(
-        self, name: str, places: Sequence[ChunkPlace], feed: Callable[..., int]
-    ) -> Iterator[Unit]:
+    def chunk_tasks(
+        self, name: str, places: Sequence[ChunkPlace], tile_input: Callable[..., int]
+    ) -> Iterator[ChunkTask]:
         """Yield chunks of one section as things to be made and written."""
-        found = self._follow((places[0][0], *(0,) * (self.array.ndim - 1)))
+        found = self._origin((places[0][0], *(0,) * (self.array.ndim - 1)))
         assert found is not None
         layer, (_, index, row, column, *_), ranges = found
         plan, section = layer.variable.plan, layer.variable.plan.sections[index]
@@ -183,7 +192,7 @@ class Trace:
         y0, x0 = corner.y0 + ranges[1].start, corner.x0 + ranges[2].start
         number = None
         if layer.variable.reads:
-            number = feed(self._fetches[layer.fetch].source, plan, section)
+            number = tile_input(self._fetches[layer.fetch].source, plan, section)
         _, rows, columns, *_ = self.array.shape
         for place in places:
             (top, left), (high, wide) = place[1:3], self._chunks[1:3]
@@ -198,32 +207,32 @@ class Trace:
                 for r, at, size in zip(ranges[3:], place[3:], self._chunks[3:], strict=True)
             )
             make, shows = layer.variable.make, layer.variable.shows
-            yield Unit(name, place, make, section, block, last, number, shows=shows)
+            yield ChunkTask(name, place, make, section, block, last, number, shows=shows)
 
-    def value(self, name: str, at: int, feed: Callable[..., int]) -> Value:
+    def value(self, name: str, at: int, tile_input: Callable[..., int]) -> SectionValue:
         """Return a section's value as something to be made."""
-        found = self._follow((at,))
+        found = self._origin((at,))
         assert found is not None
         layer, (_, index), _ = found
         variable = layer.variable
         needs = tuple(
             (
-                feed(self._fetches[fetch].source, plan, plan.sections[index]),
+                tile_input(self._fetches[fetch].source, plan, plan.sections[index]),
                 tuple(variable.places(plan, index)),
             )
             for fetch, plan in layer.fetches.items()
         )
-        return Value(name, variable.maker(index), needs)
+        return SectionValue(name, variable.maker(index), needs)
 
-    def _joins(self, place: ChunkPlace) -> bool:
+    def _is_contiguous(self, place: ChunkPlace) -> bool:
         """Return whether a chunk goes on where the ones above and to its left end."""
-        here = self._corner(place)
+        here = self._offset_in_plan(place)
         if here is None or any(place[3:]):
             return False
         for axis in (1, 2):
             if len(place) > axis and place[axis]:
                 before = (*place[:axis], place[axis] - 1, *place[axis + 1 :])
-                there = self._corner(before)
+                there = self._offset_in_plan(before)
                 step = self.array.chunks[axis][before[axis]]
                 if there is None or here[0] != there[0] or here[axis] != there[axis] + step:
                     return False
@@ -231,9 +240,9 @@ class Trace:
                     return False
         return True
 
-    def _corner(self, place: ChunkPlace) -> Any:
+    def _offset_in_plan(self, place: ChunkPlace) -> Any:
         """Return what section a chunk is of, and its first row and column in the plan."""
-        found = self._follow(place)
+        found = self._origin(place)
         if found is None:
             return None
         layer, key, ranges = found
@@ -243,12 +252,12 @@ class Trace:
         last = tuple((r.start, r.step, len(r)) for r in ranges[3:])
         return (layer.content, key[1], last), block.y0 + ranges[1].start, block.x0 + ranges[2].start
 
-    def _follow(self, place: ChunkPlace) -> tuple[Any, tuple[Any, ...], list[range]] | None:
+    def _origin(self, place: ChunkPlace) -> tuple[Any, tuple[Any, ...], list[range]] | None:
         """Return a chunk's layer of the plan, its key there, and what of that chunk it is."""
         key: Any = (self.array.name, *place)
         cuts: list[tuple[Any, ...]] = []
         while not isinstance(key, tuple) or key[0] not in self._made:
-            layer = next((layer for layer in self._cuts if key in layer), None)
+            layer = next((layer for layer in self._slice_layers if key in layer), None)
             if layer is None:
                 return None
             task = layer[key]
