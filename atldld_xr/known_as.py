@@ -14,13 +14,15 @@ from typing import Any, TypeVar
 _Known = TypeVar("_Known", bound=Callable[..., Any])
 
 
-def known_as(module: str) -> Callable[[_Known], _Known]:
+def known_as(module: str, **renamed: str) -> Callable[[_Known], _Known]:
     """Decorate a function or a dataclass, which Dask is to know as one of a module.
 
     Parameters
     ----------
     module : str
         Where it was when stores were first made with it.
+    **renamed : str
+        Of a dataclass: what its fields were called then, by what they are called now.
     """
 
     def known(this: _Known) -> _Known:
@@ -37,7 +39,10 @@ def known_as(module: str) -> Callable[[_Known], _Known]:
             return (
                 _token(module, name),
                 [(attribute, getattr(params, attribute)) for attribute in params.__slots__],
-                [(f.name, normalize_token(getattr(self, f.name, None))) for f in fields(self)],
+                [
+                    (renamed.get(f.name, f.name), normalize_token(getattr(self, f.name, None)))
+                    for f in fields(self)
+                ],
             )
 
         this.__dask_tokenize__ = of_object  # type: ignore[attr-defined]  # as above

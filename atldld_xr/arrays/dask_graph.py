@@ -56,7 +56,7 @@ def dask_array(
             "(dask.config.set({'array.query-planning': False})), or use chunks=None"
         )
     if isinstance(variable, BlockVariable):
-        plans: tuple[LoadPlan, ...] = (variable.plan,) if variable.reads else ()
+        plans: tuple[LoadPlan, ...] = (variable.plan,) if variable.needs_tiles else ()
     else:
         plans = variable.plans
     fetches = {_fetch_name(source_token, plan): plan for plan in plans}
@@ -66,8 +66,8 @@ def dask_array(
     chunks: tuple[tuple[int, ...], ...]
     if isinstance(variable, BlockVariable):
         layers[name] = BlockLayer(name, variable, source_token, next(iter(fetches), ""))
-        last = ((size,) for _, size in variable.last)
-        chunks = ((1,) * variable.shape[0], *variable.plan.chunks, *last)
+        trailing = ((size,) for _, size in variable.trailing_dims)
+        chunks = ((1,) * variable.shape[0], *variable.plan.chunks, *trailing)
     else:
         layers[name] = SectionLayer(name, variable, source_token, fetches)
         chunks = ((1,) * variable.shape[0],)
@@ -79,7 +79,7 @@ def dask_array(
 
 def _fetch_name(source_token: str, plan: LoadPlan) -> str:
     """Name a plan's fetches by what they read alone, so that chunkings and variables share them."""
-    return f"atldld-fetch-{tokenize(source_token, plan.reads)}"
+    return f"atldld-fetch-{tokenize(source_token, plan.fetch_token)}"
 
 
 class PlanLayer(Layer):  # type: ignore[misc]  # Dask is not typed
@@ -161,9 +161,9 @@ class VariableLayer(PlanLayer):
         self.variable, self._source_token = variable, source_token
 
     @cached_property
-    def content(self) -> str:
+    def content_token(self) -> str:
         """Name what is made, in whatever blocks, and whatever is done about errors."""
-        plans = [plan.content for plan in self.variable.plans]
+        plans = [plan.content_token for plan in self.variable.plans]
         return str(tokenize(self.variable.make, plans, self._source_token))
 
 
@@ -179,7 +179,7 @@ class BlockLayer(VariableLayer):
     def places(self) -> Iterator[Key]:
         """Yield (section, block row, block column, 0, ...)."""
         plan = self.variable.plan
-        zeros = [range(1)] * len(self.variable.last)
+        zeros = [range(1)] * len(self.variable.trailing_dims)
         counts = (len(plan.sections), *map(len, plan.chunks))
         return product(*map(range, counts), *zeros)
 

@@ -61,7 +61,12 @@ class PlanArray(BackendArray):
         return out[squeeze]
 
     def _blocks(
-        self, variable: BlockVariable, sections: range, rows: range, columns: range, *last: range
+        self,
+        variable: BlockVariable,
+        sections: range,
+        rows: range,
+        columns: range,
+        *trailing_dims: range,
     ) -> NDArray[Any]:
         shape = (len(sections), len(rows), len(columns))
         out = np.empty(shape + variable.shape[3:], dtype=variable.dtype)
@@ -75,7 +80,7 @@ class PlanArray(BackendArray):
                 places = variable.places(section, block)
                 tiles = dict(zip(places, self._tiles(plan, index, places), strict=True))
                 out[n] = variable.make(section, block, tiles)[at]
-        for axis, wanted in enumerate(last, 3):
+        for axis, wanted in enumerate(trailing_dims, 3):
             if wanted != range(out.shape[axis]):
                 out = out.take(np.array(wanted, dtype=np.intp), axis)
         return out

@@ -54,7 +54,7 @@ def pixels_of(view: View) -> str:
     return "image" if view == "image" else "expression"
 
 
-@known_as("atldld_xr.variables")
+@known_as("atldld_xr.variables", trailing_dims="last", needs_tiles="reads", uses_pixels="shows")
 @dataclass(frozen=True)
 class BlockVariable:
     """A data variable over (section, y, x, ...).
@@ -67,22 +67,22 @@ class BlockVariable:
         What it is made by.
     dtype : numpy.dtype
         Its dtype.
-    last : tuple
+    trailing_dims : tuple
         Names and sizes of the dimensions after x.
-    reads : bool
+    needs_tiles : bool
         Whether it needs tiles, or only geometry.
-    shows : bool
+    uses_pixels : bool
         Whether it is made of the tiles' pixels, and not only of whether these could be had.
     make : callable
-        ``make(section, block, tiles) -> array`` of the block's shape and `last`.
+        ``make(section, block, tiles) -> array`` of the block's shape and `trailing_dims`.
     """
 
     name: str
     plan: LoadPlan
     dtype: np.dtype[Any]
-    last: tuple[tuple[str, int], ...]
-    reads: bool
-    shows: bool
+    trailing_dims: tuple[tuple[str, int], ...]
+    needs_tiles: bool
+    uses_pixels: bool
     make: Callable[[SectionPlan, Block, Tiles], NDArray[Any]]
 
     @property
@@ -93,11 +93,11 @@ class BlockVariable:
     @property
     def shape(self) -> tuple[int, ...]:
         """Sections, rows, columns and what follows."""
-        return len(self.plan.sections), *self.plan.shape, *(size for _, size in self.last)
+        return len(self.plan.sections), *self.plan.shape, *(size for _, size in self.trailing_dims)
 
     def places(self, section: SectionPlan, block: Block) -> list[TilePlace]:
         """Return the tiles that a block needs, as places on the section's tile grid."""
-        return section.tiles(block) if self.reads else []
+        return section.tiles(block) if self.needs_tiles else []
 
 
 @known_as("atldld_xr.variables")
@@ -144,17 +144,19 @@ def pixels_variable(name: str, plan: LoadPlan) -> BlockVariable:
         name=name,
         plan=plan,
         dtype=np.dtype(np.uint8),
-        last=tuple(("channel", size) for size in plan.channels),
-        reads=True,
-        shows=True,
+        trailing_dims=tuple(("channel", size) for size in plan.channels),
+        needs_tiles=True,
+        uses_pixels=True,
         make=partial(render, fill_value=plan.fill_value, channels=plan.channels),
     )
 
 
 def coverage_variable(name: str, plan: LoadPlan) -> BlockVariable:
     """Return where the sections have pixels, as bool; needs tiles only if these may be missing."""
-    reads = plan.on_error == "fill"
-    return BlockVariable(name, plan, np.dtype(bool), (), reads, shows=False, make=coverage)
+    needs_tiles = plan.on_error == "fill"
+    return BlockVariable(
+        name, plan, np.dtype(bool), (), needs_tiles, uses_pixels=False, make=coverage
+    )
 
 
 def displacement_variable(name: str, plan: LoadPlan) -> BlockVariable:
@@ -164,8 +166,8 @@ def displacement_variable(name: str, plan: LoadPlan) -> BlockVariable:
         plan,
         np.dtype(np.float32),
         (("component", 2),),
-        reads=False,
-        shows=False,
+        needs_tiles=False,
+        uses_pixels=False,
         make=_displacement,
     )
 

@@ -42,7 +42,7 @@ def assemble(
         preferred: dict[str, int] = {dim: 1}
         encoding: dict[str, Any] = {"preferred_chunks": preferred}
         if isinstance(variable, BlockVariable):
-            dims += ("y", "x", *(name for name, _ in variable.last))
+            dims += ("y", "x", *(name for name, _ in variable.trailing_dims))
             preferred |= {"y": variable.plan.chunks[0][0], "x": variable.plan.chunks[1][0]}
         out[variable.name] = xr.Variable(
             dims, make(variable), variable_attributes(variable), encoding, fastpath=True

@@ -282,13 +282,13 @@ class LoadPlan:
                 yield self.block(row, column)
 
     @cached_property
-    def reads(self) -> str:
+    def fetch_token(self) -> str:
         """A digest of what is read, whatever is made of it: images, tiers, tiles, view, policy."""
         reads = [(s.image, s.tier, s.reduction, s.tile_side) for s in self.sections]
         return _digest((reads, self.view, self.on_error))
 
     @cached_property
-    def content(self) -> str:
+    def content_token(self) -> str:
         """A digest of what pixels are, in whatever blocks, and whatever is done about errors."""
         return _digest((self.sections, self.shape, self.view, self.fill_value))
 

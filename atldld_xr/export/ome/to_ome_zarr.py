@@ -203,7 +203,7 @@ def _sections(
     def section_task(at: int) -> SectionTask:
         found = section_tasks.section_task(at, lambda name, place: wanted(name, here(at, place)))
         chunk_tasks = tuple(
-            replace(chunk_task, place=here(at, chunk_task.place), turn=_channels_first)
+            replace(chunk_task, place=here(at, chunk_task.place), transpose=_channels_first)
             for chunk_task in found.chunk_tasks
         )
         return replace(found, at=planes[at], chunk_tasks=chunk_tasks)
@@ -230,7 +230,7 @@ def _halved_tasks(pyramid: Pyramid, level: int, job: Job, wanted: Any) -> Iterat
         y0, x0 = row * chunks[2], column * chunks[3]
         block = Block(y0, min(y0 + chunks[2], rows), x0, min(x0 + chunks[3], columns))
         chunk_task = ChunkTask(
-            path, place, partial(_halve, source, plane), None, block, (), None, turn=_as_is
+            path, place, partial(_halve, source, plane), None, block, (), None, transpose=_as_is
         )
         chunk_tasks.setdefault(plane, []).append(chunk_task)
     for plane, made in chunk_tasks.items():

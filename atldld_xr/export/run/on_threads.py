@@ -195,9 +195,9 @@ class _SectionRun:
         def job() -> ChunkEntry:
             tiles = {p: f.result() for p, f in zip(places, futures, strict=True)}
             block: Any = chunk_task.make(chunk_task.section, chunk_task.block, tiles)
-            block = block[(np.newaxis, ..., *chunk_task.last)]
-            if chunk_task.turn is not None:
-                block = chunk_task.turn(block)
+            block = block[(np.newaxis, ..., *chunk_task.trailing)]
+            if chunk_task.transpose is not None:
+                block = chunk_task.transpose(block)
             for key in keys:
                 self._release(key)
             return self.job.write(chunk_task.array, chunk_task.place, block)

@@ -47,13 +47,13 @@ class ChunkTask:
         The section; None for what is made of the store itself.
     block : Block
         Which of its pixels.
-    last : tuple of slice
+    trailing : tuple of slice
         What of the dimensions after x.
     tile_input : int, optional
         Which of the section task's inputs it needs tiles of.
-    turn : callable, optional
+    transpose : callable, optional
         Brings (section, y, x, ...) into the order of the array's axes.
-    shows : bool
+    uses_pixels : bool
         Whether it is made of tiles' pixels: it is there only if all of these could be had, or are
         told of.
     """
@@ -63,10 +63,10 @@ class ChunkTask:
     make: Callable[[Any, Block, Tiles], NDArray[Any]]
     section: SectionPlan | None
     block: Block
-    last: tuple[slice, ...]
+    trailing: tuple[slice, ...]
     tile_input: int | None
-    turn: Callable[[NDArray[Any]], NDArray[Any]] | None = None
-    shows: bool = False
+    transpose: Callable[[NDArray[Any]], NDArray[Any]] | None = None
+    uses_pixels: bool = False
 
     def tiles(self) -> list[TilePlace]:
         """Return the tiles that it needs."""

@@ -45,7 +45,7 @@ class SectionTasks:
     @property
     def contents(self) -> dict[str, str]:
         """Of each array, a name that no other content has."""
-        return {name: trace.content for name, trace in self.traces.items()}
+        return {name: trace.content_token for name, trace in self.traces.items()}
 
     @property
     def on_error(self) -> str | None:
@@ -100,7 +100,10 @@ class SectionTasks:
             if done and not trace.is_value:
                 chunk_tasks = trace.chunk_tasks(name, done, tile_input)
                 tiles_available |= {
-                    (u.tile_input, *tile) for u in chunk_tasks if u.shows for tile in u.tiles()
+                    (u.tile_input, *tile)
+                    for u in chunk_tasks
+                    if u.uses_pixels
+                    for tile in u.tiles()
                 }
         return tiles_available
 
@@ -113,7 +116,7 @@ class SectionTasks:
             tiles_available = {
                 (u.tile_input, *tile)
                 for u in section_task.chunk_tasks
-                if u.shows
+                if u.uses_pixels
                 for tile in u.tiles()
             }
             for chunk_task in section_task.chunk_tasks:
@@ -165,7 +168,7 @@ class Trace:
         return all(self._is_contiguous(place) for place in np.ndindex(*self.array.numblocks))
 
     @cached_property
-    def content(self) -> str:
+    def content_token(self) -> str:
         """Name what is in it, whoever sliced it how, and in whatever chunks."""
         zeros = (0,) * (self.array.ndim - 1)
         sections = [self._offset_in_plan((at, *zeros)) for at in range(self.array.shape[0])]
@@ -191,7 +194,7 @@ class Trace:
         corner = plan.block(row, column)
         y0, x0 = corner.y0 + ranges[1].start, corner.x0 + ranges[2].start
         number = None
-        if layer.variable.reads:
+        if layer.variable.needs_tiles:
             number = tile_input(self._fetches[layer.fetch].source, plan, section)
         _, rows, columns, *_ = self.array.shape
         for place in places:
@@ -202,12 +205,14 @@ class Trace:
                 x0 + left * wide,
                 x0 + min((left + 1) * wide, columns),
             )
-            last = tuple(
+            trailing = tuple(
                 _slice_of(r[at * size : (at + 1) * size])
                 for r, at, size in zip(ranges[3:], place[3:], self._chunks[3:], strict=True)
             )
-            make, shows = layer.variable.make, layer.variable.shows
-            yield ChunkTask(name, place, make, section, block, last, number, shows=shows)
+            make, uses_pixels = layer.variable.make, layer.variable.uses_pixels
+            yield ChunkTask(
+                name, place, make, section, block, trailing, number, uses_pixels=uses_pixels
+            )
 
     def value(self, name: str, at: int, tile_input: Callable[..., int]) -> SectionValue:
         """Return a section's value as something to be made."""
@@ -247,10 +252,14 @@ class Trace:
             return None
         layer, key, ranges = found
         if isinstance(layer, SectionLayer):
-            return ((layer.content, key[1]),)
+            return ((layer.content_token, key[1]),)
         block = layer.variable.plan.block(*key[2:4])
-        last = tuple((r.start, r.step, len(r)) for r in ranges[3:])
-        return (layer.content, key[1], last), block.y0 + ranges[1].start, block.x0 + ranges[2].start
+        trailing = tuple((r.start, r.step, len(r)) for r in ranges[3:])
+        return (
+            (layer.content_token, key[1], trailing),
+            block.y0 + ranges[1].start,
+            block.x0 + ranges[2].start,
+        )
 
     def _origin(self, place: ChunkPlace) -> tuple[Any, tuple[Any, ...], list[range]] | None:
         """Return a chunk's layer of the plan, its key there, and what of that chunk it is."""
@@ -284,7 +293,7 @@ class Trace:
         if isinstance(layer, SectionLayer):
             return (1,)
         block = layer.variable.plan.block(*key[2:4])
-        return (1, *block.shape, *(size for _, size in layer.variable.last))
+        return (1, *block.shape, *(size for _, size in layer.variable.trailing_dims))
 
 
 def _index(layer: Any, task: Any) -> tuple[slice, ...] | None:
