@@ -87,7 +87,47 @@ finally:
 
 @pytest.mark.parametrize("script", [HELD, DECODING], ids=["every lock is held", "all decode"])
 def test_a_forked_child_waits_for_nothing(script):
+    run_script(script)
+
+
+def run_script(script):
+    """Run a program of its own, which is to end well."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=90
     )
     assert done.returncode == 0, done.stderr
+
+
+# A child that is forked while a thread has a folder locked, and outlives that.
+LOCKED = """
+import os, signal, sys, tempfile, threading
+from atldld_xr.files import folders
+
+folders.PATIENCE = 1.0
+folder = tempfile.mkdtemp()
+taken, forked = threading.Event(), threading.Event()
+def hold():
+    with folders.locked(folder):
+        taken.set()
+        forked.wait()
+thread = threading.Thread(target=hold)
+thread.start()
+taken.wait()
+child = os.fork()
+if not child:
+    signal.alarm(60)
+    signal.pause()
+forked.set()
+thread.join()
+try:
+    with folders.locked(folder):
+        pass
+finally:
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    os.rmdir(folder)
+"""
+
+
+def test_a_forked_child_keeps_no_folder_locked():
+    run_script(LOCKED)

@@ -6,7 +6,7 @@ import errno
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from atldld_xr.errors import StoreError
 
@@ -82,6 +82,10 @@ def locked(folder: str) -> Iterator[None]:
                 break
         yield
     finally:
+        # A child that was forked meanwhile has the file open too: without this, the lock is its as
+        # well, for as long as it lives.
+        with suppress(OSError):  # a disk without locks
+            fcntl.flock(file, fcntl.LOCK_UN)
         os.close(file)
 
 
