@@ -53,39 +53,54 @@ child.kill()
 sys.exit("waits for ever" if alive else f"never got {late}" if (late := done.get()) else 0)
 """
 
-# A parent of which all permits are taken by threads that decode, again and again.
-DECODING = """
+# A parent whose threads are all in the midst of what they have a permit or a lock for.
+WORKING = """
 import os, signal, sys, threading
 import numpy as np, simplejpeg
-from atldld_xr.sources import jpeg; from atldld_xr import utils
+from atldld_xr.compute.processors import processors
 from atldld_xr.files.storage_options import share
+from atldld_xr.sources import jpeg
 
-data = simplejpeg.encode_jpeg(np.zeros((1000, 1000, 3), np.uint8))
-def decode(): return jpeg.decode(data, width=1000, height=1000, grey=False)
-ended = threading.Event()
-def again():
-    while not ended.is_set():
-        decode()
-        share({"key": "value"})
-threads = [threading.Thread(target=again) for _ in range(6)]
+data = simplejpeg.encode_jpeg(np.zeros((8, 8, 3), np.uint8))
+decode_jpeg = simplejpeg.decode_jpeg
+within, forked = threading.Semaphore(0), threading.Event()
+
+def slowly(*args, **kwargs):
+    within.release()
+    forked.wait()
+    return decode_jpeg(*args, **kwargs)
+
+class Slow:  # options are compared under the lock
+    def __eq__(self, other):
+        within.release()
+        forked.wait()
+        return True
+
+def decode():
+    return jpeg.decode(data, width=8, height=8, grey=False)
+
+simplejpeg.decode_jpeg = slowly
+share({"key": Slow()})
+threads = [threading.Thread(target=decode) for _ in range(processors())]
+threads.append(threading.Thread(target=share, args=({"key": Slow()},)))
 for thread in threads: thread.start()
-try:
-    for _ in range(15):
-        child = os.fork()
-        if not child:
-            signal.alarm(20)
-            decode()
-            share({"key": "other"})
-            os._exit(0)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        if code: sys.exit(f"the child ended with {code}")
-finally:
-    ended.set()
-    for thread in threads: thread.join()
+for _ in threads: assert within.acquire(timeout=30)
+child = os.fork()
+if not child:
+    signal.alarm(20)
+    simplejpeg.decode_jpeg = decode_jpeg
+    Slow.__eq__ = lambda self, other: False
+    decode()
+    share({"key": "other"})
+    os._exit(0)
+code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+forked.set()
+for thread in threads: thread.join()
+if code: sys.exit(f"the child ended with {code}")
 """
 
 
-@pytest.mark.parametrize("script", [HELD, DECODING], ids=["every lock is held", "all decode"])
+@pytest.mark.parametrize("script", [HELD, WORKING], ids=["every lock is held", "all decode"])
 def test_a_forked_child_waits_for_nothing(script):
     run_script(script)
 
