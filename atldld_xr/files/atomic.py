@@ -149,7 +149,7 @@ def write_whole(path: Path, data: bytes) -> None:
             if not again:
                 raise
             with contextlib.suppress(FileNotFoundError, FileExistsError):  # cleared meanwhile
-                path.parent.mkdir(parents=True, exist_ok=True)
+                make_folders(str(path.parent))
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)

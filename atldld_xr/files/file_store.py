@@ -17,7 +17,7 @@ from atldld_xr.files.atomic import PARTIAL, Disk, create, sync_disk_of
 from atldld_xr.files.checksum import checksum
 from atldld_xr.files.ending import given_back, whole_write
 from atldld_xr.files.filesystem import open_file_system
-from atldld_xr.files.folders import make_folders
+from atldld_xr.files.folders import leads_to, make_folders
 from atldld_xr.files.paths import absolute, without_scheme
 from atldld_xr.files.staging import Staging
 from atldld_xr.files.storage_options import StorageOptionsRef, share, store_errors
@@ -121,9 +121,15 @@ class FileStore:
         return not os.path.exists(folder) or os.access(folder, os.W_OK)
 
     def real(self) -> FileStore:
-        """Return where it is in truth: a local disk may have only a link here."""
+        """Return where it is in truth: a local disk may have only a link here.
+
+        Raises
+        ------
+        StoreError
+            If that leads to a folder that is not there.
+        """
         is_link = self.is_local and os.path.islink(self.url)
-        return FileStore(os.path.realpath(self.url)) if is_link else self
+        return FileStore(leads_to(self.url)) if is_link else self
 
     def beside(self, name: str) -> FileStore:
         """Return a place of another name in the same folder."""

@@ -31,16 +31,40 @@ def make_folders(path: str) -> None:
         raise NotADirectoryError(errno.ENOTDIR, wrong) from error
 
 
+def leads_to(path: str) -> str:
+    """Return where a file or folder is in truth, or is to be: a link may lead there.
+
+    Raises
+    ------
+    StoreError
+        If a link leads to a folder that is not there: it may be on a disk that is not mounted, and
+        would be made on another one.
+    """
+    nearest, real = _nearest(path), os.path.realpath(path)
+    to_be = nearest == path and os.path.isdir(os.path.dirname(real))
+    if os.path.exists(nearest) or to_be:
+        return real
+    raise StoreError(f"{path} cannot be reached: {_not_there(nearest)}")
+
+
+def _not_there(link: str) -> str:
+    target = os.path.realpath(link)
+    return f"{link} is a link to {target}, which is not there; is a disk not mounted?"
+
+
 def _in_the_way(path: str) -> str | None:
     """Return what cannot be the folder that it is to be, in words."""
-    while not os.path.lexists(path) and path != os.path.dirname(path):
-        path = os.path.dirname(path)
+    path = _nearest(path)
     if os.path.isdir(path):
         return None
-    if not os.path.exists(path):
-        target = os.path.realpath(path)
-        return f"{path} is a link to {target}, which is not there; is a disk not mounted?"
-    return f"{path} is no folder"
+    return f"{path} is no folder" if os.path.exists(path) else _not_there(path)
+
+
+def _nearest(path: str) -> str:
+    """Return a path, or the nearest above it that is something, be it a link to nothing."""
+    while not os.path.lexists(path) and path != os.path.dirname(path):
+        path = os.path.dirname(path)
+    return path
 
 
 @contextmanager

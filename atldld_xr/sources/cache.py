@@ -18,6 +18,7 @@ from pathlib import Path
 
 from atldld_xr.errors import CacheError, InvalidArgumentError
 from atldld_xr.files.atomic import _TEMPORARY, _temporary, write_whole
+from atldld_xr.files.folders import make_folders
 from atldld_xr.settings import as_bool, as_bytes, as_path, setting
 
 # At least one folder deep, no name starting with a dot: other files in the directory are not ours.
@@ -88,7 +89,7 @@ class Cache:
         root = Path(self.directory)
         is_new = not root.exists()
         try:
-            root.mkdir(parents=True, exist_ok=True)
+            make_folders(self.directory)
             if self.exists():
                 probe = _temporary(root)
                 probe.write_bytes(b"")

@@ -12,6 +12,7 @@ from typing import Literal
 
 from atldld_xr.errors import InvalidArgumentError, StoreError
 from atldld_xr.files.ending import given_back
+from atldld_xr.files.folders import leads_to, make_folders
 from atldld_xr.files.paths import absolute, is_path, name_beside, without_scheme
 from atldld_xr.messages.repeating import short
 from atldld_xr.messages.text import format_bytes
@@ -24,6 +25,8 @@ def resolve_path(path: str | os.PathLike[str]) -> Path:
     ------
     InvalidArgumentError
         If it is no path on this machine.
+    StoreError
+        If it leads to a folder that is not there, over a link.
     """
     given = os.fspath(path) if isinstance(path, str | os.PathLike) else path
     if not isinstance(given, str) or not given.strip() or "\0" in given:
@@ -33,8 +36,7 @@ def resolve_path(path: str | os.PathLike[str]) -> Path:
         raise InvalidArgumentError(
             f"volumes are written to files of this machine, not to {given.partition('://')[0]}://"
         )
-    # A link's own target is what is replaced.
-    target = Path(os.path.realpath(absolute(given)))
+    target = Path(leads_to(absolute(given)))  # a link's own target is what is replaced
     absolute(str(sidecar(target)))  # whose name is longer
     return target
 
@@ -117,7 +119,7 @@ def beside(paths: Sequence[Path], mode: Mode) -> Iterator[list[Path]]:
 
     try:
         with storing(str(paths[0])):
-            paths[0].parent.mkdir(parents=True, exist_ok=True)
+            make_folders(str(paths[0].parent))
         with given_back(remove):
             yield written
         check_free(paths, mode)  # it may have come meanwhile

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,11 +15,13 @@ from contextlib import contextmanager
 import pytest
 
 import atldld_xr
-from atldld_xr.errors import StoreError
+from atldld_xr.errors import CacheError, StoreError
 from atldld_xr.export import status, verify
 from atldld_xr.files import folders
+from atldld_xr.files.atomic import write_whole
 from atldld_xr.files.file_store import FileStore
 from atldld_xr.phantom.phantom import CORONAL_ID, SAGITTAL_ID
+from atldld_xr.sources.cache import Cache
 from atldld_xr.store.lease import Lease, lease
 from noise import DATASET_ID, NoiseSource
 
@@ -60,6 +63,147 @@ def test_a_mirror_below_what_is_no_folder(tmp_path, in_the_way, what):
     with pytest.raises(StoreError) as caught:
         atldld_xr.mirror(IDS[0], path=tmp_path / what / "b", source="phantom", tiers=[5])
     assert in_the_way[what] in str(caught.value)
+
+
+@pytest.fixture
+def unmounted(tmp_path):
+    """Give a folder with a link to a disk that is not mounted, by which nothing may be made."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "scratch").symlink_to("../disks/of-me")
+    yield home
+    assert not (tmp_path / "disks").exists()
+    assert {path.name for path in tmp_path.iterdir()} <= {"home", "cache"}
+
+
+def writers(ds):
+    return {
+        ".nrrd": ds.atldld.to_volume,
+        ".zarr": ds.atldld.to_zarr,
+        ".ome": ds.atldld.to_ome_zarr,
+    }
+
+
+def not_there(link, path=None):
+    target = os.path.realpath(link)
+    told = f"{link} is a link to {target}, which is not there; is a disk not mounted"
+    return re.escape(f"{path or link} cannot be reached: {told}")
+
+
+@pytest.mark.parametrize("name", ["a.nrrd", "b/a.nii.gz"])
+def test_a_volume_on_a_disk_that_is_not_mounted(ds, unmounted, name):
+    path = unmounted / "scratch" / name
+    with pytest.raises(StoreError, match=not_there(unmounted / "scratch", path)):
+        ds.atldld.to_volume(path)
+
+
+@pytest.mark.parametrize("target", ["scratch/a", "../disks/of-me/a", "../disks/a"])
+@pytest.mark.parametrize("suffix", [".nrrd", ".zarr", ".ome.zarr"])
+def test_a_link_to_a_disk_that_is_not_mounted(ds, unmounted, suffix, target):
+    link = unmounted / f"a{suffix}"
+    link.symlink_to(target + suffix)
+    write = writers(ds)[link.suffixes[0]]
+    with pytest.raises(StoreError, match="which is not there; is a disk not mounted") as caught:
+        write(link)
+    assert str(caught.value).startswith(f"{link} cannot be reached: {unmounted}/")
+    with pytest.raises(StoreError):
+        status(link)
+
+
+@pytest.mark.parametrize("name", ["a.nrrd", "a.zarr", "a.ome.zarr"])
+def test_a_link_to_what_is_to_be_made_in_a_folder_that_is_there(ds, tmp_path, name):
+    (tmp_path / "disk").mkdir()
+    link = tmp_path / name
+    link.symlink_to(f"disk/{name}")
+    writers(ds)[link.suffixes[0]](link)
+    assert link.is_symlink()
+    assert (tmp_path / "disk" / name).exists()
+
+
+@pytest.mark.parametrize("below", ["a.zarr", "b/a.zarr"])
+@pytest.mark.parametrize("what", ["file", "scratch"])
+def test_a_store_below_what_is_no_folder(ds, tmp_path, in_the_way, what, below):
+    path = tmp_path / what / below
+    for _ in range(2):
+        with pytest.raises(StoreError) as caught:
+            ds.atldld.to_zarr(path)
+        assert str(caught.value).startswith(f"{path} cannot be written: {in_the_way[what]}")
+
+
+@pytest.mark.parametrize("what", ["file", "scratch"])
+def test_a_mirror_below_what_is_no_folder(tmp_path, in_the_way, what):
+    with pytest.raises(StoreError) as caught:
+        atldld_xr.mirror(IDS[0], path=tmp_path / what / "b", source="phantom", tiers=[5])
+    assert in_the_way[what] in str(caught.value)
+
+
+@pytest.fixture
+def unmounted(tmp_path):
+    """Give a folder with a link to a disk that is not mounted, by which nothing may be made."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "scratch").symlink_to("../disks/of-me")
+    yield home
+    assert not (tmp_path / "disks").exists()
+    assert {path.name for path in tmp_path.iterdir()} <= {"home", "cache"}
+
+
+def writers(ds):
+    return {
+        ".nrrd": ds.atldld.to_volume,
+        ".zarr": ds.atldld.to_zarr,
+        ".ome": ds.atldld.to_ome_zarr,
+    }
+
+
+def not_there(link, path=None):
+    target = os.path.realpath(link)
+    told = f"{link} is a link to {target}, which is not there; is a disk not mounted"
+    return re.escape(f"{path or link} cannot be reached: {told}")
+
+
+@pytest.mark.parametrize("name", ["a.nrrd", "b/a.nii.gz"])
+def test_a_volume_on_a_disk_that_is_not_mounted(ds, unmounted, name):
+    path = unmounted / "scratch" / name
+    with pytest.raises(StoreError, match=not_there(unmounted / "scratch", path)):
+        ds.atldld.to_volume(path)
+
+
+@pytest.mark.parametrize("target", ["scratch/a", "../disks/of-me/a", "../disks/a"])
+@pytest.mark.parametrize("suffix", [".nrrd", ".zarr", ".ome.zarr"])
+def test_a_link_to_a_disk_that_is_not_mounted(ds, unmounted, suffix, target):
+    link = unmounted / f"a{suffix}"
+    link.symlink_to(target + suffix)
+    write = writers(ds)[link.suffixes[0]]
+    with pytest.raises(StoreError, match="which is not there; is a disk not mounted") as caught:
+        write(link)
+    assert str(caught.value).startswith(f"{link} cannot be reached: {unmounted}/")
+    with pytest.raises(StoreError):
+        status(link)
+
+
+def test_a_store_or_a_mirror_that_is_a_link_to_no_folder(ds, unmounted):
+    link = unmounted / "scratch"
+    link.unlink()
+    link.symlink_to("../of-me")
+    with pytest.raises(StoreError, match=not_there(link)):
+        ds.atldld.to_zarr(link)
+    with pytest.raises(StoreError, match=r"is a link to .*, which is not there"):
+        atldld_xr.mirror(IDS[0], path=link, source="phantom", tiers=[5])
+
+
+@pytest.mark.parametrize("below", ["", "/b/cache"])
+def test_a_cache_on_a_disk_that_is_not_mounted(unmounted, below):
+    directory = f"{unmounted}/scratch{below}"
+    with pytest.raises(CacheError) as caught:
+        Cache(directory, 1000).put("a/b.jpg", b"")
+    assert f"{unmounted}/scratch is a link to " in str(caught.value)
+    assert "which is not there; is a disk not mounted?" in str(caught.value)
+
+
+def test_a_file_on_a_disk_that_is_not_mounted(unmounted):
+    with pytest.raises(OSError, match=r"is a link to .*, which is not there; is a disk not"):
+        write_whole(unmounted / "scratch" / "b" / "a.png", b"")
 
 
 def test_a_folder_that_another_program_has_locked(ds, tmp_path, monkeypatch):
