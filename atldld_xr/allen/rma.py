@@ -87,7 +87,7 @@ def stages(
         If the model is no name.
     """
     if not model.isidentifier():
-        raise InvalidArgumentError(f"{model!r} is not the name of a model")
+        raise InvalidArgumentError(f"{short(model)} is not the name of a model")
     parts = [f"model::{model}"]
     if criteria:
         parts.append(f"rma::criteria,{criteria}")

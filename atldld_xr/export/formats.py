@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.messages.repeating import short
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -46,7 +47,9 @@ def writer(format: str) -> Callable[..., Any]:
         If there is no such format.
     """
     if format not in OPTIONS:
-        raise InvalidArgumentError(f"format must be one of {', '.join(OPTIONS)}, not {format!r}")
+        raise InvalidArgumentError(
+            f"format must be one of {', '.join(OPTIONS)}, not {short(format)}"
+        )
     if format == "zarr":
         return lambda dataset, url, **options: dataset.atldld.to_zarr(url, **options)
     if format == "ome-zarr":

@@ -15,6 +15,7 @@ from atldld_xr.errors import AtldldError, InvalidArgumentError, StoreError
 from atldld_xr.export.formats import writer
 from atldld_xr.files.ending import give_back, work_named
 from atldld_xr.files.storage_options import redact, share
+from atldld_xr.messages.repeating import short
 from atldld_xr.settings import as_int, setting
 
 PLACEHOLDER = "{id}"
@@ -79,8 +80,8 @@ def export_many(
     """
     if PLACEHOLDER not in url:
         raise InvalidArgumentError(
-            f"{url!r} is one store for several data sets: put {PLACEHOLDER} where the data set's "
-            "name goes"
+            f"{short(url)} is one store for several data sets: put {PLACEHOLDER} where the data "
+            "set's name goes"
         )
     writer(format)
     writing = dict(writing or {})

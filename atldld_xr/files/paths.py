@@ -11,6 +11,7 @@ from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
 
 _LONGEST_NAME = 255  # bytes, where the system does not tell
+_LONGEST_PATH = 4095  # bytes; Linux has no longer ones, macOS shorter
 _LONGEST_BESIDE = 200  # bytes: a temporary name of such a name is longer still
 
 # file:/path, file:///path and file://localhost/path are one place; file://path is fsspec's relative
@@ -41,6 +42,10 @@ def absolute(path: str) -> str:
         names = os.fsencode(whole).split(os.fsencode(os.sep))
     except UnicodeEncodeError:
         raise InvalidArgumentError(f"{short(path)} has characters that no file name has") from None
+    if sum(map(len, names)) + len(names) > _LONGEST_PATH:
+        raise InvalidArgumentError(
+            f"the path {short(path)} has more than the {_LONGEST_PATH} bytes that one can have"
+        )
     longest = _longest_name(whole)
     for name in names:
         if len(name) > longest:

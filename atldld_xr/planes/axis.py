@@ -14,6 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.messages.repeating import short
 from atldld_xr.planes.spacing import TOLERANCE, find_pixel_size, find_step
 
 UNIT = "micrometer"
@@ -60,7 +61,7 @@ def read_positions(dataset: xr.Dataset, dim: str) -> NDArray[Any]:
     """
     unit = dataset[dim].attrs.get("units", UNIT)
     if unit != UNIT:
-        raise InvalidArgumentError(f"the coordinate {dim} must be in {UNIT}, not in {unit!r}")
+        raise InvalidArgumentError(f"the coordinate {dim} must be in {UNIT}, not in {short(unit)}")
     values: NDArray[Any] = dataset[dim].values
     if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
         raise InvalidArgumentError(f"the coordinate {dim} holds what is no position")

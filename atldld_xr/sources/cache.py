@@ -19,6 +19,7 @@ from pathlib import Path
 from atldld_xr.errors import CacheError, InvalidArgumentError
 from atldld_xr.files.atomic import _TEMPORARY, _temporary, write_whole
 from atldld_xr.files.folders import make_folders
+from atldld_xr.messages.repeating import short
 from atldld_xr.settings import as_bool, as_bytes, as_path, setting
 
 # At least one folder deep, no name starting with a dot: other files in the directory are not ours.
@@ -242,7 +243,7 @@ class Cache:
 
     def _path(self, key: str) -> Path:
         if not _KEY.fullmatch(key):
-            raise InvalidArgumentError(f"{key!r} cannot be a key of the cache")
+            raise InvalidArgumentError(f"{short(key)} cannot be a key of the cache")
         return Path(self.directory, key)
 
     def _is_marked(self) -> bool:

@@ -19,7 +19,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.files.proxies import MALFORMED, environ_proxies, environment
 from atldld_xr.forks import PerProcess
-from atldld_xr.messages.repeating import hide_credentials
+from atldld_xr.messages.repeating import hide_credentials, short
 from atldld_xr.settings import as_float, as_int, setting
 from atldld_xr.sources.retry import TransportError, TryError, persist
 
@@ -81,26 +81,28 @@ def check_address(url: str) -> str:
         If it is no plain http(s) address.
     """
     if not isinstance(url, str):
-        raise InvalidArgumentError(f"a service's address is a string, not {url!r}")
+        raise InvalidArgumentError(f"a service's address is a string, not {short(url)}")
     shown = hide_credentials(url)
     if any(c.isspace() or not c.isprintable() for c in url):
-        raise InvalidArgumentError(f"the address {shown!r} has blanks or control characters")
+        raise InvalidArgumentError(f"the address {short(shown)} has blanks or control characters")
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port  # port raises for one that is no port
     except ValueError as error:
-        raise InvalidArgumentError(f"the address {shown!r} is malformed: {error}") from None
+        raise InvalidArgumentError(f"the address {short(shown)} is malformed: {error}") from None
     if parts.scheme not in ("http", "https"):
-        raise InvalidArgumentError(f"the address {shown!r} does not start with http:// or https://")
+        raise InvalidArgumentError(
+            f"the address {short(shown)} does not start with http:// or https://"
+        )
     if not host or host.strip(".") == "":
-        raise InvalidArgumentError(f"the address {shown!r} names no host")
+        raise InvalidArgumentError(f"the address {short(shown)} names no host")
     if "@" in parts.netloc:
         # It would end up in attributes, stores and pickles.
         raise InvalidArgumentError(
-            f"the address {shown!r} holds a user name or password; sources keep no secrets"
+            f"the address {short(shown)} holds a user name or password; sources keep no secrets"
         )
     if parts.query or parts.fragment:
-        raise InvalidArgumentError(f"the address {shown!r} has a query or a fragment")
+        raise InvalidArgumentError(f"the address {short(shown)} has a query or a fragment")
     return url.rstrip("/")
 
 
@@ -235,7 +237,7 @@ def _target(address: str, location: str) -> str:
         raise TryError("the service redirects to a malformed address", again=False) from None
     if parts.scheme not in ("http", "https") or "@" in parts.netloc:
         raise TryError(
-            f"the service redirects to {hide_credentials(target)!r}, where it is not followed",
+            f"the service redirects to {short(hide_credentials(target))}, where it is not followed",
             again=False,
         )
     return target

@@ -187,7 +187,9 @@ def _check_inner_chunks(inner_chunks: Any, dataset: xr.Dataset) -> None:
     for dim, size in inner_chunks.items():
         if dim not in dataset.dims:
             names = ", ".join(map(str, dataset.dims))
-            raise InvalidArgumentError(f"inner_chunks: there is no dimension {dim!r} in {names}")
+            raise InvalidArgumentError(
+                f"inner_chunks: there is no dimension {short(dim)} in {names}"
+            )
         if not is_whole(size) or size < 1:
             raise InvalidArgumentError(
                 f"inner_chunks: {dim} must be a whole number from 1, not {short(size)}"

@@ -99,7 +99,7 @@ def choose_format(path: Path, name: str | None) -> Format:
         If the package that writes it is not installed.
     """
     if name is not None and not is_one_of(name, tuple(FORMATS)):
-        raise InvalidArgumentError(f"format must be one of {', '.join(FORMATS)}, not {name!r}")
+        raise InvalidArgumentError(f"format must be one of {', '.join(FORMATS)}, not {short(name)}")
     wanted = [FORMATS[cast(FormatName, name)]] if name else list(FORMATS.values())
     for found in wanted:
         if path.name.lower().endswith(found.suffixes):
@@ -107,7 +107,7 @@ def choose_format(path: Path, name: str | None) -> Format:
     else:
         known = ", ".join(suffix for f in wanted for suffix in f.suffixes)
         raise InvalidArgumentError(
-            f"{path.name!r} ends with none of {known}, by which readers know the format"
+            f"{short(path.name)} ends with none of {known}, by which readers know the format"
         )
     if found.package:
         try:
@@ -134,7 +134,7 @@ def choose_compression(path: Path, found: Format, compress: bool | None) -> bool
     named = path.name.lower().endswith(".gz")
     if compress is not None and bool(compress) != named:
         raise InvalidArgumentError(
-            f"{path.name!r} says that it is {'' if named else 'not '}compressed, and compress="
+            f"{short(path.name)} says that it is {'' if named else 'not '}compressed, and compress="
             f"{compress} that it is{' not' if named else ''}: a compressed NIfTI ends with .nii.gz"
         )
     return named

@@ -124,7 +124,7 @@ def choose_pixels(dataset: xr.Dataset, variable: str, channel: str | None) -> Pi
         raise InvalidArgumentError(f"expected an xarray.Dataset, not {type(dataset).__name__}")
     if not isinstance(variable, str) or variable not in dataset.data_vars:
         known = ", ".join(map(str, dataset.data_vars))
-        raise InvalidArgumentError(f"the Dataset has no variable {variable!r}; it has {known}")
+        raise InvalidArgumentError(f"the Dataset has no variable {short(variable)}; it has {known}")
     array = dataset[variable]
     plane = _find_plane(array)
     array = array.transpose(plane.dim, "y", "x", ...)

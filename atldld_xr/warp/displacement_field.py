@@ -256,7 +256,7 @@ def _checked(x: ArrayLike, y: ArrayLike, dtype: np.dtype[Any]) -> tuple[Any, Any
 def _npy_path(file_path: str | PathLike[str]) -> Path:
     path = local_file(file_path)
     if path.suffix != ".npy":
-        raise InvalidArgumentError(f"fields are kept in .npy files, not in {path.name!r}")
+        raise InvalidArgumentError(f"fields are kept in .npy files, not in {short(path.name)}")
     return path
 
 

@@ -129,7 +129,7 @@ def plan_pyramid(
         raise InvalidArgumentError(f"expected an xarray.Dataset, not {type(dataset).__name__}")
     if variable not in dataset.data_vars:
         names = ", ".join(map(str, dataset.data_vars)) or "none"
-        raise InvalidArgumentError(f"the Dataset has no variable {variable!r}; it has {names}")
+        raise InvalidArgumentError(f"the Dataset has no variable {short(variable)}; it has {names}")
     # Without coordinates, whose chunks are no concern.
     array = dataset[variable].drop_vars(list(dataset[variable].coords))
     planes = find_planes(dataset, step=step)

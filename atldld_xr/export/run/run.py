@@ -17,6 +17,7 @@ from atldld_xr.export.run.on_cluster import make_on_cluster
 from atldld_xr.export.run.on_threads import Job, make_on_threads
 from atldld_xr.export.run.section_tasks import SectionTask
 from atldld_xr.files.file_store import FileStore
+from atldld_xr.messages.repeating import short
 from atldld_xr.settings import as_int, setting
 from atldld_xr.store.lease import Lease
 from atldld_xr.store.ledger import Ledger
@@ -65,7 +66,7 @@ def _own_limits() -> tuple[int, int]:
         not isinstance(compute_threads, int) or compute_threads < 1
     ):
         raise InvalidArgumentError(
-            f"Dask's num_workers is {compute_threads!r}; it is a number from 1"
+            f"Dask's num_workers is {short(compute_threads)}; it is a number from 1"
         )
     if dask.config.get("scheduler", None) in ("sync", "synchronous", "single-threaded"):
         return 1, 1
