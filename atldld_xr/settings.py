@@ -139,7 +139,12 @@ def as_bytes(value: Any) -> int:
 
 def as_path(value: Any) -> str | None:
     """Return a path, None where none is given."""
-    return None if value is None or value == "" else os.fsdecode(value)
+    if value is None or value == "":
+        return None
+    path = os.fsdecode(value)
+    if "\0" in path:
+        raise ValueError(path)
+    return path
 
 
 def as_text(value: Any) -> str:

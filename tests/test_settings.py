@@ -56,6 +56,7 @@ BAD = [
     ("cache.metadata_days", as_float, -1),
     ("cache.metadata_days", as_float, float("nan")),
     ("cache.directory", as_path, 5),
+    ("cache.directory", as_path, "a\0b"),
     ("http.connections", as_int, 0),
     ("http.connections", as_int, 2.5),
     ("http.connections", as_int, True),

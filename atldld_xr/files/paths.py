@@ -16,6 +16,8 @@ _LONGEST_BESIDE = 200  # bytes: a temporary name of such a name is longer still
 
 # file:/path, file:///path and file://localhost/path are one place; file://path is fsspec's relative
 # one. fsspec, Zarr and xarray take "%20" as it is, and so it stays.
+# Before a path's first folder: half an address, and hardly ever a name.
+_HALF = re.compile(r"(file|local|memory|s3a?|gc?s|az|abfss?|https?):(?!//)", re.IGNORECASE)
 _SCHEME = re.compile(r"(?:file|local):(?://(?:localhost(?=/))?|(?=/))", re.IGNORECASE)
 
 
@@ -37,6 +39,12 @@ def absolute(path: str) -> str:
     InvalidArgumentError
         If no file can have such a path.
     """
+    if half := _HALF.match(path):
+        scheme = half[1].lower()
+        raise InvalidArgumentError(
+            f"{short(path)} is no address, which would begin with {scheme}://, and hardly a path: "
+            f"./{scheme}:... is a file of such a name"
+        )
     whole = os.path.abspath(os.path.expanduser(path))
     try:
         names = os.fsencode(whole).split(os.fsencode(os.sep))

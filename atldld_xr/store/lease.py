@@ -53,6 +53,7 @@ class Lease:
         self._folder, self._key = _home(store)
         self.id = id or uuid.uuid4().hex
         self._ended = threading.Event()
+        self._telling = threading.Lock()
         self._seen = -float("inf")
 
     def __reduce__(self) -> Any:
@@ -103,17 +104,27 @@ class Lease:
         """Give signs of life until the end."""
         while not self._ended.wait(RENEWED):
             # Out of reach for now: who writes chunks will say so. Lost: so will who looks.
-            with contextlib.suppress(AtldldError):
+            with contextlib.suppress(AtldldError), self._telling:
                 self._tell(self.id)
 
     def leave_behind(self) -> None:
-        """Go on with another id: what works on behalf of the one so far is to stop."""
-        former, self.id = self.id, uuid.uuid4().hex
-        if former in _HELD:
-            _HELD.add(self.id)  # before it is told: a holder of this process that is not is gone
-        with contextlib.suppress(AtldldError):
-            self._tell(former)
-        _HELD.discard(former)
+        """Go on with another id: what works on behalf of the one so far is to stop.
+
+        Raises
+        ------
+        StoreError
+            If that cannot be told: the lease is lost.
+        """
+        with self._telling:  # no sign of life comes later that has the former one
+            former, self.id = self.id, uuid.uuid4().hex
+            if former in _HELD:
+                _HELD.add(
+                    self.id
+                )  # before it is told: a holder of this process that is not is gone
+            try:
+                self._tell(former)
+            finally:
+                _HELD.discard(former)
 
     def stop(self) -> None:
         """End the signs of life."""

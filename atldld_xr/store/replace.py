@@ -31,9 +31,12 @@ def is_begun(place: FileStore) -> bool:
 def staging_store(place: FileStore) -> FileStore:
     """Return where the store that is to replace another is made, with what there is of it."""
     mine = _fresh(place, _NEW)
-    for begun in _found(place, _NEW)[:1]:
+    begun = _found(place, _NEW)
+    for first in begun[:1]:
         with place.storing():
-            os.rename(begun.url, mine.url)
+            os.rename(first.url, mine.url)
+    for other in begun[1:]:  # of runs that are no more: one is enough to go on with
+        _discard(place, other)
     return mine
 
 

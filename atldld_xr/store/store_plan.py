@@ -305,7 +305,8 @@ def _is_plan(plan: dict[str, Any]) -> bool:
             and all(type(place) is int and 0 <= place < count for place in at)
             and all(isinstance(metadata, dict) for metadata in arrays.values())
             and all(
-                isinstance(dtype, str) and type(count) is int for dtype, count in values.values()
+                isinstance(dtype, str) and type(count) is int and 0 <= count <= MOST
+                for dtype, count in values.values()
             )
             and all(type(told) is int for told in files.values())
             and all(map(is_key, [*arrays, *values, *files]))

@@ -88,6 +88,20 @@ def test_what_no_file_is_called(ds, name):
         atldld_xr.open_dataset(1, source=name)
 
 
+@pytest.mark.parametrize("name", ["file:a", "s3:/a/b", "S3:a", "memory:a", "https:/a/b", "gs:a"])
+@pytest.mark.parametrize("suffix", [".zarr", ".ome.zarr", ".nrrd"])
+def test_half_an_address_makes_no_folder(ds, tmp_path, monkeypatch, name, suffix):
+    monkeypatch.chdir(tmp_path)
+    scheme = name.partition(":")[0].lower()
+    with pytest.raises(InvalidArgumentError, match=f"would begin with {scheme}://"):
+        write(ds, name + suffix)
+    with pytest.raises(InvalidArgumentError, match="is no source"):
+        atldld_xr.open_dataset(1, source=name)
+    assert set(os.listdir(tmp_path)) <= {"cache"}
+    write(ds, f"./{name}{suffix}")
+    assert (tmp_path / f"{name}{suffix}").exists()
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_addresses_of_files_are_paths(ds, tmp_path, scheme, monkeypatch):
     monkeypatch.chdir(tmp_path)

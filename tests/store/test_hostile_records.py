@@ -99,6 +99,7 @@ NOT_PLANS = {
     "files of no name": {"crc32c of files": {"": 1}},
     "values that are none": {"values": {"status": 3}},
     "more values than there can be": {"values": {"status": ["uint8", 10**15]}},
+    "fewer values than none": {"values": {"status": ["uint8", -1]}},
     "no dtype": {"values": {"status": ["nose", 3]}},
     "other attributes": {"dataset": []},
     "another way with failing sections": {"on_error": "ignore"},

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 
 import pytest
@@ -22,6 +23,7 @@ from atldld_xr.files.atomic import write_whole
 from atldld_xr.files.file_store import FileStore
 from atldld_xr.phantom.phantom import CORONAL_ID, SAGITTAL_ID
 from atldld_xr.sources.cache import Cache
+from atldld_xr.store import lease as module
 from atldld_xr.store.lease import Lease, lease
 from noise import DATASET_ID, NoiseSource
 
@@ -205,6 +207,59 @@ def test_what_works_for_a_lease_left_behind_is_to_stop(tmp_path):
         with pytest.raises(StoreError, match="another export"):
             Lease(place).take()  # it is still held, also for this process
     assert not list(tmp_path.iterdir())
+
+
+def test_a_lease_that_cannot_be_left_behind_is_lost_and_free_for_the_next(tmp_path):
+    place = FileStore(str(tmp_path / "a.zarr"))
+    file, away = tmp_path / ".a.zarr.atldld-lease", tmp_path / "away"
+    with lease(place) as held:
+        file.rename(away)
+        file.mkdir()
+        with pytest.raises(StoreError, match="cannot be written"):
+            held.leave_behind()
+        file.rmdir()
+        away.rename(file)
+    assert file.exists()
+    with lease(place) as held:
+        held.check()
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_sign_of_life_brings_back_what_was_left_behind(monkeypatch):
+    place = FileStore("memory://left-behind/a.zarr")
+    held = Lease(place)
+    held.take()
+    put, told, left = FileStore.put, threading.Event(), threading.Event()
+
+    def put_late(self, *args, **options):
+        if threading.current_thread() is not threading.main_thread():
+            told.set()
+            left.wait(0.5)  # which it does not do, if one waits for the other
+        put(self, *args, **options)
+
+    monkeypatch.setattr(FileStore, "put", put_late)
+    monkeypatch.setattr(module, "RENEWED", 0.0)
+    alive = threading.Thread(target=held.renew)
+    alive.start()
+    assert told.wait(60)
+    held.leave_behind()
+    left.set()
+    held.stop()
+    alive.join()
+    held.check()
+    held.end()
+
+
+def test_stores_that_were_to_replace_one_are_gone_with_it(ds, tmp_path):
+    path = tmp_path / "a.zarr"
+    ds.atldld.to_zarr(path)
+    for name in ("0" * 8, "1" * 8):
+        begun = tmp_path / f".a.zarr.{name}.atldld-new"
+        shutil.copytree(path, begun)
+        (begun / "atldld_xr_export" / "replaces").touch()
+    ds.atldld.to_zarr(path, mode="w")
+    assert [file.name for file in tmp_path.iterdir()] == ["a.zarr"]
+    assert verify(path).problems == ()
 
 
 def test_a_lease_that_another_has_by_now_is_left_alone(tmp_path):

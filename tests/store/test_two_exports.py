@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import threading
 import time
@@ -48,7 +49,11 @@ def test_one_wins(server, tmp_path, modes):
     pid = json.loads(lease_of(store).read_text())["process"]
     assert status(store).state == "running"
     opening = FEW if modes[0] == "w-" else {"resolution": 200}
-    said = export(server.url, store, mode=modes[1], opening=opening)
+    os.kill(pid, signal.SIGSTOP)  # it is not to be done before the other has begun
+    try:
+        said = export(server.url, store, mode=modes[1], opening=opening)
+    finally:
+        os.kill(pid, signal.SIGCONT)
     assert re.fullmatch(
         rf"StoreError: another export is writing to {store} \(process {pid} on [\w.-]+\); "
         rf"if it no longer runs, try again in {STALE} s",

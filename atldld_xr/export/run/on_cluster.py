@@ -106,11 +106,13 @@ def _make(
                     raise error
                 retries.append(group)
     except KeyboardInterrupt:
-        job.lease.leave_behind()
+        with suppress(StoreError):  # lost, which tells them too
+            job.lease.leave_behind()
         raise
     except BaseException:
         # Cancelled tasks that run would go on writing: they are told, and waited for.
-        job.lease.leave_behind()
+        with suppress(StoreError):
+            job.lease.leave_behind()
         with suppress(ClosedClientError, OSError):
             _wait(client, running, _WAITED)
         raise
