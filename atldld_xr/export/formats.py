@@ -34,8 +34,8 @@ def format_of(url: str) -> str | None:
         return "ome-zarr" if name.endswith(".ome.zarr") else "zarr"
     from atldld_xr.volumes.formats import FORMATS
 
-    suffixes = {suffix: found.name for found in FORMATS.values() for suffix in found.suffixes}
-    return next((found for suffix, found in suffixes.items() if name.endswith(suffix)), None)
+    suffixes = {suffix: format.name for format in FORMATS.values() for suffix in format.suffixes}
+    return next((format for suffix, format in suffixes.items() if name.endswith(suffix)), None)
 
 
 def writer(format: str) -> Callable[..., Any]:

@@ -78,8 +78,8 @@ def export(
 ) -> ExportReport:
     """Write a Dataset to a Zarr v3 store; see ``Dataset.atldld.to_zarr``."""
     chosen, place = choose(dataset, variables), FileStore(url, storage_options)
-    there = plan_there(place, mode)
-    dataset = as_earlier(dataset, chosen, there) if is_earlier(there) else chosen
+    stored_plan = plan_there(place, mode)
+    dataset = as_earlier(dataset, chosen, stored_plan) if is_earlier(stored_plan) else chosen
     lazy = say_made_of(lazy_dataset(dataset))
     check_names(lazy)
     check_attributes(lazy)
@@ -101,9 +101,9 @@ def export(
         section_tasks.on_error,
         tell,
     )
-    layout = rounded_as_there(place, there, layout)
-    if is_earlier(there):
-        layout = adopted(place, there, layout, None)
+    layout = rounded_as_there(place, stored_plan, layout)
+    if is_earlier(stored_plan):
+        layout = adopted(place, stored_plan, layout, None)
     # What comes of a plan alone is read from no store.
     may_read = not section_tasks.names >= set(arrays)
     steps = open_for_writing(
@@ -119,17 +119,18 @@ def export(
         )
         job = Job(store, layout.arrays, may_overwrite=ledger.may_overwrite, lease=lease)
 
-        def wanted(name: str, place: ChunkPlace) -> bool:
+        def is_missing(name: str, place: ChunkPlace) -> bool:
             # The status of a loaded section is no array of its own: why it is so is told each time.
             is_kept = name in ledger.arrays or name in ledger.values
             return not is_kept or not ledger.is_done(name, place)
 
         def events() -> Generator[Event, None, None]:
             yield from make(
-                (section_tasks.section_task(at, wanted) for at in range(section_tasks.count)), job
+                (section_tasks.section_task(at, is_missing) for at in range(section_tasks.count)),
+                job,
             )
             why = reasons(dataset, section_tasks.names)
-            yield from _computed_by_dask(others, why, job, wanted, places)
+            yield from _computed_by_dask(others, why, job, is_missing, places)
 
         done = write_missing(events(), layout, store, ledger, lease, progress=progress)
     return ExportReport(
@@ -143,18 +144,18 @@ def export(
     )
 
 
-def reasons(dataset: xr.Dataset, known: Collection[str]) -> dict[str, Any]:
+def reasons(dataset: xr.Dataset, arrays_by_section: Collection[str]) -> dict[str, Any]:
     """Return why sections could not be read, as Dask arrays by the name of their status.
 
     Parameters
     ----------
     dataset : xarray.Dataset
         What is written.
-    known : collection of str
+    arrays_by_section : collection of str
         What is told of by those who make it.
     """
     out = {}
-    for name in STATUSES.keys() - known:
+    for name in STATUSES.keys() - arrays_by_section:
         if name in dataset.variables:
             reason = told(dataset, STATUSES[name])["reason"].variable
             if reason.ndim < 2:
@@ -166,17 +167,17 @@ def _computed_by_dask(
     arrays: Mapping[str, Any],
     why: Mapping[str, Any],
     job: Job,
-    wanted: Callable[[str, ChunkPlace], bool],
+    is_missing: Callable[[str, ChunkPlace], bool],
     places: Sequence[tuple[int, int]],
 ) -> Generator[Event, None, None]:
     """Have Dask make arrays, and tell of sections that the Dataset says could not be read."""
     names = {f"{name}: why": name for name in why}
 
     def is_wanted(name: str, place: ChunkPlace) -> bool:
-        return wanted(names.get(name, name), place)
+        return is_missing(names.get(name, name), place)
 
-    told = {name: why[status] for name, status in names.items()}
-    for event in compute_and_write({**told, **arrays}, job, is_wanted, places):
+    reason_arrays = {name: why[status] for name, status in names.items()}
+    for event in compute_and_write({**reason_arrays, **arrays}, job, is_wanted, places):
         if isinstance(event, ValuesEntry) and event.array in names:
             for at, reason in enumerate(event.values, event.at):
                 if reason:

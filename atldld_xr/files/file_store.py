@@ -215,14 +215,14 @@ class FileStore:
         size : int, optional
             Its size, where that is known.
         """
-        told = 0
+        crc32c = 0
         with self.storing("read"):
             try:
                 for piece in self._pieces(key, size):
-                    told = checksum(piece, told)
+                    crc32c = checksum(piece, crc32c)
             except (FileNotFoundError, NotADirectoryError):
                 return None
-        return told
+        return crc32c
 
     def _pieces(self, key: str, size: int | None) -> Iterator[bytes]:
         path = f"{self._path}/{key}"

@@ -55,18 +55,18 @@ def with_proxy(url: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=64)
-def _environ_proxies(site: str, known: tuple[str | None, ...]) -> Mapping[str, str]:
+def _environ_proxies(site: str, variables: tuple[str | None, ...]) -> Mapping[str, str]:
     import requests
 
     return dict(requests.utils.get_environ_proxies(site))
 
 
 @lru_cache(maxsize=64)
-def _proxy(site: str, known: tuple[str | None, ...]) -> str | None:
+def _proxy(site: str, variables: tuple[str | None, ...]) -> str | None:
     """Return the one proxy to a site, None where there is none."""
     import requests
 
-    proxy = requests.utils.select_proxy(site, dict(_environ_proxies(site, known)))
+    proxy = requests.utils.select_proxy(site, dict(_environ_proxies(site, variables)))
     if not proxy:
         return None
     try:

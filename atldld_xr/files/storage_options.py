@@ -126,8 +126,8 @@ def share(options: Mapping[str, Any] | StorageOptionsRef | None) -> StorageOptio
     own = _copied(options)
     place = _place(own)
     with _LOCK():
-        for token, known in _KNOWN.items():
-            if _equal(known, own):
+        for token, registered in _KNOWN.items():
+            if _equal(registered, own):
                 return StorageOptionsRef(token, place)
         token = secrets.token_hex(16)
         _KNOWN[token] = own
@@ -229,8 +229,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
     """Yield an error and all that it came from, however it says so."""
     waiting, seen = [error], set()
     while waiting:
-        one = waiting.pop()
-        if one is not None and id(one) not in seen:
-            seen.add(id(one))
-            yield one
-            waiting += [one.__cause__, one.__context__]
+        cause = waiting.pop()
+        if cause is not None and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            waiting += [cause.__cause__, cause.__context__]

@@ -62,11 +62,11 @@ def find_sides(dataset: xr.Dataset, dim: str) -> Sides:
     InvalidArgumentError
         If what tells of it is contradictory.
     """
-    found = dict(_told(dataset, dim))
-    if len({*found.values()}) > 1:
+    statements = dict(_told(dataset, dim))
+    if len({*statements.values()}) > 1:
         words = ", and ".join(
             f"{'mirrored' if mirrored else 'not mirrored'} by {where}"
-            for where, mirrored in found.items()
+            for where, mirrored in statements.items()
         )
         raise InvalidArgumentError(
             f"on which side this Dataset shows left is told in two ways: {words}. Put right the "
@@ -77,11 +77,11 @@ def find_sides(dataset: xr.Dataset, dim: str) -> Sides:
             "this Dataset shows left on both sides: by their tilts, some of its sections are "
             "mirrored and others are not. Write those of each reference space by themselves"
         )
-    mirrored = next(iter(found.values()), None)
+    mirrored = next(iter(statements.values()), None)
     space, own = _space(dataset, "reference_space_id"), _space(dataset, _OWN)
     if mirrored is not None and (space is None) != (own is None):
-        known = space or own
-        other = next(s for s in REFERENCE_SPACES if s != known) if mirrored else known
+        told_space = space or own
+        other = next(s for s in REFERENCE_SPACES if s != told_space) if mirrored else told_space
         space, own = (space or other, own or other)
     return Sides(mirrored, space, own)
 

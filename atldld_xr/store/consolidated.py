@@ -40,10 +40,10 @@ def consolidated(files: Mapping[str, Any], zarr_format: int) -> dict[str, Any]:
             "zarr_consolidated_format": 1,
         }
     root = CONSOLIDATED[3]
-    found = {
+    nodes = {
         key.removesuffix(f"/{root}"): _explicit(key, files[key]) for key in keys if key != root
     }
-    return _with(files[root], _NONE | {"metadata": found})
+    return _with(files[root], _NONE | {"metadata": nodes})
 
 
 def encoded(document: Mapping[str, Any], zarr_format: int) -> bytes:
@@ -51,10 +51,10 @@ def encoded(document: Mapping[str, Any], zarr_format: int) -> bytes:
     return json.dumps(document, indent=2 if zarr_format == 3 else None).encode()
 
 
-def same(one: Any, other: Any) -> bool:
+def same(document: Any, other: Any) -> bool:
     """Return whether two documents say the same; not a number is the same as itself."""
     try:
-        return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+        return json.dumps(document, sort_keys=True) == json.dumps(other, sort_keys=True)
     except RecursionError:  # nothing of Zarr's is nested so deep
         return False
 
@@ -66,10 +66,10 @@ def _explicit(key: str, node: Mapping[str, Any]) -> Mapping[str, Any]:
     return node
 
 
-def _with(group: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+def _with(group: Mapping[str, Any], nodes: Mapping[str, Any]) -> dict[str, Any]:
     last = {"node_type"} & group.keys()  # as Zarr has it
     rest = {k: v for k, v in group.items() if k not in last and k != "consolidated_metadata"}
-    return rest | {"consolidated_metadata": found} | {k: group[k] for k in last}
+    return rest | {"consolidated_metadata": nodes} | {k: group[k] for k in last}
 
 
 def _depth(key: str) -> tuple[int, str]:

@@ -35,17 +35,17 @@ def rounded_as_there(place: FileStore, plan: Mapping[str, Any] | None, layout: L
     """
     if plan is None or plan["zarr format"] != 3:
         return layout
-    asked, told = layout.plan[_FILES], plan[_FILES]
-    keys = [k for k in asked if "/c" in k and told.get(k, asked[k]) != asked[k]]
+    asked, recorded = layout.plan[_FILES], plan[_FILES]
+    keys = [k for k in asked if "/c" in k and recorded.get(k, asked[k]) != asked[k]]
     store = place.real()
     kept = {key: content for key in keys if (content := store.get(key, MOST)) is not None}
-    kept = {k: content for k, content in kept.items() if checksum(content) == told[k]}
+    kept = {k: content for k, content in kept.items() if checksum(content) == recorded[k]}
     if not kept or not all(_is_near(layout, key, content) for key, content in kept.items()):
         return layout
     from zarr.core.buffer import default_buffer_prototype
 
     as_buffer = default_buffer_prototype().buffer.from_bytes
-    merged = {**layout.plan, _FILES: {**asked, **{key: told[key] for key in kept}}}
+    merged = {**layout.plan, _FILES: {**asked, **{key: recorded[key] for key in kept}}}
     files = {**layout.files, **kept, PLAN: json.dumps(merged, indent=1).encode()}
     memory = {**layout.memory, **{key: as_buffer(content) for key, content in kept.items()}}
     return replace(layout, files=files, plan=merged, memory=memory)
@@ -56,10 +56,10 @@ def _is_near(layout: Layout, key: str, content: bytes) -> bool:
     metadata = f"{key.partition('/c')[0]}/zarr.json"
     if metadata not in layout.files:
         return False
-    here, there = (_values(layout.files[metadata], key, c) for c in (layout.files[key], content))
-    if here is None or there is None or here.dtype.kind != "f":
+    asked, stored = (_values(layout.files[metadata], key, c) for c in (layout.files[key], content))
+    if asked is None or stored is None or asked.dtype.kind != "f":
         return False
-    return bool(np.allclose(here, there, rtol=_TOLERANCE, atol=_TOLERANCE, equal_nan=True))
+    return bool(np.allclose(asked, stored, rtol=_TOLERANCE, atol=_TOLERANCE, equal_nan=True))
 
 
 def _values(metadata: bytes, key: str, content: bytes) -> Any:

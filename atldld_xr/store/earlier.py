@@ -77,10 +77,10 @@ def as_earlier(dataset: xr.Dataset, chosen: xr.Dataset, plan: Plan) -> xr.Datase
     return out.assign(_values(dataset)) if REASON in plan["values"] else out
 
 
-def goes_on(there: Plan, here: Plan) -> bool:
+def goes_on(stored: Plan, asked: Plan) -> bool:
     """Return whether an earlier version's plan is of the same content."""
-    files = there["crc32c of files"]
-    return same(_content(there, files), _content(here, files))
+    files = stored["crc32c of files"]
+    return same(_content(stored, files), _content(asked, files))
 
 
 def adopted(place: FileStore, plan: Plan, layout: Layout, tell: Tell | None) -> Layout:
@@ -141,8 +141,8 @@ def _content(plan: Plan, files: Mapping[str, int]) -> dict[str, Any]:
         name: {key: value for key, value in metadata.items() if key != "attributes"}
         for name, metadata in plan["arrays"].items()
     }
-    known = plan["crc32c of files"]
-    chunks = {key: known.get(key) for key in files if key.rpartition("/")[2] not in _NO_CHUNKS}
+    recorded = plan["crc32c of files"]
+    chunks = {key: recorded.get(key) for key in files if key.rpartition("/")[2] not in _NO_CHUNKS}
     kept = {key: plan.get(key) for key in ("zarr format", "made of", "values", "sections")}
     return {"arrays": arrays, "chunks": chunks, **kept}
 
@@ -152,18 +152,18 @@ _NO_CHUNKS = {"zarr.json", ".zarray", ".zattrs", ".zgroup"}
 
 def _values(dataset: xr.Dataset) -> dict[str, xr.Variable]:
     """Return the status of image and mask together, and the reasons, as they were."""
-    found: list[Reader] = []
+    found_readers: list[Reader] = []
     for name, pixels in STATUSES.items():
         if name in dataset.variables:
-            found += readers(dataset.variables[name], pixels)
+            found_readers += readers(dataset.variables[name], pixels)
     status = dataset.variables["status"]
-    if not found or status.ndim != 1:
+    if not found_readers or status.ndim != 1:
         return {}
-    plans, ids = tuple(reader.plan for reader in found), dataset["section_image_id"].values
+    plans, ids = tuple(reader.plan for reader in found_readers), dataset["section_image_id"].values
     made = status_variable("status", plans), reason_variable(REASON, plans)
     text = replace(made[1], dtype=np.dtypes.StringDType())
-    places = [found[0].sections[image] for image in ids.tolist()]
+    places = [found_readers[0].sections[image] for image in ids.tolist()]
     return {
-        variable.name: found[0].read(variable, places, status.dims[0])
+        variable.name: found_readers[0].read(variable, places, status.dims[0])
         for variable in (made[0], text)
     }

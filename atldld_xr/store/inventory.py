@@ -17,13 +17,13 @@ from atldld_xr.store.store_plan import METADATA, OME_KEY, PLAN, ROOTS, STATE, re
 
 
 def unexpected_files(
-    found: Iterable[str], plan: Mapping[str, Any], chunks: Collection[str]
+    keys: Iterable[str], plan: Mapping[str, Any], chunks: Collection[str]
 ) -> Iterator[str]:
     """Yield the files that no export wrote; or that were left half written. Pure.
 
     Parameters
     ----------
-    found : iterable of str
+    keys : iterable of str
         The keys of all files.
     plan : mapping
         The store's.
@@ -31,11 +31,11 @@ def unexpected_files(
         The keys of all chunks that there are to be.
     """
     zarr_format = plan["zarr format"]
-    known = {PLAN, LEDGER, LEASE, MARK, ROOTS[zarr_format], CONSOLIDATED[zarr_format]}
-    known |= {*plan["crc32c of files"], *_array_files(plan), *chunks}
-    for key in found:
+    expected = {PLAN, LEDGER, LEASE, MARK, ROOTS[zarr_format], CONSOLIDATED[zarr_format]}
+    expected |= {*plan["crc32c of files"], *_array_files(plan), *chunks}
+    for key in keys:
         is_folder = not key or key.endswith("/")  # as some object stores have them
-        if not (key in known or is_folder or numbered([key]) or _is_of_values(key, plan)):
+        if not (key in expected or is_folder or numbered([key]) or _is_of_values(key, plan)):
             yield key
 
 
@@ -67,17 +67,19 @@ def root_problems(
     if unread is not None and complete and OME_KEY not in planned and plan["format"] > 2:
         planned[UNREAD] = unread
     # An OME-Zarr's own attribute tells of sections that could not be read.
-    told = {STATE, *((OME_KEY,) if unread is not None else ())}
+    not_compared = {STATE, *((OME_KEY,) if unread is not None else ())}
     if any(key.startswith("section_image_id/") for key in changed):
-        told.add(UNREAD)  # it cannot be told what it should be
-    known = ({k: v for k, v in some.items() if k not in told} for some in (attributes, planned))
-    if not same(*known):
+        not_compared.add(UNREAD)  # it cannot be told what it should be
+    compared = (
+        {k: v for k, v in some.items() if k not in not_compared} for some in (attributes, planned)
+    )
+    if not same(*compared):
         yield f"{root} has other attributes than were written"
     if complete:
-        there = document if zarr_format == 3 else _read(store, gathered)
-        if not there:
+        gathered_document = document if zarr_format == 3 else _read(store, gathered)
+        if not gathered_document:
             yield f"{gathered} is missing or damaged"
-        elif not _is_consolidated(store, plan, changed, there, document):
+        elif not _is_consolidated(store, plan, changed, gathered_document, document):
             yield f"{gathered} has other consolidated metadata than was written"
 
 
@@ -85,7 +87,7 @@ def _is_consolidated(
     store: FileStore,
     plan: Mapping[str, Any],
     changed: Collection[str],
-    there: Mapping[str, Any],
+    gathered_document: Mapping[str, Any],
     document: Mapping[str, Any],
 ) -> bool:
     """Return whether consolidated metadata is that of the single files."""
@@ -95,18 +97,20 @@ def _is_consolidated(
     for key in plan["crc32c of files"]:
         if is_metadata(key, zarr_format):
             # What a damaged one said is known from nowhere else.
-            files[key] = _told(there, key, zarr_format) if key in changed else _read(store, key)
-    return same(there, consolidated(files, zarr_format))
+            files[key] = (
+                _told(gathered_document, key, zarr_format) if key in changed else _read(store, key)
+            )
+    return same(gathered_document, consolidated(files, zarr_format))
 
 
-def _told(there: Mapping[str, Any], key: str, zarr_format: int) -> dict[str, Any]:
+def _told(gathered_document: Mapping[str, Any], key: str, zarr_format: int) -> dict[str, Any]:
     """Return what consolidated metadata has of a file; empty if it has none."""
     try:
         if zarr_format == 2:
-            node = there["metadata"][key]
+            node = gathered_document["metadata"][key]
         else:
             path = key.removesuffix(f"/{METADATA[3]}")
-            node = there["consolidated_metadata"]["metadata"][path]
+            node = gathered_document["consolidated_metadata"]["metadata"][path]
     except (KeyError, TypeError):
         return {}
     return node if isinstance(node, dict) else {}

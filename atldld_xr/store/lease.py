@@ -137,10 +137,10 @@ class Lease:
             self._seen = -float("inf")
             self._folder.remove([self._key])
 
-    def _tell(self, known: str) -> None:
+    def _tell(self, former: str) -> None:
         """Say that this one has the lease, if the one that is known by an id still has it."""
         if not self._folder.is_local:
-            if (self._holder() or {}).get("id") == known:
+            if (self._holder() or {}).get("id") == former:
                 self._folder.put(self._key, self._content())
             return
         # Into the file itself: who takes over makes another one, which this does not touch, however
@@ -149,7 +149,7 @@ class Lease:
             self._folder.storing(),
             open(os.path.join(self._folder.url, self._key), "r+b", buffering=0) as file,
         ):
-            if known.encode() in file.read(_MOST):
+            if former.encode() in file.read(_MOST):
                 file.seek(0)
                 file.write(self._content())
                 file.truncate()

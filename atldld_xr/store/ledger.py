@@ -86,12 +86,15 @@ class Ledger:
         self._sections, self._places = sections["count"], sections["places"]
         self.arrays = arrays
         chunks = sum(math.prod(spec.numblocks) for spec in arrays.values())
-        told = sum(count for _, count in values.values())
-        for count, most, what in ((chunks, _MOST_CHUNKS, "chunks"), (told, _MOST_TOLD, "values")):
+        value_count = sum(count for _, count in values.values())
+        for count, most, what in (
+            (chunks, _MOST_CHUNKS, "chunks"),
+            (value_count, _MOST_TOLD, "values"),
+        ):
             if count > most:
                 raise InvalidArgumentError(f"{count:,} {what} are too many: there can be {most:,}")
         # What is said of a chunk is a line; a reason is as long as the service makes it.
-        self._most = min((1 << 20) + 256 * chunks + (1 << 14) * told, _MOST_BYTES)
+        self._most = min((1 << 20) + 256 * chunks + (1 << 14) * value_count, _MOST_BYTES)
         self.needed = {n: self._where(spec.numblocks) for n, spec in arrays.items()}
         # Where there is no section, there is nothing to be written.
         self.done = {name: ~needed for name, needed in self.needed.items()}
@@ -103,7 +106,7 @@ class Ledger:
         self._dtypes = {name: dtype for name, (dtype, _) in values.items()}
         self._counts = {name: count for name, (_, count) in values.items()}
         self._failures: dict[int, dict[str, str]] = {}
-        self.lost: list[tuple[str, tuple[int, ...]]] = []
+        self.missing: list[tuple[str, tuple[int, ...]]] = []
         """Chunks that are entered, by name of the array, and not in the store as written."""
         self._lines: list[dict[str, Any]] = []
         self._pages: list[str] = []
@@ -134,11 +137,11 @@ class Ledger:
     @property
     def failures(self) -> Failures:
         """Why sections could not be read, by their place and whose pixels these are."""
-        told: dict[int, dict[str, str]] = {}
+        reasons_by_place: dict[int, dict[str, str]] = {}
         if not self._names and self._is_reason(REASON):
             for at, some in self.values[REASON].items():
-                told |= {n: {"": reason} for n, reason in enumerate(some, at) if reason}
-        return self._failures | told
+                reasons_by_place |= {n: {"": reason} for n, reason in enumerate(some, at) if reason}
+        return self._failures | reasons_by_place
 
     def _is_reason(self, name: str) -> bool:
         return self._dtypes.get(name) == "str" and self._counts[name] == self._sections
@@ -154,12 +157,12 @@ class Ledger:
             If it is unfinished, and on a web server: only a listing tells its pages.
         """
         self.may_overwrite = True
-        found = self._store.listing(RECORDS)
+        listing = self._store.listing(RECORDS)
         formats = {spec.zarr_format for spec in self.arrays.values()}
-        if found is None and not is_complete(self._store, *formats):
+        if listing is None and not is_complete(self._store, *formats):
             why = "unfinished and on a web server: from there it cannot be told how far it is"
             raise StoreError(f"{self._store.url} is {why}")
-        numbers = numbered(found or ())
+        numbers = numbered(listing or ())
         for key in [LEDGER, *numbers]:
             content = self._store.get(key, self._most)
             if content is None:
@@ -181,7 +184,7 @@ class Ledger:
         sizes : mapping of int
             The size of every file in the store, by key.
         """
-        self.lost = [
+        self.missing = [
             (name, place)
             for name, spec in self.arrays.items()
             for place in self._written(name)
@@ -265,17 +268,17 @@ class Ledger:
         RecordsError
             If there are not as many as there should be.
         """
-        known = self.values[name]
-        values = [value for at in sorted(known) for value in known[at]]
+        entries = self.values[name]
+        values = [value for at in sorted(entries) for value in entries[at]]
         if len(values) != self._counts[name]:
             address = f"{self._store.url}/{RECORDS}"
             raise damaged(address, f"of {name} it has {len(values)} of {self._counts[name]}")
         if len(values) == self._sections:
-            for at, told in self.failures.items():  # also those that Dask met with its arrays
-                if name in STATUSES and told.keys() & {STATUSES[name], ""}:
+            for at, reasons in self.failures.items():  # also those that Dask met with its arrays
+                if name in STATUSES and reasons.keys() & {STATUSES[name], ""}:
                     values[at] = UNREADABLE
                 elif name == REASON and not self._names:
-                    values[at] = told[""]
+                    values[at] = reasons[""]
         return values
 
     def _add(self, *lines: dict[str, Any]) -> None:
@@ -304,8 +307,8 @@ class Ledger:
                     if name in self.values:
                         self.values[name].pop(self._section(at), None)
                     elif self._section(at) < self.done[name].shape[self._axis]:
-                        here = self._at(at)
-                        self.done[name][here] = ~self.needed[name][here]
+                        index = self._at(at)
+                        self.done[name][index] = ~self.needed[name][index]
                 self._failures.pop(at, None)
             case {"anew": name} if name in self.values:
                 self.values[name].clear()
@@ -316,16 +319,20 @@ class Ledger:
             case {"section": at, "values": dict(values)}:
                 for name, value in values.items():
                     self.values[name][self._section(at)] = self._fitting(name, [value], at)
-                known = self._failures.pop(self._section(at), {})
-                told = dict(line.get("failures", {}))
+                earlier = self._failures.pop(self._section(at), {})
+                reasons = dict(line.get("failures", {}))
                 if "failure" in line:
-                    told[""] = line["failure"]
-                if told:
-                    if not are([*told, *told.values()], "str") or at not in (self._places or [at]):
+                    reasons[""] = line["failure"]
+                if reasons:
+                    if not are([*reasons, *reasons.values()], "str") or at not in (
+                        self._places or [at]
+                    ):
                         raise ValueError(line)
                     # Of several, the same one whatever came first.
-                    first = {name: min(known.get(name, why), why) for name, why in told.items()}
-                    self._failures[at] = known | first
+                    first = {
+                        name: min(earlier.get(name, why), why) for name, why in reasons.items()
+                    }
+                    self._failures[at] = earlier | first
             case _:
                 raise ValueError(line)
 
@@ -358,11 +365,11 @@ class Ledger:
             for place in self._written(name):
                 size, check = int(self.sizes[name][place]), int(self.checksums[name][place])
                 yield _line_of(ChunkEntry(name, place, size, check))
-        for name, known in sorted(self.values.items()):
-            for at in sorted(known):
-                yield {"values": name, "at": at, "are": known[at]}
-        for at, told in sorted(self._failures.items()):
-            yield {"section": at, "values": {}, **self._told(told)}
+        for name, entries in sorted(self.values.items()):
+            for at in sorted(entries):
+                yield {"values": name, "at": at, "are": entries[at]}
+        for at, reasons in sorted(self._failures.items()):
+            yield {"section": at, "values": {}, **self._told(reasons)}
 
     def _told(self, failures: Mapping[str, str]) -> dict[str, Any]:
         """Return reasons as a line has them."""

@@ -28,8 +28,8 @@ another goes on with the ledger, does not write over that one's."""
 
 def numbered(keys: Iterable[str]) -> dict[str, int]:
     """Return the pages that are among some files, in their order, with their numbers."""
-    found = {page[0]: int(page[1]) for page in map(_PAGE.fullmatch, keys) if page}
-    return dict(sorted(found.items(), key=lambda page: page[1]))
+    pages = {page[0]: int(page[1]) for page in map(_PAGE.fullmatch, keys) if page}
+    return dict(sorted(pages.items(), key=lambda page: page[1]))
 
 
 def page_after(number: int) -> int:
@@ -58,13 +58,13 @@ def checked(content: bytes, address: str) -> Iterator[bytes]:
     """
     end = content.rfind(b"\n", 0, len(content) - 1) + 1
     try:
-        told = parse_json(content[end:])["crc32c of the above"]
+        recorded = parse_json(content[end:])["crc32c of the above"]
     except (ValueError, KeyError, TypeError):
         raise damaged(address, "it is cut short") from None
-    found = 0
+    computed = 0
     for start in range(0, end, _PIECE):
-        found = checksum(content[start : min(start + _PIECE, end)], found)
-    if told != found:
+        computed = checksum(content[start : min(start + _PIECE, end)], computed)
+    if recorded != computed:
         raise damaged(address, "its checksum does not fit what it says")
     lines = BytesIO(content)
     return iter(lambda: lines.readline() if lines.tell() < end else b"", b"")

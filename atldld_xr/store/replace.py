@@ -115,7 +115,7 @@ def _found(place: FileStore, end: str) -> list[FileStore]:
     """Return the folders of some runs beside a store; of earlier versions all have one name."""
     folder, stem = os.path.dirname(place.url), _stem(place)
     ours = re.compile(rf"{re.escape(stem)}\.[0-9a-f]{{8}}{re.escape(end)}")
-    known = {f"{stem}{end}"} if end == _NEW else set()
+    names_of_old = {f"{stem}{end}"} if end == _NEW else set()
     try:
         names = sorted(os.listdir(folder))
     except FileNotFoundError:
@@ -124,11 +124,12 @@ def _found(place: FileStore, end: str) -> list[FileStore]:
         return [
             place.beside(name)
             for name in names
-            if (name in known or ours.fullmatch(name)) and os.path.isdir(os.path.join(folder, name))
+            if (name in names_of_old or ours.fullmatch(name))
+            and os.path.isdir(os.path.join(folder, name))
         ]
 
 
-def _exchange(one: str, other: str) -> bool:
+def _exchange(path: str, other: str) -> bool:
     """Have two folders change places at once; return False where the system cannot."""
     import ctypes
 
@@ -136,8 +137,8 @@ def _exchange(one: str, other: str) -> bool:
         rename = ctypes.CDLL(None, use_errno=True).renameat2
     except (AttributeError, OSError, TypeError):  # it is Linux's
         return False
-    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    if rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0:
+    working_folder, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    if rename(working_folder, os.fsencode(path), working_folder, os.fsencode(other), exchange) == 0:
         return True
     code = ctypes.get_errno()
     if code in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):  # nor do all of its disks

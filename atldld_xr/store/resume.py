@@ -149,7 +149,7 @@ def invalidate(
     """
     axis, failures = layout.plan["sections"]["axis"], ledger.failures
     again = set(failures) if retry_failed else set()
-    for name, place in ledger.lost:
+    for name, place in ledger.missing:
         ledger.mark_chunk_missing(name, place)
         if name in parts and (as_one or place[axis] in failures):
             again.add(place[axis])
@@ -192,12 +192,12 @@ def _resumed(store: FileStore, layout: Layout, unproven: Unproven) -> Ledger:
     plan = layout.plan
     ledger = Ledger(store, layout.arrays, layout.counts, plan["sections"], plan["format"])
     sizes = store.sizes()
-    there = read_plan(store)
-    if there is not None:
-        _check_plan(store, there, layout)
+    stored_plan = read_plan(store)
+    if stored_plan is not None:
+        _check_plan(store, stored_plan, layout)
         _check_files(store, layout, sizes)
         ledger.read()
-        if (there["on_error"], plan["on_error"]) == ("raise", "fill"):
+        if (stored_plan["on_error"], plan["on_error"]) == ("raise", "fill"):
             for name, at in list(unproven(ledger.is_done)):
                 ledger.mark_chunk_missing(name, at)
             _forget(store, layout, ledger)
@@ -219,19 +219,19 @@ def _check_plan(store: FileStore, plan: Mapping[str, Any], layout: Layout) -> No
     if adds_failure_report(plan, layout.plan):
         why = 'is finished, by a run with on_error="raise" (--on-error raise), which fills nothing'
         raise RecordsError(_exists(store.url, why))
-    found = difference(plan, layout.plan)
-    if not found and plan["format"] != layout.plan["format"]:
+    differing = difference(plan, layout.plan)
+    if not differing and plan["format"] != layout.plan["format"]:
         made, asked = plan["made of"], layout.plan["made of"]
         names = ", ".join(sorted(n for n in made if made[n] != asked.get(n))) or "coordinates"
-        found = (
+        differing = (
             f"{names}: begun by an earlier version of this package, from other sections or pixels, "
             "or computed in a way that it no longer is"
         )
-    found = found or (
+    differing = differing or (
         f"{', '.join(changed(plan, layout.plan))}: of the same shape, but from other sections, "
         "pixels or values, or with another on_error"
     )
-    raise RecordsError(_exists(store.url, f"was made otherwise ({found})"))
+    raise RecordsError(_exists(store.url, f"was made otherwise ({differing})"))
 
 
 def _check_files(store: FileStore, layout: Layout, sizes: Mapping[str, int]) -> None:
@@ -263,20 +263,20 @@ _ASKED = (
 _DIGESTS = "made of", "crc32c of files"
 
 
-def equal_except_on_error(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
+def equal_except_on_error(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
     """Return whether two plans are the same but for what is done about failing sections."""
-    return same({**there, "on_error": here["on_error"]}, here)
+    return same({**stored, "on_error": asked["on_error"]}, asked)
 
 
-def adds_failure_report(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
+def adds_failure_report(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
     """Return whether a plan also tells of failing sections, which the other one ends at."""
-    more = here["values"].keys() - there["values"].keys()
-    told = {
-        part: {key: v for key, v in here[part].items() if key.partition("/")[0] not in more}
+    more = asked["values"].keys() - stored["values"].keys()
+    asked_without = {
+        part: {key: v for key, v in asked[part].items() if key.partition("/")[0] not in more}
         for part in ("values", "made of", "crc32c of files")
     }
-    fills = (there["on_error"], here["on_error"]) == ("raise", "fill")
-    return bool(more) and fills and equal_except_on_error(there, {**here, **told})
+    fills = (stored["on_error"], asked["on_error"]) == ("raise", "fill")
+    return bool(more) and fills and equal_except_on_error(stored, {**asked, **asked_without})
 
 
 def shared(plan: Mapping[str, Any]) -> dict[str, Any]:
@@ -288,46 +288,46 @@ def shared(plan: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def difference(there: Mapping[str, Any], here: Mapping[str, Any], most: int = 3) -> str:
+def difference(stored: Mapping[str, Any], asked: Mapping[str, Any], most: int = 3) -> str:
     """Return in words what is different in two plans, first what was asked for; "" if nothing.
 
     Parameters
     ----------
-    there, here : mapping
+    stored, here : mapping
         The plan of the store, and the one that is asked for.
     most : int
         How many differences are told of.
     """
-    if there["format"] != here["format"]:  # which explains nothing
-        there, here = shared(there), shared(here)
+    if stored["format"] != asked["format"]:  # which explains nothing
+        stored, asked = shared(stored), shared(asked)
 
-    def found_in(part: Callable[[Mapping[str, Any]], Any]) -> list[str]:
-        return list(islice(differences(part(there), part(here)), most + 1))
+    def differing_in(part: Callable[[Mapping[str, Any]], Any]) -> list[str]:
+        return list(islice(differences(part(stored), part(asked)), most + 1))
 
-    found = found_in(lambda plan: {key: plan["dataset"].get(key) for key in _ASKED})
-    found += found_in(lambda plan: dict.fromkeys(plan["arrays"]))
-    if not found:  # digests are told of only where nothing says it better
-        found = found_in(lambda plan: {k: v for k, v in plan.items() if k not in _DIGESTS})
-    return "; ".join([*found[:most], *(["and more"] if len(found) > most else [])])
+    words = differing_in(lambda plan: {key: plan["dataset"].get(key) for key in _ASKED})
+    words += differing_in(lambda plan: dict.fromkeys(plan["arrays"]))
+    if not words:  # digests are told of only where nothing says it better
+        words = differing_in(lambda plan: {k: v for k, v in plan.items() if k not in _DIGESTS})
+    return "; ".join([*words[:most], *(["and more"] if len(words) > most else [])])
 
 
-def changed(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+def changed(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
     """Return what is of the same shape in two plans, and made of something else."""
-    keys = {key for part in _DIGESTS for key, _ in there[part].items() ^ here[part].items()}
+    keys = {key for part in _DIGESTS for key, _ in stored[part].items() ^ asked[part].items()}
     return sorted({key.partition("/")[0] for key in keys})
 
 
-def differences(there: Any, here: Any, name: str = "") -> Iterator[str]:
+def differences(stored: Any, asked: Any, name: str = "") -> Iterator[str]:
     """Yield in words what is different in two plans, as far down as both have it."""
-    if isinstance(there, Mapping) and isinstance(here, Mapping):
-        for key in [*here, *(k for k in there if k not in here)]:
+    if isinstance(stored, Mapping) and isinstance(asked, Mapping):
+        for key in [*asked, *(k for k in stored if k not in asked)]:
             below = f"{name}.{key}" if name else str(key)
-            if key not in there or key not in here:
-                yield f"{below} is only {'asked' if key in here else 'there'}"
+            if key not in stored or key not in asked:
+                yield f"{below} is only {'asked' if key in asked else 'there'}"
             else:
-                yield from differences(there[key], here[key], below)
-    elif not same(there, here):
-        yield f"{name}: {_short(there)} there, {_short(here)} asked"
+                yield from differences(stored[key], asked[key], below)
+    elif not same(stored, asked):
+        yield f"{name}: {_short(stored)} there, {_short(asked)} asked"
 
 
 def _short(value: Any) -> str:

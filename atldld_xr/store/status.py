@@ -80,11 +80,11 @@ def status(
     """
     store, plan, ledger = open_records(url, storage_options)
     running = _is_running(store)
-    found = store.listing()
-    if found is not None:
-        ledger.compare(found)
-    lost = Counter(name for name, _ in ledger.lost)
-    written = {name: count - lost[name] for name, count in ledger.written.items()}
+    listing = store.listing()
+    if listing is not None:
+        ledger.compare(listing)
+    damaged = Counter(name for name, _ in ledger.missing)
+    written = {name: count - damaged[name] for name, count in ledger.written.items()}
     complete = is_complete(store, plan["zarr format"]) and written == ledger.chunks
     return StoreStatus(
         url=store.url,
@@ -141,8 +141,8 @@ def _failures(
 ) -> tuple[Mapping[str, Any], ...]:
     failures = {**ledger.failures}
     if f"{REASON}/zarr.json" in plan["crc32c of files"] and REASON not in ledger.values:
-        told = read_unchanged(store, plan, REASON)  # it was known before the export
-        failures |= {at: {"": str(reason)} for at, reason in enumerate(told) if reason}
+        stored_reasons = read_unchanged(store, plan, REASON)  # it was known before the export
+        failures |= {at: {"": str(reason)} for at, reason in enumerate(stored_reasons) if reason}
     return entries_of(store, plan, failures)
 
 
@@ -155,7 +155,7 @@ def _absences(store: FileStore, plan: Mapping[str, Any]) -> tuple[Mapping[str, A
     own = plan["dataset"].get(OME_KEY)
     if isinstance(own, Mapping) and "expression" in str(own.get(MADE_OF, own.get("variable"))):
         has = {s["plane"]: s.get("has_expression", True) for s in _planes(own)}
-    absent = {at: {"expression": NO_MASK} for at, there in has.items() if not there}
+    absent = {at: {"expression": NO_MASK} for at, has_mask in has.items() if not has_mask}
     return entries_of(store, plan, absent)
 
 

@@ -103,23 +103,23 @@ class Layout:
 
         group: Any = zarr.open_group(zarr.storage.MemoryStore(self.memory), mode="r+")
         changed: dict[str, bytes | None] = {}
-        for name, known in values.items():
+        for name, values_of_array in values.items():
             array = group[name]
-            array[...] = np.array(known, dtype=self.values[name]).reshape(array.shape)
+            array[...] = np.array(values_of_array, dtype=self.values[name]).reshape(array.shape)
             places = np.ndindex(*array.cdata_shape)
             changed |= {f"{name}/{array.metadata.encode_chunk_key(p)}": None for p in places}
         if self._tell is not None:
             self._tell(group, failures)
         group.attrs[STATE] = "complete"
-        found = _bytes(self.memory)
+        files = _bytes(self.memory)
         zarr_format = self.plan["zarr format"]
-        told = {key: json.loads(b) for key, b in found.items() if is_metadata(key, zarr_format)}
-        found[CONSOLIDATED[zarr_format]] = encoded(consolidated(told, zarr_format), zarr_format)
-        changed |= {k: None for k in self.files if k not in found and k != PLAN}
+        metadata = {key: json.loads(b) for key, b in files.items() if is_metadata(key, zarr_format)}
+        files[CONSOLIDATED[zarr_format]] = encoded(consolidated(metadata, zarr_format), zarr_format)
+        changed |= {k: None for k in self.files if k not in files and k != PLAN}
         at_the_end = (self.root, *(f"{name}/" for name in self.values))
         changed |= {
             k: content
-            for k, content in found.items()
+            for k, content in files.items()
             if self.files.get(k) != content or k.startswith(at_the_end)
         }
         root = changed.pop(self.root)
@@ -212,15 +212,15 @@ def read_plan(store: FileStore) -> dict[str, Any] | None:
     """
     try:
         plan: dict[str, Any] = read_json(store, PLAN)
-        known = plan["format"]
+        version = plan["format"]
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
         raise _damaged(store) from None
-    if known not in KNOWN_FORMATS:
+    if version not in KNOWN_FORMATS:
         raise RecordsError(
             f"{store.url} was written by another version of this package: its records have format "
-            f"{known!r:.40}, this version reads {' and '.join(map(str, KNOWN_FORMATS))}"
+            f"{version!r:.40}, this version reads {' and '.join(map(str, KNOWN_FORMATS))}"
         )
     if not _is_plan(plan):
         raise _damaged(store)
@@ -257,8 +257,8 @@ def read_attributes(store: FileStore, zarr_format: int | None = None) -> dict[st
     """
     for at in ROOTS if zarr_format is None else (zarr_format,):
         try:
-            found = read_json(store, ROOTS[at])
-            attributes = found["attributes"] if at == 3 else found
+            document = read_json(store, ROOTS[at])
+            attributes = document["attributes"] if at == 3 else document
         except FileNotFoundError:
             continue
         except (ValueError, KeyError, TypeError):
@@ -279,13 +279,13 @@ def changed_files(store: FileStore, plan: Mapping[str, Any], below: str = "") ->
         if not key.startswith(below):
             continue
         try:
-            found = read_json(store, key)
+            stored = read_json(store, key)
         except (FileNotFoundError, ValueError):
-            found = None
-        if not same(found, metadata):
+            stored = None
+        if not same(stored, metadata):
             yield key
-    for key, told in plan["crc32c of files"].items():
-        if key.startswith(below) and store.checksum(key) != told:
+    for key, recorded in plan["crc32c of files"].items():
+        if key.startswith(below) and store.checksum(key) != recorded:
             yield key
 
 
@@ -308,7 +308,7 @@ def _is_plan(plan: dict[str, Any]) -> bool:
                 isinstance(dtype, str) and type(count) is int and 0 <= count <= MOST
                 for dtype, count in values.values()
             )
-            and all(type(told) is int for told in files.values())
+            and all(type(recorded) is int for recorded in files.values())
             and all(map(is_key, [*arrays, *values, *files]))
         )
     except (KeyError, TypeError, ValueError, AttributeError):

@@ -79,7 +79,7 @@ def verify(
         If no export of this package is there, it cannot be read, or its records are damaged.
     """
     store, plan, ledger = open_records(url, storage_options)
-    found = store.listing()
+    listing = store.listing()
     changed = [*changed_files(store, plan)]
     problems = [f"{key} is not as it was written" for key in changed]
     failures = ledger.failures
@@ -91,7 +91,7 @@ def verify(
     chunk_keys = {key for key, _, _ in checks}
     problems += [
         f"{key} was not written by an export"
-        for key in unexpected_files(found or (), plan, chunk_keys)
+        for key in unexpected_files(listing or (), plan, chunk_keys)
     ]
     chunks = nbytes = 0
     with (
@@ -101,7 +101,7 @@ def verify(
         rest = iter(checks)
         while batch := list(islice(rest, _AT_A_TIME)):
             for (_, size, _), problem in zip(
-                batch, pool.map(lambda check: _problem(store, found, *check), batch), strict=True
+                batch, pool.map(lambda check: _problem(store, listing, *check), batch), strict=True
             ):
                 advance(1)
                 if problem:
@@ -121,32 +121,32 @@ def _checks(ledger: Ledger) -> Iterator[tuple[str, int | None, int]]:
 
 
 def _problem(
-    store: FileStore, found: Mapping[str, int] | None, key: str, size: int | None, told: int
+    store: FileStore, listing: Mapping[str, int] | None, key: str, size: int | None, recorded: int
 ) -> str | None:
     if size is None:
         return f"{key} is not written yet"
     if size == 0:
-        is_there = found is not None and key in found
+        is_there = listing is not None and key in listing
         return f"{key} is there, where there was nothing to be written" if is_there else None
-    if found is not None and key not in found:
+    if listing is not None and key not in listing:
         return f"{key} is missing"
-    if found is not None and found[key] != size:
-        return f"{key} has {found[key]} bytes of {size}"
-    found_checksum = store.checksum(key, size)
-    if found_checksum is None:
+    if listing is not None and listing[key] != size:
+        return f"{key} has {listing[key]} bytes of {size}"
+    computed = store.checksum(key, size)
+    if computed is None:
         return f"{key} is missing"
-    return None if found_checksum == told else f"{key} is damaged: its checksum is another"
+    return None if computed == recorded else f"{key} is damaged: its checksum is another"
 
 
 def _value_problems(store: FileStore, ledger: Ledger, changed: Collection[str]) -> Iterator[str]:
     for name in ledger.values:
         if f"{name}/zarr.json" in changed:
             continue
-        found = read_small(store, name)
-        known = ledger.all_values(name)
-        if found is None:
+        stored = read_small(store, name)
+        recorded = ledger.all_values(name)
+        if stored is None:
             yield f"{name} is damaged"
             continue
-        expected = np.array(known, dtype=found.dtype).reshape(-1)
-        if not np.array_equal(found.reshape(-1), expected, equal_nan=found.dtype.kind == "f"):
+        expected = np.array(recorded, dtype=stored.dtype).reshape(-1)
+        if not np.array_equal(stored.reshape(-1), expected, equal_nan=stored.dtype.kind == "f"):
             yield f"{name} has other values than were written"

@@ -100,26 +100,26 @@ def choose_format(path: Path, name: str | None) -> Format:
     """
     if name is not None and not is_one_of(name, tuple(FORMATS)):
         raise InvalidArgumentError(f"format must be one of {', '.join(FORMATS)}, not {short(name)}")
-    wanted = [FORMATS[cast(FormatName, name)]] if name else list(FORMATS.values())
-    for found in wanted:
-        if path.name.lower().endswith(found.suffixes):
+    candidates = [FORMATS[cast(FormatName, name)]] if name else list(FORMATS.values())
+    for chosen in candidates:
+        if path.name.lower().endswith(chosen.suffixes):
             break
     else:
-        known = ", ".join(suffix for f in wanted for suffix in f.suffixes)
+        suffixes = ", ".join(suffix for f in candidates for suffix in f.suffixes)
         raise InvalidArgumentError(
-            f"{short(path.name)} ends with none of {known}, by which readers know the format"
+            f"{short(path.name)} ends with none of {suffixes}, by which readers know the format"
         )
-    if found.package:
+    if chosen.package:
         try:
-            import_module(found.package)
+            import_module(chosen.package)
         except ImportError as error:
             raise MissingExtraError(
-                f'{found.name} needs {found.package}: pip install "atldld-xr[{found.name}]"'
+                f'{chosen.name} needs {chosen.package}: pip install "atldld-xr[{chosen.name}]"'
             ) from error
-    return found
+    return chosen
 
 
-def choose_compression(path: Path, found: Format, compress: bool | None) -> bool:
+def choose_compression(path: Path, format: Format, compress: bool | None) -> bool:
     """Return whether a file is compressed: as asked, and in NIfTI as its suffix says.
 
     Raises
@@ -129,7 +129,7 @@ def choose_compression(path: Path, found: Format, compress: bool | None) -> bool
     """
     if compress is not None and not isinstance(compress, bool | np.bool_):
         raise InvalidArgumentError(f"compress must be True, False or None, not {short(compress)}")
-    if found.name != "nifti":
+    if format.name != "nifti":
         return compress is None or bool(compress)
     named = path.name.lower().endswith(".gz")
     if compress is not None and bool(compress) != named:

@@ -30,13 +30,13 @@ _ORIGIN = (
 
 def section_facts(dataset: xr.Dataset, dim: str) -> list[dict[str, Any]]:
     """Return what a Dataset's coordinates say of each section, as plain numbers."""
-    known = {
+    values_of = {
         name: np.asarray(dataset[name].values).tolist()
         for name in _FACTS
         if name in dataset.coords and dataset[name].dims == (dim,)
     }
     return [
-        {name: values[index] for name, values in known.items()}
+        {name: values[index] for name, values in values_of.items()}
         for index in range(dataset.sizes[dim])
     ]
 
@@ -69,11 +69,11 @@ def list_planes(
         Fit for JSON. With the data set's id as a key, for coronal sections, the valid planes as
         atlas-densities reads them ("realigned slices").
     """
-    known = {"made_by": f"atldld_xr {__version__}"}
+    made_by = {"made_by": f"atldld_xr {__version__}"}
     dataset_id = attributes.get("section_data_set_id")
     planes = [_list_one(section, reasons) for section in sections]
     valid = [entry["plane"] for entry in planes if entry["valid"]]
-    out = known | {
+    out = made_by | {
         "section_data_set_id": _plain(dataset_id),
         "variable": str(pixels.variable.name),
         "channel": pixels.channel,

@@ -57,9 +57,9 @@ def export_ome(
     section_tasks = _section_tasks(lazy, pyramid)
     attributes = group_attributes(dataset, pyramid, version=ome_version)
     layout = _lay_out(lazy, pyramid, section_tasks, attributes, ome_version, compressor)
-    there = plan_there(store, mode)
-    if is_earlier(there):
-        layout = adopted(store, there, layout, _tell_failures)
+    stored_plan = plan_there(store, mode)
+    if is_earlier(stored_plan):
+        layout = adopted(store, stored_plan, layout, _tell_failures)
     steps = open_for_writing(
         store, layout, mode, may_read=section_tasks is None, unproven=lambda is_done: ()
     )
@@ -68,17 +68,17 @@ def export_ome(
         invalidate(target, layout, ledger, layout.arrays, (), as_one=False, retry_failed=retry)
         job = Job(target, layout.arrays, may_overwrite=ledger.may_overwrite, lease=lease)
 
-        def wanted(name: str, place: ChunkPlace) -> bool:
+        def is_missing(name: str, place: ChunkPlace) -> bool:
             return not ledger.is_done(name, place)
 
         def events() -> Generator[Event, None, None]:
             if section_tasks is None:
-                yield from _told(lazy, pyramid, job, wanted)
-                yield from _planes(lazy, pyramid, job, wanted)
+                yield from _told(lazy, pyramid, job, is_missing)
+                yield from _planes(lazy, pyramid, job, is_missing)
             else:
-                yield from _sections(section_tasks, pyramid, job, wanted)
+                yield from _sections(section_tasks, pyramid, job, is_missing)
             for level in range(1, pyramid.levels):
-                yield from make(_halved_tasks(pyramid, level, job, wanted), job)
+                yield from make(_halved_tasks(pyramid, level, job, is_missing), job)
 
         done = write_missing(events(), layout, target, ledger, lease, progress=progress)
     ids = dict(_places(dataset, pyramid))
@@ -138,7 +138,9 @@ def _lay_out(
 def _tell_failures(group: Any, failures: Mapping[int, Mapping[str, str]]) -> None:
     """Keep with each section why it could not be read, and so is not valid."""
     own = dict(group.attrs[OME_KEY])
-    why = {plane: "; ".join(told.values()) for plane, told in failures.items()}
+    why = {
+        plane: "; ".join(reasons_of_plane.values()) for plane, reasons_of_plane in failures.items()
+    }
     own["sections"] = [
         {k: v for k, v in section.items() if k != "failure"}
         | (_failed(section, why[section["plane"]]) if section["plane"] in why else {})
@@ -161,52 +163,56 @@ def _section_tasks(dataset: xr.Dataset, pyramid: Pyramid) -> SectionTasks | None
     return section_tasks if section_tasks is not None and section_tasks.names else None
 
 
-def _planes(dataset: xr.Dataset, pyramid: Pyramid, job: Job, wanted: Any) -> Iterator[Event]:
+def _planes(dataset: xr.Dataset, pyramid: Pyramid, job: Job, is_missing: Any) -> Iterator[Event]:
     """Have Dask make level 0, and write it."""
     places = set(pyramid.blocks(0))
     array = level_zero(dataset, pyramid)
 
     def is_to_be(name: str, at: ChunkPlace) -> bool:
-        return at in places and wanted(name, at)
+        return at in places and is_missing(name, at)
 
     yield from compute_and_write({pyramid.path(0): array}, job, is_to_be, _places(dataset, pyramid))
 
 
-def _told(dataset: xr.Dataset, pyramid: Pyramid, job: Job, wanted: Any) -> Iterator[Event]:
+def _told(dataset: xr.Dataset, pyramid: Pyramid, job: Job, is_missing: Any) -> Iterator[Event]:
     """Tell of sections that the Dataset says could not be read, before Dask makes any of them."""
     planes, bases = pyramid.planes, made_of(dataset, pyramid.variable)
     why = {name: array for name, array in reasons(dataset, ()).items() if STATUSES[name] in bases}
-    begun = {at[1] for at in pyramid.blocks(0) if not wanted(pyramid.path(0), at)}
+    begun = {at[1] for at in pyramid.blocks(0) if not is_missing(pyramid.path(0), at)}
 
     def is_new(name: str, at: ChunkPlace) -> bool:
         return planes.places[at[0]] not in begun
 
-    found: dict[int, dict[str, str]] = {}
-    for known in compute_and_write(why, job, is_new, _places(dataset, pyramid)):
-        if isinstance(known, ValuesEntry):
-            told = found.setdefault(known.at, {})
-            told[STATUSES[known.array]] = str(known.values[0])
-            if len(told) == len(why):  # at once: what is told later is in place of it
-                failures = {base: failure for base, failure in told.items() if failure}
-                yield SectionEntry(planes.places[known.at], {}, failures)
+    failures_of: dict[int, dict[str, str]] = {}
+    for entry in compute_and_write(why, job, is_new, _places(dataset, pyramid)):
+        if isinstance(entry, ValuesEntry):
+            section_reasons = failures_of.setdefault(entry.at, {})
+            section_reasons[STATUSES[entry.array]] = str(entry.values[0])
+            if len(section_reasons) == len(why):  # at once: what is told later is in place of it
+                failures = {base: failure for base, failure in section_reasons.items() if failure}
+                yield SectionEntry(planes.places[entry.at], {}, failures)
 
 
 def _sections(
-    section_tasks: SectionTasks, pyramid: Pyramid, job: Job, wanted: Any
+    section_tasks: SectionTasks, pyramid: Pyramid, job: Job, is_missing: Any
 ) -> Iterator[Event]:
     """Make and write level 0, section by section."""
     planes = pyramid.planes.places
 
-    def here(at: int, place: ChunkPlace) -> ChunkPlace:
+    def place_in_store(at: int, place: ChunkPlace) -> ChunkPlace:
         return 0, planes[at], place[1], place[2]
 
     def section_task(at: int) -> SectionTask:
-        found = section_tasks.section_task(at, lambda name, place: wanted(name, here(at, place)))
-        chunk_tasks = tuple(
-            replace(chunk_task, place=here(at, chunk_task.place), transpose=_channels_first)
-            for chunk_task in found.chunk_tasks
+        task = section_tasks.section_task(
+            at, lambda name, place: is_missing(name, place_in_store(at, place))
         )
-        return replace(found, at=planes[at], chunk_tasks=chunk_tasks)
+        chunk_tasks = tuple(
+            replace(
+                chunk_task, place=place_in_store(at, chunk_task.place), transpose=_channels_first
+            )
+            for chunk_task in task.chunk_tasks
+        )
+        return replace(task, at=planes[at], chunk_tasks=chunk_tasks)
 
     yield from make((section_task(at) for at in range(section_tasks.count)), job)
 
@@ -217,14 +223,14 @@ def _channels_first(block: NDArray[Any]) -> NDArray[Any]:
     return np.moveaxis(block, 3, 0) if block.ndim == 4 else block[np.newaxis]
 
 
-def _halved_tasks(pyramid: Pyramid, level: int, job: Job, wanted: Any) -> Iterator[SectionTask]:
+def _halved_tasks(pyramid: Pyramid, level: int, job: Job, is_missing: Any) -> Iterator[SectionTask]:
     """Yield what is to be made of a level from the stored one before it, plane by plane."""
     path, chunks = pyramid.path(level), pyramid.chunks(level)
     _, _, rows, columns = pyramid.shape(level)
     source = _Level(job.store, pyramid.path(level - 1))
     chunk_tasks: dict[int, list[ChunkTask]] = {}
     for place in pyramid.blocks(level):
-        if not wanted(path, place):
+        if not is_missing(path, place):
             continue
         _, plane, row, column = place
         y0, x0 = row * chunks[2], column * chunks[3]

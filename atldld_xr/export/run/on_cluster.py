@@ -214,9 +214,9 @@ def _deadly(group: _Group) -> str:
 
 
 def _image_ids(section_tasks: Sequence[SectionTask]) -> str:
-    found = dict.fromkeys(
+    ids = dict.fromkeys(
         tile_input.section.image.id
         for section_task in section_tasks
         for tile_input in section_task.inputs
     )
-    return ", ".join(map(str, found))
+    return ", ".join(map(str, ids))

@@ -32,7 +32,7 @@ _MOST_TASKS = 20_000
 def compute_and_write(
     arrays: Mapping[str, Any],
     job: Job,
-    wanted: Callable[[str, ChunkPlace], bool],
+    is_missing: Callable[[str, ChunkPlace], bool],
     sections: Sequence[tuple[int, int]],
 ) -> Iterator[ChunkEntry | ValuesEntry | SectionEntry]:
     """Compute arrays on whatever scheduler is in use, and write them.
@@ -46,7 +46,7 @@ def compute_and_write(
         By name, chunked as the store is; those that are not in the store give values.
     job : Job
         Where they go.
-    wanted : callable
+    is_missing : callable
         Whether a chunk, by name of the array and place, is to be made; of values, those from an
         index on.
     sections : sequence of (int, int)
@@ -61,22 +61,22 @@ def compute_and_write(
         return
     connected_client()  # its workers are told the storage options
     with own_threads() as threads:
-        chunks = _chunks(arrays, job, wanted)
+        chunks = _chunks(arrays, job, is_missing)
         while batch := list(islice(chunks, _BATCH)):
             yield from _compute(batch, threads, sections)
 
 
 def _chunks(
-    arrays: Mapping[str, Any], job: Job, wanted: Callable[[str, ChunkPlace], bool]
+    arrays: Mapping[str, Any], job: Job, is_missing: Callable[[str, ChunkPlace], bool]
 ) -> Iterator[Delayed]:
     for name in sorted(arrays, key=lambda name: name in job.arrays):
         array, is_written = arrays[name], name in job.arrays
-        told = _written(array, name, job) if is_written else _known(array, name)
+        entries = _written(array, name, job) if is_written else _known(array, name)
         starts = [np.cumsum((0, *sizes)).tolist() for sizes in array.chunks]
         for place in np.ndindex(*array.numblocks):
             first = tuple(at[k] for at, k in zip(starts, place, strict=True))
-            if wanted(name, place if is_written else first):
-                yield Delayed((told.name, *place), told.dask, layer=told.name)
+            if is_missing(name, place if is_written else first):
+                yield Delayed((entries.name, *place), entries.dask, layer=entries.name)
 
 
 def _compute(
@@ -92,14 +92,14 @@ def _compute(
         return
     with cluster_errors():
         errors, *done = dask.compute(_errors(graph, tiles), *batch, **threads)
-    known = {image_id for _, image_id in sections}
+    ids_in_store = {image_id for _, image_id in sections}
     reasons: dict[int, dict[str, str]] = {}
     for name, error in errors:
         image_id, reason = error.section_image_id, failure_of(error)
-        if image_id not in known:
+        if image_id not in ids_in_store:
             raise error  # the store cannot tell of it
-        told = reasons.setdefault(image_id, {})
-        told[name] = min(told.get(name, reason), reason)
+        section_reasons = reasons.setdefault(image_id, {})
+        section_reasons[name] = min(section_reasons.get(name, reason), reason)
     for at, image_id in sections:
         if image_id in reasons:
             yield SectionEntry(at, {}, reasons[image_id])
@@ -115,10 +115,10 @@ def _tiles(graph: HighLevelGraph, needed: HighLevelGraph) -> dict[Key, str]:
         if isinstance(layer, FetchLayer) and layer.plan.on_error == "fill"
     }
     # Dask adds a digest to the names of layers that it culls.
-    found = {name: name.rpartition("-")[0] for name in needed.layers}
+    names_before = {name: name.rpartition("-")[0] for name in needed.layers}
     keys = {
         key: names[before]
-        for name, before in found.items()
+        for name, before in names_before.items()
         if before in names
         for key in needed.layers[name]
     }
@@ -162,7 +162,7 @@ def _known(array: Any, name: str) -> Any:
 def _told(array: Any, tell: Callable[..., Any], name: str, **job: Job) -> Any:
     import dask.array as da
 
-    url = [one.store.url for one in job.values()]
+    url = [some.store.url for some in job.values()]
     return da.map_blocks(
         tell,
         array,

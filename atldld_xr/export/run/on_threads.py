@@ -72,8 +72,8 @@ class Job:
         except StoreError:
             self.lease.check()  # whoever has it now has taken away what this is written through
             raise
-        size, told = (0, 0) if content is None else (len(content), checksum(content))
-        return ChunkEntry(array, place, size, told)
+        size, crc32c = (0, 0) if content is None else (len(content), checksum(content))
+        return ChunkEntry(array, place, size, crc32c)
 
 
 def make_on_threads(

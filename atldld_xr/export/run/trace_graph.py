@@ -50,44 +50,44 @@ class SectionTasks:
     @property
     def on_error(self) -> str | None:
         """What is done about sections that cannot be read; None if there are no arrays."""
-        found = {trace.on_error for trace in self.traces.values()}
+        answers = {trace.on_error for trace in self.traces.values()}
         # Where some raise, nothing may be left.
-        return "raise" if "raise" in found else next(iter(found), None)
+        return "raise" if "raise" in answers else next(iter(answers), None)
 
     @property
     def count(self) -> int:
         """How many there are."""
         return max((trace.array.shape[0] for trace in self.traces.values()), default=0)
 
-    def section_task(self, at: int, wanted: Callable[[str, ChunkPlace], bool]) -> SectionTask:
+    def section_task(self, at: int, is_missing: Callable[[str, ChunkPlace], bool]) -> SectionTask:
         """Return what is wanted of a section: chunks and values, by name of the array and place."""
         inputs: dict[Any, int] = {}
-        known: list[TileInput] = []
+        tile_inputs: list[TileInput] = []
 
         def tile_input(source: Source, plan: LoadPlan, section: SectionPlan) -> int:
             # The plans of one Dataset share their sections; to compare these takes long.
             key = (id(source), id(section), plan.view, plan.on_error)
             if key not in inputs:
-                inputs[key] = len(known)
-                known.append(TileInput(source, section, plan.view, plan.on_error))
+                inputs[key] = len(tile_inputs)
+                tile_inputs.append(TileInput(source, section, plan.view, plan.on_error))
             return inputs[key]
 
         chunk_tasks: list[ChunkTask] = []
         values: list[SectionValue] = []
         for name, trace in self.traces.items():
-            places = [place for place in trace.places(at) if wanted(name, place)]
+            places = [place for place in trace.places(at) if is_missing(name, place)]
             if places and trace.is_value:
                 values.append(trace.value(name, at, tile_input))
             elif places:
                 chunk_tasks += trace.chunk_tasks(name, places, tile_input)
         if values:
-            tiles_available = self._tiles_available(at, wanted, tile_input)
+            tiles_available = self._tiles_available(at, is_missing, tile_input)
             values = [value.without(tiles_available) for value in values]
         chunk_tasks.sort(key=lambda chunk_task: (chunk_task.block.y0, chunk_task.block.x0))
-        return SectionTask(at, tuple(known), tuple(chunk_tasks), tuple(values))
+        return SectionTask(at, tuple(tile_inputs), tuple(chunk_tasks), tuple(values))
 
     def _tiles_available(
-        self, at: int, wanted: Callable[[str, ChunkPlace], bool], tile_input: Callable[..., int]
+        self, at: int, is_missing: Callable[[str, ChunkPlace], bool], tile_input: Callable[..., int]
     ) -> set[tuple[int | None, int, int]]:
         """Return the tiles that what is done shows: they could be had.
 
@@ -96,7 +96,7 @@ class SectionTasks:
         """
         tiles_available = set()
         for name, trace in self.traces.items():
-            done = [place for place in trace.places(at) if not wanted(name, place)]
+            done = [place for place in trace.places(at) if not is_missing(name, place)]
             if done and not trace.is_value:
                 chunk_tasks = trace.chunk_tasks(name, done, tile_input)
                 tiles_available |= {
@@ -153,8 +153,8 @@ class Trace:
     @property
     def on_error(self) -> str:
         """What is done about sections that cannot be read."""
-        found = {plan.on_error for layer in self._made.values() for plan in layer.variable.plans}
-        return "raise" if "raise" in found else "fill"
+        answers = {plan.on_error for layer in self._made.values() for plan in layer.variable.plans}
+        return "raise" if "raise" in answers else "fill"
 
     @cached_property
     def is_plain(self) -> bool:
@@ -187,9 +187,9 @@ class Trace:
         self, name: str, places: Sequence[ChunkPlace], tile_input: Callable[..., int]
     ) -> Iterator[ChunkTask]:
         """Yield chunks of one section as things to be made and written."""
-        found = self._origin((places[0][0], *(0,) * (self.array.ndim - 1)))
-        assert found is not None
-        layer, (_, index, row, column, *_), ranges = found
+        origin = self._origin((places[0][0], *(0,) * (self.array.ndim - 1)))
+        assert origin is not None
+        layer, (_, index, row, column, *_), ranges = origin
         plan, section = layer.variable.plan, layer.variable.plan.sections[index]
         corner = plan.block(row, column)
         y0, x0 = corner.y0 + ranges[1].start, corner.x0 + ranges[2].start
@@ -216,9 +216,9 @@ class Trace:
 
     def value(self, name: str, at: int, tile_input: Callable[..., int]) -> SectionValue:
         """Return a section's value as something to be made."""
-        found = self._origin((at,))
-        assert found is not None
-        layer, (_, index), _ = found
+        origin = self._origin((at,))
+        assert origin is not None
+        layer, (_, index), _ = origin
         variable = layer.variable
         needs = tuple(
             (
@@ -231,26 +231,30 @@ class Trace:
 
     def _is_contiguous(self, place: ChunkPlace) -> bool:
         """Return whether a chunk goes on where the ones above and to its left end."""
-        here = self._offset_in_plan(place)
-        if here is None or any(place[3:]):
+        offset = self._offset_in_plan(place)
+        if offset is None or any(place[3:]):
             return False
         for axis in (1, 2):
             if len(place) > axis and place[axis]:
                 before = (*place[:axis], place[axis] - 1, *place[axis + 1 :])
-                there = self._offset_in_plan(before)
+                offset_before = self._offset_in_plan(before)
                 step = self.array.chunks[axis][before[axis]]
-                if there is None or here[0] != there[0] or here[axis] != there[axis] + step:
+                if (
+                    offset_before is None
+                    or offset[0] != offset_before[0]
+                    or offset[axis] != offset_before[axis] + step
+                ):
                     return False
-                if here[3 - axis] != there[3 - axis]:
+                if offset[3 - axis] != offset_before[3 - axis]:
                     return False
         return True
 
     def _offset_in_plan(self, place: ChunkPlace) -> Any:
         """Return what section a chunk is of, and its first row and column in the plan."""
-        found = self._origin(place)
-        if found is None:
+        origin = self._origin(place)
+        if origin is None:
             return None
-        layer, key, ranges = found
+        layer, key, ranges = origin
         if isinstance(layer, SectionLayer):
             return ((layer.content_token, key[1]),)
         block = layer.variable.plan.block(*key[2:4])
