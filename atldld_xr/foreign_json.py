@@ -60,8 +60,9 @@ def parse_json(content: bytes, *, most: int = MOST_BYTES) -> Any:
 def _check_size(text: str) -> None:
     if text.count("[") + text.count("{") <= _DEEPEST and len(text) <= _MOST_VALUES:
         return
-    # Each value but the first follows one of these; a few in strings are no matter.
-    if sum(map(text.count, ",[{")) > _MOST_VALUES:
+    # Each value but the first follows one of the former; a few in strings are no matter. Of the
+    # latter there are no more than of the former: what is no JSON is not looked at for long.
+    if any(sum(map(text.count, some)) > _MOST_VALUES for some in (",[{", "]}")):
         raise InvalidJsonError(f"it has more than {_MOST_VALUES:,} values")
     steps = (_STEPS[bracket] for some in _brackets(text) for bracket in some)
     if max(accumulate(steps), default=0) > _DEEPEST:
