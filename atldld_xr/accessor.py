@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal
 
 import xarray as xr
 
-from atldld_xr.datasets.sections import nearest_section, section_dim
+from atldld_xr.datasets.sections import Stack, nearest_section, section_dim
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,12 +17,11 @@ if TYPE_CHECKING:
     from atldld_xr.volumes import VolumeReport
 
 
-@xr.register_dataset_accessor("atldld")  # type: ignore[no-untyped-call]  # xarray's
-class AtldldAccessor:
-    """What this package does with a Dataset, whole or sliced."""
+class _OfSections(Generic[Stack]):
+    """What both accessors have."""
 
-    def __init__(self, dataset: xr.Dataset) -> None:
-        self._dataset = dataset
+    def __init__(self, data: Stack) -> None:
+        self._data: Stack = data
 
     @property
     def section_dim(self) -> str:
@@ -33,9 +32,9 @@ class AtldldAccessor:
         InvalidArgumentError
             If there is none, as of one section or of a mean along it.
         """
-        return section_dim(self._dataset)
+        return section_dim(self._data)
 
-    def section(self, coordinate: float, *, tolerance: float | None = None) -> xr.Dataset:
+    def section(self, coordinate: float, *, tolerance: float | None = None) -> Stack:
         """Return the section nearest to a coordinate, whichever way the brain was cut.
 
         Parameters
@@ -47,7 +46,7 @@ class AtldldAccessor:
 
         Returns
         -------
-        xarray.Dataset
+        xarray.Dataset or xarray.DataArray
             Lazy, without the dimension across sections.
 
         Raises
@@ -55,7 +54,12 @@ class AtldldAccessor:
         InvalidArgumentError
             If there is no dimension across sections, no section so near, or a number cannot work.
         """
-        return nearest_section(self._dataset, coordinate, tolerance)
+        return nearest_section(self._data, coordinate, tolerance)
+
+
+@xr.register_dataset_accessor("atldld")  # type: ignore[no-untyped-call]  # xarray's
+class AtldldAccessor(_OfSections[xr.Dataset]):
+    """What this package does with a Dataset, whole or sliced."""
 
     @property
     def masked(self) -> xr.Dataset:
@@ -71,7 +75,7 @@ class AtldldAccessor:
         """
         from atldld_xr.datasets.masked import mask
 
-        return mask(self._dataset)
+        return mask(self._data)
 
     def failures(self) -> pd.DataFrame:
         """Return which sections are not there, and why: a row each, none if all are.
@@ -90,7 +94,7 @@ class AtldldAccessor:
         """
         from atldld_xr.arrays.failures import failures_table
 
-        return failures_table(self._dataset)
+        return failures_table(self._data)
 
     def excluded(self) -> pd.DataFrame:
         """Return the sections of the data set that cannot be registered, and so are not here.
@@ -108,7 +112,7 @@ class AtldldAccessor:
         """
         from atldld_xr.allen.excluded import excluded_table
 
-        return excluded_table(self._dataset.attrs)
+        return excluded_table(self._data.attrs)
 
     def to_zarr(
         self,
@@ -166,7 +170,7 @@ class AtldldAccessor:
         from atldld_xr.export import export
 
         return export(
-            self._dataset,
+            self._data,
             url,
             mode=mode,
             storage_options=storage_options,
@@ -231,7 +235,7 @@ class AtldldAccessor:
         from atldld_xr.export.ome import export_ome
 
         return export_ome(
-            self._dataset,
+            self._data,
             url,
             ome_version=ome_version,
             variable=variable,
@@ -301,7 +305,7 @@ class AtldldAccessor:
         from atldld_xr.volumes import save_volume
 
         return save_volume(
-            self._dataset,
+            self._data,
             path,
             format=format,
             variable=variable,
@@ -315,41 +319,5 @@ class AtldldAccessor:
 
 
 @xr.register_dataarray_accessor("atldld")  # type: ignore[no-untyped-call]  # xarray's
-class AtldldArrayAccessor:
+class AtldldArrayAccessor(_OfSections[xr.DataArray]):
     """What this package does with one variable of a Dataset, whole or sliced."""
-
-    def __init__(self, array: xr.DataArray) -> None:
-        self._array = array
-
-    @property
-    def section_dim(self) -> str:
-        """The dimension across sections: "coronal" or "sagittal".
-
-        Raises
-        ------
-        InvalidArgumentError
-            If there is none, as of one section or of a mean along it.
-        """
-        return section_dim(self._array)
-
-    def section(self, coordinate: float, *, tolerance: float | None = None) -> xr.DataArray:
-        """Return the section nearest to a coordinate, whichever way the brain was cut.
-
-        Parameters
-        ----------
-        coordinate : float
-            Along `section_dim`, in micrometres.
-        tolerance : float, optional
-            How far the section may be, in micrometres. Default: at any distance.
-
-        Returns
-        -------
-        xarray.DataArray
-            Lazy, without the dimension across sections.
-
-        Raises
-        ------
-        InvalidArgumentError
-            If there is no dimension across sections, no section so near, or a number cannot work.
-        """
-        return nearest_section(self._array, coordinate, tolerance)

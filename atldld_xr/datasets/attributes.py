@@ -119,7 +119,7 @@ def coordinate_attributes(
 
 
 def dataset_attributes(
-    data: SectionDataset, grid: Grid, source: Source, interpolation: str, anchor: str
+    data: SectionDataset, grid: Grid, source: Source, interpolation: str
 ) -> dict[str, Any]:
     """Return the attributes of a registered data set."""
     failed = {"failed": "Allen marked this data set as failed"} if data.failed else {}
@@ -141,7 +141,7 @@ def dataset_attributes(
         "reference_space": space_in_words(grid.space.id, mirrored=mirrored),
         "registered_to_reference_space_id": data.reference_space_id,
         "resolution": grid.resolution,
-        "anchor": anchor,
+        "anchor": grid.anchor,
         "interpolation": interpolation,
         **excluded,
         **failed,

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from os import PathLike
-from typing import Literal
 
 import numpy as np
 
 from atldld_xr.allen.excluded import count_reasons, reasons_in_words
 from atldld_xr.allen.metadata import ExcludedSection
-from atldld_xr.allen.reference import Anchor
 from atldld_xr.allen.sides import Hemisphere, find_hemisphere, sides_along_r
-from atldld_xr.arrays.fetch import OnError
+from atldld_xr.datasets.arguments import with_arguments_of
 from atldld_xr.datasets.costs import JPEG_BYTES_PER_PIXEL, Costs, estimate_costs
 from atldld_xr.datasets.plan_dataset import DatasetPlan, plan_dataset
 from atldld_xr.messages.text import (
@@ -23,9 +20,6 @@ from atldld_xr.messages.text import (
     format_rows,
     without_masks,
 )
-from atldld_xr.plan.arguments import Chunks, Tier
-from atldld_xr.plan.load_plan import Interpolation
-from atldld_xr.sources.protocol import Source
 
 
 @dataclass(frozen=True, repr=False)
@@ -102,22 +96,8 @@ class DatasetInfo:
         return format_rows([*_dataset_rows(self), ("", ""), *_cost_rows(self)])
 
 
-def info(
-    dataset: int | str,
-    *,
-    resolution: float = 25,
-    tier: Tier = "auto",
-    expression: bool | Literal["intensity"] = False,
-    chunks: Chunks = "auto",
-    anchor: Anchor = "center",
-    interpolation: Interpolation = "linear",
-    on_error: OnError = "raise",
-    fill_value: int | None = None,
-    reference_space: int | None = None,
-    detection_xy: tuple[float, float] | None = None,
-    source: str | PathLike[str] | Source | None = None,
-    refresh: bool = False,
-) -> DatasetInfo:
+@with_arguments_of(plan_dataset)
+def info(planned: DatasetPlan) -> DatasetInfo:
     """Say what a section data set is, and what it costs to make all of it with these arguments.
 
     One request for metadata is made, and none for images.
@@ -143,26 +123,6 @@ reference_space, detection_xy, source, refresh
     >>> atldld_xr.info("phantom", resolution=10).costs.requests
     17
     """
-    return _describe(
-        plan_dataset(
-            dataset,
-            resolution=resolution,
-            tier=tier,
-            expression=expression,
-            chunks=chunks,
-            anchor=anchor,
-            interpolation=interpolation,
-            on_error=on_error,
-            fill_value=fill_value,
-            reference_space=reference_space,
-            detection_xy=detection_xy,
-            source=source,
-            refresh=refresh,
-        )
-    )
-
-
-def _describe(planned: DatasetPlan) -> DatasetInfo:
     data, grid = planned.data, planned.grid
     at = [float(point[grid.plane.section_axis]) for _, point in planned.placed]
     steps = np.diff(at)

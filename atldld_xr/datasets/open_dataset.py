@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from os import PathLike
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -12,34 +11,18 @@ import xarray as xr
 from atldld_xr.allen import transforms
 from atldld_xr.allen.matrices import product
 from atldld_xr.allen.metadata import SectionDataset
-from atldld_xr.allen.reference import Anchor, Grid
+from atldld_xr.allen.reference import Grid
 from atldld_xr.allen.tiers import View
-from atldld_xr.arrays.fetch import OnError
 from atldld_xr.arrays.tile_memory import TILES
+from atldld_xr.datasets.arguments import with_arguments_of
 from atldld_xr.datasets.assemble import assemble
 from atldld_xr.datasets.attributes import coordinate_attributes, dataset_attributes
-from atldld_xr.datasets.plan_dataset import Placed, plan_dataset
-from atldld_xr.plan.arguments import Chunks, Tier
-from atldld_xr.plan.load_plan import Interpolation, LoadPlan
-from atldld_xr.sources.protocol import Source
+from atldld_xr.datasets.plan_dataset import DatasetPlan, Placed, plan_dataset
+from atldld_xr.plan.load_plan import LoadPlan
 
 
-def open_dataset(
-    dataset: int | str,
-    *,
-    resolution: float = 25,
-    tier: Tier = "auto",
-    expression: bool | Literal["intensity"] = False,
-    chunks: Chunks = "auto",
-    anchor: Anchor = "center",
-    interpolation: Interpolation = "linear",
-    on_error: OnError = "raise",
-    fill_value: int | None = None,
-    reference_space: int | None = None,
-    detection_xy: tuple[float, float] | None = None,
-    source: str | PathLike[str] | Source | None = None,
-    refresh: bool = False,
-) -> xr.Dataset:
+@with_arguments_of(plan_dataset)
+def open_dataset(planned: DatasetPlan) -> xr.Dataset:
     """Open a section data set as lazy arrays, registered to the reference space.
 
     One request for metadata is made, and none for images: these are fetched, verified and warped
@@ -118,26 +101,11 @@ def open_dataset(
     >>> ds.atldld.section(6600).image.shape
     (320, 456, 3)
     """
-    planned = plan_dataset(
-        dataset,
-        resolution=resolution,
-        tier=tier,
-        expression=expression,
-        chunks=chunks,
-        anchor=anchor,
-        interpolation=interpolation,
-        on_error=on_error,
-        fill_value=fill_value,
-        reference_space=reference_space,
-        detection_xy=detection_xy,
-        source=source,
-        refresh=refresh,
-    )
     TILES.forget_failures()
     data, grid, opened = planned.data, planned.grid, planned.source
-    out = assemble(planned.variables, data.plane.dim, opened, chunks)
+    out = assemble(planned.variables, data.plane.dim, opened, planned.chunks)
     out = out.assign_coords(_coordinates(data, grid, planned.placed, planned.plans))
-    return out.assign_attrs(dataset_attributes(data, grid, opened, interpolation, anchor))
+    return out.assign_attrs(dataset_attributes(data, grid, opened, planned.interpolation))
 
 
 def _coordinates(

@@ -49,6 +49,8 @@ class DatasetPlan:
         By what is read: "image" always, and a mask if it was asked for.
     source : Source
         Where tiles come from.
+    chunks, interpolation
+        As they were asked for.
     """
 
     data: SectionDataset
@@ -56,6 +58,8 @@ class DatasetPlan:
     placed: tuple[Placed, ...]
     plans: Mapping[View, LoadPlan]
     source: Source
+    chunks: Chunks
+    interpolation: Interpolation
 
     @property
     def variables(self) -> list[BlockVariable | SectionVariable]:
@@ -106,7 +110,7 @@ def plan_dataset(
         )
         for view in _views(data, expression)
     }
-    return DatasetPlan(data, grid, tuple(placed), plans, opened)
+    return DatasetPlan(data, grid, tuple(placed), plans, opened, chunks, interpolation)
 
 
 def _place(

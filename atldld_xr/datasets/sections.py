@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+import xarray as xr
 
 from atldld_xr.allen.reference import SECTION_DIMS
 from atldld_xr.errors import InvalidArgumentError
 
-if TYPE_CHECKING:
-    import xarray as xr
-
-    Stack = TypeVar("Stack", xr.Dataset, xr.DataArray)
+Stack = TypeVar("Stack", xr.Dataset, xr.DataArray)
 
 
 def section_dim(data: xr.Dataset | xr.DataArray) -> str:
