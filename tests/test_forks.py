@@ -58,7 +58,7 @@ WORKING = """
 import os, signal, sys, threading
 import numpy as np, simplejpeg
 from atldld_xr.compute.processors import processors
-from atldld_xr.files.storage_options import share
+from atldld_xr.files.storage_options import register
 from atldld_xr.sources import jpeg
 
 data = simplejpeg.encode_jpeg(np.zeros((8, 8, 3), np.uint8))
@@ -80,7 +80,7 @@ def decode():
     return jpeg.decode(data, width=8, height=8, grey=False)
 
 simplejpeg.decode_jpeg = slowly
-share({"key": Slow()})
+register({"key": Slow()})
 threads = [threading.Thread(target=decode) for _ in range(processors())]
 threads.append(threading.Thread(target=share, args=({"key": Slow()},)))
 for thread in threads: thread.start()
@@ -91,7 +91,7 @@ if not child:
     simplejpeg.decode_jpeg = decode_jpeg
     Slow.__eq__ = lambda self, other: False
     decode()
-    share({"key": "other"})
+    register({"key": "other"})
     os._exit(0)
 code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 forked.set()

@@ -17,7 +17,7 @@ OnError = Literal["raise", "fill"]
 def fetch_tile(
     source: Source, section: SectionPlan, place: TilePlace, view: View, on_error: OnError
 ) -> Pixels | SectionImageError:
-    """Return a tile at the section's level, or under "fill" the error in its place.
+    """Return a tile at the section's sampled tier, or under "fill" the error in its place.
 
     Parameters
     ----------

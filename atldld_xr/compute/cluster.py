@@ -17,7 +17,7 @@ from distributed import Client, WorkerPlugin
 
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.files.ending import finish
-from atldld_xr.files.storage_options import StorageOptionsRef, known, learn
+from atldld_xr.files.storage_options import StorageOptionsRef, receive, registered
 
 
 class StorageOptionsPlugin(WorkerPlugin):  # type: ignore[misc]  # distributed is not typed
@@ -39,7 +39,7 @@ class StorageOptionsPlugin(WorkerPlugin):  # type: ignore[misc]  # distributed i
 
     def setup(self, worker: Any) -> None:
         """Run on a worker."""
-        learn(self._token, pickle.loads(self._data))
+        receive(self._token, pickle.loads(self._data))
 
 
 class EndAtOnce(WorkerPlugin):  # type: ignore[misc]  # as above
@@ -117,7 +117,7 @@ async def _register_all(client: Any, plugins: Sequence[WorkerPlugin]) -> None:
 
 def _sendable() -> list[WorkerPlugin]:
     plugins = []
-    for shared in known():
+    for shared in registered():
         with contextlib.suppress(InvalidArgumentError):  # of another store, perhaps of long ago
             plugins.append(_plugin(shared))
     return plugins

@@ -14,7 +14,7 @@ from atldld_xr.compute.lost_workers import cluster_errors
 from atldld_xr.errors import AtldldError, InvalidArgumentError, StoreError
 from atldld_xr.export.formats import writer
 from atldld_xr.files.ending import give_back, work_named
-from atldld_xr.files.storage_options import redact, share
+from atldld_xr.files.storage_options import redact, register
 from atldld_xr.messages.repeating import short
 from atldld_xr.settings import as_int, setting
 
@@ -86,7 +86,7 @@ def export_many(
     writer(format)
     writing = dict(writing or {})
     if "storage_options" in writing:  # into no task
-        writing["storage_options"] = share(writing["storage_options"])
+        writing["storage_options"] = register(writing["storage_options"])
     client = connected_client()
     if client is None:
         for dataset in datasets:

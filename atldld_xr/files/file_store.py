@@ -20,7 +20,7 @@ from atldld_xr.files.filesystem import open_file_system
 from atldld_xr.files.folders import leads_to, make_folders
 from atldld_xr.files.paths import absolute, without_scheme
 from atldld_xr.files.staging import Staging
-from atldld_xr.files.storage_options import StorageOptionsRef, share, store_errors
+from atldld_xr.files.storage_options import StorageOptionsRef, register, store_errors
 from atldld_xr.foreign_json import parse_json
 from atldld_xr.messages.repeating import short
 
@@ -77,7 +77,7 @@ class FileStore:
         # Zarr, fsspec and pathlib each take "~" and "." differently.
         self.url = absolute(url) if self.is_local else url.rstrip("/")
         self.is_web = protocol in ("http", "https") and not self.is_local
-        self.shared = share(storage_options)
+        self.shared = register(storage_options)
         if self.is_local and self.shared:
             raise InvalidArgumentError(f"{self.url} is a local path: it takes no storage_options")
         self._fs, self._path = open_file_system(self.url, protocol, self.shared)

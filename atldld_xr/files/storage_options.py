@@ -100,7 +100,7 @@ class StorageOptionsRef:
         return type(self).__name__, self.place
 
 
-def share(options: Mapping[str, Any] | StorageOptionsRef | None) -> StorageOptionsRef:
+def register(options: Mapping[str, Any] | StorageOptionsRef | None) -> StorageOptionsRef:
     """Enter storage options in this process's table, and return what may stand for them anywhere.
 
     Parameters
@@ -134,13 +134,13 @@ def share(options: Mapping[str, Any] | StorageOptionsRef | None) -> StorageOptio
     return StorageOptionsRef(token, place)
 
 
-def learn(token: str, options: Mapping[str, Any]) -> None:
+def receive(token: str, options: Mapping[str, Any]) -> None:
     """Enter options that another process has shared under a token."""
     with _LOCK():
         _KNOWN[token] = _copied(options)
 
 
-def known() -> tuple[StorageOptionsRef, ...]:
+def registered() -> tuple[StorageOptionsRef, ...]:
     """Return all options that this process knows."""
     with _LOCK():
         return tuple(StorageOptionsRef(token, _place(own)) for token, own in _KNOWN.items())

@@ -107,21 +107,21 @@ class SectionPlan:
             )
 
     @property
-    def level(self) -> int:
+    def sampled_tier(self) -> int:
         """The tier that is sampled: the fetched one, reduced."""
         return self.tier + self.reduction
 
     @property
-    def level_size(self) -> tuple[int, int]:
-        """Width and height at `level`, in its pixels; the last ones may be parts."""
+    def sampled_size(self) -> tuple[int, int]:
+        """Width and height at `sampled_tier`, in its pixels; the last ones may be parts."""
         width, height = (tier_size(s, self.tier) for s in (self.image.width, self.image.height))
         side = 1 << self.reduction
         return -(-width // side), -(-height // side)
 
     @cached_property
-    def level_affine(self) -> NDArray[np.float64]:
-        """The (2, 3) matrix from output index to pixels of `level`."""
-        return affine_to_tier(np.asarray(self.affine), self.level)
+    def sampled_affine(self) -> NDArray[np.float64]:
+        """The (2, 3) matrix from output index to pixels of `sampled_tier`."""
+        return affine_to_tier(np.asarray(self.affine), self.sampled_tier)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is derived: tasks are to be small."""
@@ -133,28 +133,28 @@ class SectionPlan:
         return affine_to_tier(np.asarray(self.affine), self.tier)
 
     @property
-    def level_tile_side(self) -> int:
-        """Side of the tile grid in pixels of `level`."""
+    def sampled_tile_side(self) -> int:
+        """Side of the tile grid in pixels of `sampled_tier`."""
         return -(-self.tile_side // (1 << self.reduction))
 
     @property
     def scale(self) -> float:
-        """Size of an output pixel in pixels of `level`, along its longer side."""
-        return largest_scale(self.level_affine)
+        """Size of an output pixel in pixels of `sampled_tier`, along its longer side."""
+        return largest_scale(self.sampled_affine)
 
     def window(self, block: Block) -> tuple[int, int, int, int] | None:
-        """Return left, top, right, bottom of what a block samples at `level`, or None for nothing.
+        """Return left, top, right, bottom of what a block samples, in `sampled_tier`; or None.
 
         The window is clipped to the image, with ends excluded.
         """
         if not self.readable:
             return None
-        width, height = self.level_size
+        width, height = self.sampled_size
         reach = self.reach
         bounds = []
         # Subsamples lie at most half an output pixel from the centres: extend the block by that.
         rows, columns = (block.y0 - 0.5, block.y1 - 0.5), (block.x0 - 0.5, block.x1 - 0.5)
-        for (a, b, c), size in zip(self.level_affine.tolist(), (width, height), strict=True):
+        for (a, b, c), size in zip(self.sampled_affine.tolist(), (width, height), strict=True):
             ends = [a * j + b * k + c for j in rows for k in columns]
             low, high = min(ends), max(ends)
             # Beyond half a pixel outside, pixel centres are not covered; the reach allows for more.
@@ -176,7 +176,7 @@ class SectionPlan:
         if window is None:
             return []
         left, top, right, bottom = window
-        side = self.level_tile_side
+        side = self.sampled_tile_side
         return [
             (row, column)
             for row in range(top // side, (bottom - 1) // side + 1)
@@ -190,8 +190,8 @@ class SectionPlan:
         The window does already: what may part the two besides is one of the parallelogram's own
         sides, that is, a line along which the output's row or column is constant.
         """
-        reach, side = self.reach, self.level_tile_side
-        (ax, bx, cx), (ay, by, cy) = self.level_affine.tolist()
+        reach, side = self.reach, self.sampled_tile_side
+        (ax, bx, cx), (ay, by, cy) = self.sampled_affine.tolist()
         determinant = ax * by - bx * ay
         if not determinant:
             return True

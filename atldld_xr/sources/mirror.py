@@ -39,7 +39,7 @@ from atldld_xr.files import web
 from atldld_xr.files.credentials import holds_credentials
 from atldld_xr.files.paths import absolute, is_path, without_scheme
 from atldld_xr.files.proxies import with_proxy
-from atldld_xr.files.storage_options import StorageOptionsRef, share, store_errors
+from atldld_xr.files.storage_options import StorageOptionsRef, register, store_errors
 from atldld_xr.foreign_json import MOST_BYTES
 from atldld_xr.messages.repeating import short
 from atldld_xr.sources import jpeg
@@ -101,7 +101,7 @@ class MirrorSource:
                 "the mirror's address holds a query (?...), after which no file can be named"
             )
         object.__setattr__(self, "path", path.rstrip("/") or path)
-        object.__setattr__(self, "storage_options", share(self.storage_options))
+        object.__setattr__(self, "storage_options", register(self.storage_options))
 
     @property
     def url(self) -> str:
@@ -183,7 +183,7 @@ class MirrorSource:
 
         # Options that this process does not know are no failure of the image: neither tried again
         # nor recorded.
-        share(self.storage_options).options()
+        register(self.storage_options).options()
 
         def attempt() -> tuple[bytes, NDArray[np.uint8]]:
             try:
@@ -317,7 +317,7 @@ class MirrorSource:
         """
         import fsspec
 
-        options = share(self.storage_options).options()
+        options = register(self.storage_options).options()
         try:
             with self.errors("opened", but=(ImportError,)):
                 fs, root = fsspec.core.url_to_fs(self.path, **with_proxy(self.path, options))
@@ -330,7 +330,7 @@ class MirrorSource:
     ) -> AbstractContextManager[None]:
         """Turn a file system's errors, `but` some, into a StoreError: "cannot be " what is done."""
         what = f"the mirror {self.path} cannot be {done}"
-        return store_errors(what, share(self.storage_options), but=but)
+        return store_errors(what, register(self.storage_options), but=but)
 
     @property
     def is_local(self) -> bool:

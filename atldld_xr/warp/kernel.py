@@ -48,7 +48,7 @@ def render(
         The output pixels wanted.
     tiles : mapping
         By (row, column) of the tile grid, the tiles that ``section.tiles(block)`` names, at the
-        section's level; the error in place of one that could not be had.
+        section's sampled tier; the error in place of one that could not be had.
     fill_value : int
         The value where the section has no pixel.
     channels : tuple of int
@@ -121,7 +121,7 @@ def sample(
     out: Pixels | None = None,
     combine: Callable[[Pixels, Pixels], None] = mean_of_samples,
 ) -> Pixels:
-    """Sample a window of a section's level at a block of output pixels; the kernel.
+    """Sample a window of a section's sampled tier at a block of output pixels; the kernel.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def sample(
     source : ndarray of uint8, shape (height, width) or (height, width, channels)
         The window; positions beyond it take the value of its nearest pixel.
     origin : tuple of int
-        Left and top of the window, in pixels of the level.
+        Left and top of the window, in pixels of the sampled tier.
     inside : RowSpans, optional
         The pixels wanted; what others come out as is not said. Default: all.
     out : ndarray of uint8, optional
@@ -275,7 +275,7 @@ def _mosaic(
 ) -> Pixels:
     """Return a window put together from its tiles; 0 where one could not be had."""
     left, top, right, bottom = window
-    side = section.level_tile_side
+    side = section.sampled_tile_side
     found = {
         (row * side, column * side): tile
         for (row, column), tile in tiles.items()
@@ -324,7 +324,7 @@ def _lost(
     if not bad:
         return None
     left, top, right, bottom = window
-    side = section.level_tile_side
+    side = section.sampled_tile_side
     missing = np.zeros((bottom - top, right - left), dtype=np.uint8)
     grown = section.reach - 1
     for row, column in bad:

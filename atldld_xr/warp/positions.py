@@ -1,4 +1,4 @@
-"""Where samples are taken: fixed-point positions in a section's level, as OpenCV takes them. Pure.
+"""Where samples are taken: fixed-point positions in the sampled tier, as OpenCV takes them. Pure.
 
 They are computed from the output index in float64 and rounded once to 1/32 of a source pixel on a
 grid fixed per section, before the origin of any window or block is subtracted; from there on the
@@ -62,7 +62,7 @@ def positions(section: SectionPlan, block: Block, origin: tuple[int, int]) -> Po
     block : Block
         The output pixels.
     origin : tuple of int
-        Left and top of the window, in pixels of the level.
+        Left and top of the window, in pixels of the sampled tier.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def positions(section: SectionPlan, block: Block, origin: tuple[int, int]) -> Po
     columns_at = samples_at(block.x0, block.x1, n).T
     one = float(1 << _FRACTION)
     out = []
-    for (a, b, c), start in zip(section.level_affine.tolist(), origin, strict=True):
+    for (a, b, c), start in zip(section.sampled_affine.tolist(), origin, strict=True):
         by_row = np.rint((a * rows_at + c) * one).astype(np.int64) - (start << _FRACTION)
         by_column = np.rint(b * columns_at * one).astype(np.int64)
         out.append((by_row.astype(np.uint32), by_column.astype(np.uint32)))

@@ -23,7 +23,7 @@ import atldld_xr
 from atldld_xr.errors import AtldldError, InvalidArgumentError
 from atldld_xr.files import storage_options
 from atldld_xr.files.credentials import credentials_in, hide, hide_in_addresses, is_credential
-from atldld_xr.files.storage_options import share
+from atldld_xr.files.storage_options import register
 from atldld_xr.sources.mirror import MirrorSource
 from atldld_xr.sources.save_mirror import save_mirror
 from commandline import run
@@ -105,7 +105,7 @@ def is_told(secret: str, text: str) -> bool:
 @example(({"a": {"key": "a/b c=&".replace(" ", "")}}, ["a/bc=&"]), "x", "y")
 def test_no_credential_of_any_nested_options_is_told(drawn: Any, before: str, after: str) -> None:
     options, secrets = drawn
-    shared = share(options)
+    shared = register(options)
     told = " ".join(f"{before}={form}&{after}" for secret in secrets for form in forms(secret))
     said = shared.describe(ValueError(told))
     for secret in secrets:
@@ -122,7 +122,7 @@ def test_no_credential_of_any_nested_options_is_told(drawn: Any, before: str, af
 )
 def test_no_ordinary_value_is_hidden(plain: Any, secret: str) -> None:
     options, values = plain
-    shared = share({"all": options, "token": secret})
+    shared = register({"all": options, "token": secret})
     told = "cannot read https://host/section_data_set_5.json: " + " ".join(values)
     assert shared.describe(ValueError(told)) == told
     assert shared.describe(ValueError(f"{told} {secret}")) == f"{told} ***"
@@ -130,7 +130,7 @@ def test_no_ordinary_value_is_hidden(plain: Any, secret: str) -> None:
 
 
 def test_a_profile_is_no_credential() -> None:
-    shared = share({"profile": "data", "key": "access-key"})
+    shared = register({"profile": "data", "key": "access-key"})
     said = shared.describe(OSError("https://host/section_data_set_5.json, by access-key"))
     assert said == "https://host/section_data_set_5.json, by ***"
 
@@ -173,7 +173,7 @@ def test_of_a_service_account_all_but_who_it_is() -> None:
 )  # fmt: skip
 def test_what_addresses_in_a_message_hold(told: str, said: str) -> None:
     assert hide_in_addresses(told) == said
-    assert share({}).describe(ValueError(told)) == said
+    assert register({}).describe(ValueError(told)) == said
     assert hide_in_addresses(said) == said
 
 

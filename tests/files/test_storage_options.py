@@ -22,7 +22,13 @@ from hypothesis import strategies as st
 import atldld_xr
 from atldld_xr.errors import InvalidArgumentError, StoreError
 from atldld_xr.files import storage_options
-from atldld_xr.files.storage_options import StorageOptionsRef, known, learn, share, store_errors
+from atldld_xr.files.storage_options import (
+    StorageOptionsRef,
+    receive,
+    register,
+    registered,
+    store_errors,
+)
 from atldld_xr.sources.mirror import MirrorSource
 from atldld_xr.sources.save_mirror import save_mirror
 from noise import DATASET_ID, NoiseSource
@@ -39,27 +45,27 @@ SECRETS = ("access-key", "hush-hush", "hush-session")
 
 def test_what_is_shared_comes_back_as_a_copy() -> None:
     given_ = json.loads(json.dumps(OPTIONS))
-    shared = share(given_)
+    shared = register(given_)
     given_["client_kwargs"]["headers"].append("theirs")
     assert shared.options() == OPTIONS
     shared.options()["client_kwargs"]["headers"].append("theirs")
     assert shared.options() == OPTIONS
-    assert share(shared) is shared
-    assert share(dict(OPTIONS)).token == shared.token
-    assert shared in known()
+    assert register(shared) is shared
+    assert register(dict(OPTIONS)).token == shared.token
+    assert shared in registered()
     for none in (None, {}):
-        assert share(none).options() == {}
-        assert not share(none)
+        assert register(none).options() == {}
+        assert not register(none)
 
 
 @pytest.mark.parametrize("wrong", ["key=value", [("key", "value")], {1: "value"}, 5])
 def test_what_is_no_mapping_of_names_is_refused(wrong: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="storage_options"):
-        share(wrong)
+        register(wrong)
 
 
 def test_a_stand_in_holds_nothing() -> None:
-    shared = share(OPTIONS)
+    shared = register(OPTIONS)
     forms = [repr(shared), str(vars(type(shared))), str(tokenize(shared))]
     forms += [pickle.dumps(shared).decode("latin-1"), cloudpickle.dumps(shared).decode("latin-1")]
     assert not [secret for secret in SECRETS for form in forms if secret in form]
@@ -67,17 +73,17 @@ def test_a_stand_in_holds_nothing() -> None:
 
 
 def test_fresh_credentials_are_the_same_place_and_another_endpoint_is_not() -> None:
-    shared, fresh = share(OPTIONS), share(OPTIONS | {"secret": "fresh-secret"})
+    shared, fresh = register(OPTIONS), register(OPTIONS | {"secret": "fresh-secret"})
     assert (shared, hash(shared), tokenize(shared)) == (fresh, hash(fresh), tokenize(fresh))
     assert shared.options() != fresh.options()
-    elsewhere = share(OPTIONS | {"endpoint_url": "http://host:2"})
+    elsewhere = register(OPTIONS | {"endpoint_url": "http://host:2"})
     assert shared != elsewhere
     assert tokenize(shared) != tokenize(elsewhere)
     connections = [f"AccountName={name};AccountKey={key}==;" for name in "ab" for key in "cd"]
-    a, same, b, _ = (share({"connection_string": text}) for text in connections)
+    a, same, b, _ = (register({"connection_string": text}) for text in connections)
     assert a == same != b
-    passwords = [share({"endpoint_url": f"http://me:{word}@host"}) for word in ("one", "two")]
-    assert passwords[0] == passwords[1] == share({"endpoint_url": "http://host"})
+    passwords = [register({"endpoint_url": f"http://me:{word}@host"}) for word in ("one", "two")]
+    assert passwords[0] == passwords[1] == register({"endpoint_url": "http://host"})
 
 
 def test_options_of_another_process_are_missed_in_words() -> None:
@@ -86,7 +92,7 @@ def test_options_of_another_process_are_missed_in_words() -> None:
         stranger.options()
     with pytest.raises(StoreError, match=r"cluster\.ship"):
         MirrorSource("memory://nowhere", stranger).dataset_record(5)
-    learn(stranger.token, {"secret": "learnt"})
+    receive(stranger.token, {"secret": "learnt"})
     assert stranger.options() == {"secret": "learnt"}
 
 
@@ -98,7 +104,7 @@ def test_options_of_another_process_are_missed_in_words() -> None:
 @example("abc/d+e=", "?sig=", "&x")
 @example("p%41ss", "http://me:", "@host")
 def test_no_form_of_a_secret_is_left_in_a_message(secret: str, before: str, after: str) -> None:
-    shared = share({"nested": [{"password": secret}]})
+    shared = register({"nested": [{"password": secret}]})
     for form in (secret, quote(secret, safe=""), quote(secret), json.dumps(secret)[1:-1]):
         said = shared.describe(ValueError(f"{before}{form}{after}"))
         assert form not in said.replace("***", " ")
@@ -119,7 +125,7 @@ def test_no_form_of_a_secret_is_left_in_a_message(secret: str, before: str, afte
     ],
 )
 def test_secrets_as_libraries_repeat_them(options: dict[str, Any], message: str) -> None:
-    shared = share(options)
+    shared = register(options)
     said = shared.describe(ValueError(message))
     assert "***" in said
     assert "\n" not in said
@@ -129,7 +135,7 @@ def test_secrets_as_libraries_repeat_them(options: dict[str, Any], message: str)
 
 
 def test_what_is_no_secret_stays_in_a_message() -> None:
-    shared = share({"endpoint_url": "http://host:1", "token": "anon", "user": "me", "n": 5})
+    shared = register({"endpoint_url": "http://host:1", "token": "anon", "user": "me", "n": 5})
     error = ConnectionError("anonymous at http://host:1: me or 5")
     assert shared.describe(error) == str(error)
     assert shared.cause(error) is error
@@ -143,7 +149,7 @@ def test_errors_that_tell_a_secret_leave_no_trace_of_it() -> None:
         except OSError as error:
             raise ValueError("something else") from error
 
-    shared = share(OPTIONS)
+    shared = register(OPTIONS)
     with (
         pytest.raises(StoreError, match="nothing can be done: something else") as caught,
         store_errors("nothing can be done", shared),
@@ -243,7 +249,7 @@ def test_a_cluster_that_is_connected_later_is_told_by_name(
     async def from_a_loop() -> None:
         address = client.scheduler.address
         async with Client(address, asynchronous=True, set_as_default=False) as other:
-            await ship(other, share(bucket.options))
+            await ship(other, register(bucket.options))
 
     asyncio.run(from_a_loop())
     ship(client)

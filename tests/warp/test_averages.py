@@ -75,7 +75,7 @@ def true_means(section, block, pixels):
     x, y = (np.add.outer(a * rows + c, b * columns) for a, b, c in to_full)
     inside = (x >= -0.5) & (y >= -0.5)
     inside &= (x < section.image.width - 0.5) & (y < section.image.height - 0.5)
-    at = [np.rint(((v + 0.5) / 2**section.level - 0.5) * 32) / 32 for v in (y, x)]
+    at = [np.rint(((v + 0.5) / 2**section.sampled_tier - 0.5) * 32) / 32 for v in (y, x)]
 
     def mean(values):
         return values.reshape(len(rows) // n, n, len(columns) // n, n).mean((1, 3))

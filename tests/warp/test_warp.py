@@ -36,7 +36,7 @@ def smooth(height=180, width=220):
 
 
 def all_tiles(plan, image):
-    side, (rows, columns) = plan.level_tile_side, plan.tile_grid
+    side, (rows, columns) = plan.sampled_tile_side, plan.tile_grid
     return {
         (r, c): image[r * side : (r + 1) * side, c * side : (c + 1) * side]
         for r in range(rows)
