@@ -67,7 +67,7 @@ def split_blocks(chunks: Chunks, shape: tuple[int, int]) -> tuple[tuple[int, ...
     if isinstance(chunks, Mapping):
         unknown = set(chunks) - {"y", "x"}
         if unknown:
-            names = ", ".join(sorted(map(repr, unknown)))
+            names = ", ".join(sorted(map(short, unknown))[:5])
             raise InvalidArgumentError(
                 f"chunks can be set for y and x, not for {names}: every section is a chunk of its "
                 "own; use .chunk() on the Dataset to merge them"

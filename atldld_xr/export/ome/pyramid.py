@@ -127,7 +127,7 @@ def plan_pyramid(
     """
     if not isinstance(dataset, xr.Dataset):
         raise InvalidArgumentError(f"expected an xarray.Dataset, not {type(dataset).__name__}")
-    if variable not in dataset.data_vars:
+    if variable not in [*dataset.data_vars]:  # which also takes what cannot be hashed
         names = ", ".join(map(str, dataset.data_vars)) or "none"
         raise InvalidArgumentError(f"the Dataset has no variable {short(variable)}; it has {names}")
     # Without coordinates, whose chunks are no concern.
