@@ -103,7 +103,7 @@ def export(
     )
     layout = rounded_as_there(place, stored_plan, layout)
     if is_earlier(stored_plan):
-        layout = adopted(place, stored_plan, layout, None)
+        layout = adopted(place, stored_plan, layout, tell)
     # What comes of a plan alone is read from no store.
     may_read = not section_tasks.names >= set(arrays)
     steps = open_for_writing(

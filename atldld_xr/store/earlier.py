@@ -1,9 +1,9 @@
 """Stores that an earlier version of this package began: gone on with as they were laid out.
 
 Format 2 of the records has the displacement unless something else was asked for; one status, of the
-image and its mask together; and the reasons as an array of text. What an array holds is told by
-its name in "made of", which is the same in both, so that attributes and coordinates may have
-become others since.
+image and its mask together; and the reasons as an array of text. Format 3 has fewer attributes.
+What an array holds is told by its name in "made of", which is the same in all, so that attributes
+and coordinates may have become others since.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ def as_earlier(dataset: xr.Dataset, chosen: xr.Dataset, plan: Plan) -> xr.Datase
         The store's.
     """
     names = {*plan["arrays"], *plan["values"]}
+    names |= {key.partition("/")[0] for key in plan["crc32c of files"]}
     out = chosen.drop_vars((_LATER | {"affine", "has_expression"}) - names, errors="ignore")
     if DERIVED in names and DERIVED in dataset and DERIVED not in out:
         out = out.assign({DERIVED: dataset.variables[DERIVED]})  # without coordinates of its own
@@ -83,7 +84,7 @@ def goes_on(stored: Plan, asked: Plan) -> bool:
     return same(_content(stored, files), _content(asked, files))
 
 
-def adopted(place: FileStore, plan: Plan, layout: Layout, tell: Tell | None) -> Layout:
+def adopted(place: FileStore, plan: Plan, layout: Layout, tell: Tell) -> Layout:
     """Return the layout of a store as it is there; the one that is asked for if it is not that.
 
     Parameters
@@ -94,8 +95,8 @@ def adopted(place: FileStore, plan: Plan, layout: Layout, tell: Tell | None) -> 
         Its plan.
     layout : Layout
         That of what is asked for.
-    tell : callable, optional
-        Keeps in the finished store what could not be read.
+    tell : callable
+        Keeps in the finished store what could not be read; not in an array of reasons, of format 2.
 
     Raises
     ------
@@ -132,7 +133,8 @@ def adopted(place: FileStore, plan: Plan, layout: Layout, tell: Tell | None) -> 
         name: text if dtype == "str" else np.dtype(dtype)
         for name, (dtype, _) in plan["values"].items()
     }
-    return Layout({PLAN: written} | files, merged, specs, values, memory, tell)
+    told = None if REASON in values else tell
+    return Layout({PLAN: written} | files, merged, specs, values, memory, told)
 
 
 def _content(plan: Plan, files: Mapping[str, int]) -> dict[str, Any]:

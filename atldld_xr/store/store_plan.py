@@ -30,11 +30,12 @@ OME_KEY = "atldld_xr"
 MOST = 1 << 24
 """Bytes of JSON that a store's metadata can sensibly have."""
 
-FORMAT = 3
+FORMAT = 4
 """Of the records: another version of this package may have another."""
 
-KNOWN_FORMATS = (2, 3)
-"""Those that are read and gone on with. Before 3 it was not told whose pixels could not be read."""
+KNOWN_FORMATS = (2, 3, 4)
+"""Those that are read and gone on with. Before 3 it was not told whose pixels could not be read,
+before 4 not what variables are made of."""
 
 ROOTS = {3: "zarr.json", 2: ".zattrs"}
 """Where Zarr has the attributes of the root, by its format."""

@@ -3,6 +3,8 @@
 `data/stores_before_3.tar.xz` was written by commit d4a1783: the coronal phantom at 500 um,
 finished, begun, begun as OME-Zarr, and begun under "raise" without masks; and noise with a section
 that could not be read.
+
+`data/stores_before_4.tar.xz` are the same in format 3, written by commit c0813c5.
 """
 
 from __future__ import annotations
@@ -32,11 +34,20 @@ COMMANDS = {
 }
 
 
+def extracted(name, folder):
+    with tarfile.open(Path(__file__).parents[1] / "data" / f"{name}.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
 @pytest.fixture
 def stores(tmp_path):
-    with tarfile.open(Path(__file__).parents[1] / "data" / "stores_before_3.tar.xz") as archive:
-        archive.extractall(tmp_path, filter="data")
-    return tmp_path
+    return extracted("stores_before_3", tmp_path)
+
+
+@pytest.fixture
+def stores_of_3(tmp_path):
+    return extracted("stores_before_4", tmp_path)
 
 
 def open_phantom(**options):
@@ -192,3 +203,61 @@ def test_sources_are_named_as_before():
         == "5ef963bbc79f5842d2815ee5d53bdb35"
     )
     assert tokenize(PhantomSource()) == "2e3677f899775fa0d310220145773473"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_format_3_the_same_command_goes_on(stores_of_3, name):
+    store, said = stores_of_3 / name, ["--resolution", "500", *COMMANDS[name]]
+    there = status(store)
+    assert there.state == ("complete" if name == "finished.zarr" else "interrupted")
+    problems = verify(store).problems
+    assert all("not written yet" in problem for problem in problems)
+    assert bool(problems) == (name != "finished.zarr")
+    done = entered(store)
+    before = marks(store, done)
+    assert done
+    run("export", "phantom", store, *said)
+    assert marks(store, done) == before
+    assert facts("status", store)["state"] == "complete"
+    assert facts("verify", store)["problems"] == []
+    assert status(store).chunks == there.chunks
+    assert "0 chunks written" in run("export", "phantom", store, *said).stdout
+    anew = stores_of_3 / f"new-{name}"
+    run("export", "phantom", anew, *said)
+    for array in there.chunks:  # of the noise below to the bit: sines differ by the processor
+        ours, theirs = (xr.open_zarr(s, consolidated=False) for s in (anew, store))
+        if name != "begun.ome.zarr":
+            np.testing.assert_allclose(
+                ours[array].astype(int), theirs[array].astype(int), rtol=0, atol=1
+            )
+    if name == "begun.zarr":
+        assert set(ours.variables) == set(theirs.variables)
+        xr.testing.assert_allclose(ours.coords.to_dataset(), theirs.coords.to_dataset())
+
+
+def test_format_3_what_failed_is_told_and_tried_again(stores_of_3, monkeypatch):
+    store = stores_of_3 / "failed.zarr"
+    assert verify(store).problems == ()
+    before = status(store).failures
+    assert {failure["section_image_id"] for failure in before} == {FAILED}
+    assert open_failed().atldld.to_zarr(store, retry_failed=True).failures == before
+    assert verify(store).problems == ()
+    without = FIRST_IMAGE_ID + 1  # which has no mask
+    assert {*xr.open_zarr(store).atldld.failures().section_image_id} == {without, FAILED}
+    read = NoiseSource.read
+    monkeypatch.setattr(NoiseSource, "read", lambda self, *args: read(NoiseSource(), *args))
+    assert open_failed().atldld.to_zarr(store, retry_failed=True).failures == ()
+    assert verify(store).problems == ()
+    back, now = xr.open_zarr(store), open_failed()
+    assert {*back.atldld.failures().section_image_id} == {without}
+    for name in ("image", "expression", "coverage", "expression_coverage", "status"):
+        np.testing.assert_array_equal(back[name], now[name])
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_format_3_another_plan_is_refused(stores_of_3, case):
+    make, words = OTHERS[case]
+    before = {p: p.read_bytes() for p in stores_of_3.rglob("*") if p.is_file()}
+    with pytest.raises(StoreError, match=words):
+        make().atldld.to_zarr(stores_of_3 / "begun.zarr")
+    assert {p: p.read_bytes() for p in stores_of_3.rglob("*") if p.is_file()} == before
