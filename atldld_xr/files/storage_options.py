@@ -97,7 +97,7 @@ class StorageOptionsRef:
         return f"{type(self).__name__}({'...' if self else ''})"
 
     def __dask_tokenize__(self) -> object:
-        return type(self).__name__, self.place
+        return "SharedOptions", self.place  # as stores know it, by its first name
 
 
 def register(options: Mapping[str, Any] | StorageOptionsRef | None) -> StorageOptionsRef:
