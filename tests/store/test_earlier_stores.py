@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-import zarr
 from dask.base import tokenize
 
 import atldld_xr
@@ -213,7 +212,7 @@ def test_sources_are_named_as_before():
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_format_3_the_same_call_goes_on(stores_of_3, name):
-    store, anew = stores_of_3 / name, stores_of_3 / f"new-{name}"
+    store = stores_of_3 / name
     ds = open_phantom(**({"expression": False, "on_error": "raise"} if "strict" in name else {}))
     write = ds.atldld.to_ome_zarr if "ome" in name else ds.atldld.to_zarr
     there = status(store)
@@ -230,17 +229,15 @@ def test_format_3_the_same_call_goes_on(stores_of_3, name):
     assert verify(store).problems == ()
     assert status(store).chunks == there.chunks
     assert write(store).blocks == 0
-    write(anew)
-    assert status(anew).chunks == there.chunks
     if "ome" in name:
-        arrays = [zarr.open_group(path, mode="r")["0"] for path in (anew, store)]
-        np.testing.assert_allclose(*(a[...].astype(int) for a in arrays), rtol=0, atol=1)
         return
-    now, back = (xr.open_zarr(path).compute() for path in (anew, store))
-    assert set(back.variables) == set(now.variables)
-    xr.testing.assert_allclose(back.coords.to_dataset(), now.coords.to_dataset())
-    for array in back.data_vars:  # the phantom's sines differ by the processor
-        np.testing.assert_allclose(now[array].astype(int), back[array].astype(int), rtol=0, atol=1)
+    back = xr.open_zarr(store)
+    xr.testing.assert_allclose(back.coords.to_dataset(), ds.coords.to_dataset())
+    last = ds.sizes["coronal"] - 1
+    assert name == "finished.zarr" or not any(key[:2] == ("image", last) for key in done)
+    for array in there.chunks:  # the phantom's sines differ by the processor
+        made, now = (some[array].isel(coronal=last).astype(int) for some in (back, ds))
+        np.testing.assert_allclose(made, now, rtol=0, atol=1)
 
 
 def test_format_3_what_failed_is_told_and_tried_again(stores_of_3, monkeypatch):
