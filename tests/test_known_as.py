@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import fields
+from hashlib import sha1
 
 import pytest
 from dask.base import normalize_token
@@ -33,26 +35,23 @@ def elsewhere():
         (render, "d9b41a32ea0de462cd83fb0fd67bb1b4c50d39ea"),
     ],
 )
-def test_functions_have_the_tokens_of_the_modules_they_were_in(monkeypatch, this, digest):
-    import hashlib
-
-    # Dask takes whichever fast hash is installed; SHA-1 is always there.
-    monkeypatch.setattr("dask.hashing.hash_buffer_hex", lambda b: hashlib.sha1(b).hexdigest())
+def test_functions_have_the_tokens_of_the_modules_they_were_in(this, digest):
     assert normalize_token(this)[0] == digest
 
 
 def test_what_is_known_as_itself_has_dasks_own_token():
-    before = normalize_token(elsewhere)
     known_as.known_as(__name__)(elsewhere)
     assert "__dask_tokenize__" in vars(elsewhere)
-    assert normalize_token(elsewhere) == before
+    # Dask takes whichever fast hash is installed; SHA-1 is always there.
+    assert normalize_token(elsewhere) == (sha1(pickle.dumps(elsewhere, 5)).hexdigest(), [])
 
 
 def test_dataclasses_have_the_tokens_that_dask_gives_them(monkeypatch):
     known = normalize_token(CORONAL)
     monkeypatch.delattr(type(CORONAL), "__dask_tokenize__")
     own = normalize_token(CORONAL)
-    assert known[1:] == own[1:]
+    assert known[1] == own[1][:6]  # as of Python 3.11: newer ones have more
+    assert known[2:] == own[2:]
     assert len(known[2]) == len(fields(CORONAL))
     for variable in (BlockVariable, SectionVariable):
         assert "__dask_tokenize__" in vars(variable)

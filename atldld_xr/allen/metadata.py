@@ -238,26 +238,6 @@ def parse_image(record: Mapping[str, Any]) -> SectionImage:
     )
 
 
-def is_complete_dataset(record: Mapping[str, Any]) -> bool:
-    """Whether a data set's record has all that registers its sections, but for failed ones.
-
-    What is missing, or cannot be used, may be there the next time: services answer in part.
-    """
-    try:
-        return all(excluded.reason == FAILED for excluded in parse_dataset(record).excluded)
-    except MetadataError:
-        return False
-
-
-def is_complete_image(record: Mapping[str, Any]) -> bool:
-    """Whether a section image's record has all that opens it."""
-    try:
-        parse_image(record)
-    except MetadataError:
-        return False
-    return True
-
-
 def single_record(msg: Any, what: str) -> Mapping[str, Any]:
     """Return the one record of a service answer's ``msg``.
 

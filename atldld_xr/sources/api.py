@@ -15,13 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr.allen import rma
+from atldld_xr.allen.completeness import is_complete_dataset, is_complete_image
 from atldld_xr.allen.ids import check_id
-from atldld_xr.allen.metadata import (
-    SectionImage,
-    is_complete_dataset,
-    is_complete_image,
-    single_record,
-)
+from atldld_xr.allen.metadata import SectionImage, single_record
 from atldld_xr.allen.tiers import Tile, View, slide_offset
 from atldld_xr.errors import (
     DatasetNotFoundError,
@@ -31,6 +27,7 @@ from atldld_xr.errors import (
     ServiceError,
 )
 from atldld_xr.foreign_json import MOST_BYTES
+from atldld_xr.known_as import known_as
 from atldld_xr.messages.repeating import short
 from atldld_xr.sources import http, jpeg
 from atldld_xr.sources.cache import default_cache
@@ -49,6 +46,7 @@ _VIEWS: dict[View, dict[str, str]] = {
 }
 
 
+@known_as("atldld_xr.sources.api")
 @dataclass(frozen=True)
 class ApiSource:
     """The Allen service, or something that answers like it.

@@ -41,6 +41,7 @@ from atldld_xr.files.paths import absolute, is_path, without_scheme
 from atldld_xr.files.proxies import with_proxy
 from atldld_xr.files.storage_options import StorageOptionsRef, register, store_errors
 from atldld_xr.foreign_json import MOST_BYTES
+from atldld_xr.known_as import known_as
 from atldld_xr.messages.repeating import short
 from atldld_xr.sources import jpeg
 from atldld_xr.sources.mirror_contents import (
@@ -59,6 +60,7 @@ from atldld_xr.sources.retry import TransportError, TryError, persist
 _EXTRAS = "the extras s3, gcs, azure and http bring what fsspec needs: pip install atldld-xr[s3]"
 
 
+@known_as("atldld_xr.sources.mirror")
 @dataclass(frozen=True)
 class MirrorSource:
     """A folder of Allen's files, read through fsspec.

@@ -13,11 +13,13 @@ from atldld_xr.allen.metadata import SectionImage
 from atldld_xr.allen.tiers import Tile, View
 from atldld_xr.attribution import PHANTOM, Attribution
 from atldld_xr.errors import DatasetNotFoundError, SectionImageError
+from atldld_xr.known_as import known_as
 from atldld_xr.phantom.drawing import draw
 from atldld_xr.phantom.phantom import PHANTOMS, Phantom, find_phantom_image
 from atldld_xr.sources.protocol import service_tile_side
 
 
+@known_as("atldld_xr.sources.phantom")
 @dataclass(frozen=True)
 class PhantomSource:
     """Phantoms by their ids.

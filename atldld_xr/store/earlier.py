@@ -21,7 +21,7 @@ from atldld_xr.arrays.variables import DERIVED, STATUSES, reason_variable, statu
 from atldld_xr.files.file_store import FileStore
 from atldld_xr.store.chunk_encoding import ArraySpec
 from atldld_xr.store.consolidated import same
-from atldld_xr.store.ledger import REASON
+from atldld_xr.store.done import REASON
 from atldld_xr.store.store_plan import (
     FORMAT,
     METADATA,

@@ -48,3 +48,13 @@ class SectionEntry:
     values: Mapping[str, Any]
     failures: Mapping[str, str]
     written: tuple[ChunkEntry, ...] = ()
+
+
+def line_of(chunk: ChunkEntry) -> dict[str, Any]:
+    """Return the ledger's line of a chunk."""
+    return {
+        "array": chunk.array,
+        "chunk": list(chunk.place),
+        "size": chunk.size,
+        "crc32c": chunk.checksum,
+    }

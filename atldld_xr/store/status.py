@@ -17,8 +17,9 @@ from atldld_xr.arrays.variables import MADE_OF, NO_MASK
 from atldld_xr.errors import StoreError
 from atldld_xr.files.file_store import FileStore
 from atldld_xr.store.chunk_encoding import ArraySpec
+from atldld_xr.store.done import REASON, Failures
 from atldld_xr.store.lease import is_alive, read_holder
-from atldld_xr.store.ledger import REASON, Failures, Ledger
+from atldld_xr.store.ledger import Ledger
 from atldld_xr.store.small_arrays import forbidden_is_missing, read_unchanged
 from atldld_xr.store.store_plan import OME_KEY, PLAN, RecordsError, is_complete, read_plan
 

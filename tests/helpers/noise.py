@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from atldld_xr.errors import DatasetNotFoundError, SectionImageError
+from atldld_xr.known_as import known_as
 
 DATASET_ID = 5
 FIRST_IMAGE_ID = 100
 
 
+@known_as("noise")  # as this package's own sources: Dask's token is another in each Python
 @dataclass(frozen=True)
 class NoiseSource:
     """A data set of noise; `bad` holds (image id, left, top) of tiles that cannot be read."""
