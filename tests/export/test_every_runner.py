@@ -99,13 +99,13 @@ def test_what_was_filled_is_made_again_when_asked_for(opened, whole, tmp_path):
 @pytest.mark.usefixtures("runner")
 def test_what_is_lost_is_made_again(opened, whole, tmp_path):
     store = tmp_path / "a" / "a.zarr"
-    opened(fails=False).atldld.to_zarr(store)
+    total = opened(fails=False).atldld.to_zarr(store).blocks
     files = sorted((store / "expression" / "c").rglob("0")) + sorted((store / "image").rglob("2"))
     lost, cut = [file for file in files if file.is_file()][:2]
     lost.unlink()
     cut.write_bytes(cut.read_bytes()[:-1])
     assert len(verify(store).problems) == 2
-    assert opened(fails=False).atldld.to_zarr(store).blocks == 2
+    assert 2 <= opened(fails=False).atldld.to_zarr(store).blocks < total
     assert verify(store).problems == ()
     assert tree(store.parent) == whole()
 
