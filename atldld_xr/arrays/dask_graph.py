@@ -16,9 +16,9 @@ from typing import Any
 import dask
 import dask.array as da
 import numpy as np
-from dask._task_spec import Task, TaskRef
 from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph, Layer, MaterializedLayer
+from dask.task_spec import Task, TaskRef
 from numpy.typing import NDArray
 
 from atldld_xr.arrays.fetch import fetch_tile

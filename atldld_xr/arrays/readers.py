@@ -119,6 +119,7 @@ def content_name(variable: xr.Variable, chunks: Mapping[Hashable, int]) -> str |
 
     from atldld_xr.arrays.lazy_array import PlanArray
 
+    # xarray has no public way to what is lazy: `.data` reads it (pydata/xarray#5081).
     array: Any = variable._data
     keys: list[Any] = []
     while type(array).__name__ in _SELECTING:

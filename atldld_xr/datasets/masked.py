@@ -46,6 +46,7 @@ def _coverage_of(dataset: xr.Dataset, name: str) -> str:
 
 def _lazy(array: xr.DataArray) -> xr.DataArray:
     """Return an array in chunks if it is yet to be read: arithmetic would read all of it."""
+    # `.data` would read what is lazy (pydata/xarray#5081).
     if array.chunks is not None or isinstance(array.variable._data, np.ndarray):
         return array
     preferred = array.encoding.get("preferred_chunks", {})

@@ -160,7 +160,7 @@ def _is_all(block: NDArray[Any], fill: Any) -> bool:
 def _in_memory(metadata: str, zarr_format: int) -> tuple[dict[str, Any], Any]:
     """Return an array of its own in memory, and the files that it is made of."""
     import zarr
-    from zarr.core.buffer import default_buffer_prototype
+    from zarr.buffer import default_buffer_prototype
 
     name = "zarr.json" if zarr_format == 3 else ".zarray"
     buffer = default_buffer_prototype().buffer.from_bytes(metadata.encode())

@@ -42,7 +42,7 @@ def rounded_as_there(place: FileStore, plan: Mapping[str, Any] | None, layout: L
     kept = {k: content for k, content in kept.items() if checksum(content) == recorded[k]}
     if not kept or not all(_is_near(layout, key, content) for key, content in kept.items()):
         return layout
-    from zarr.core.buffer import default_buffer_prototype
+    from zarr.buffer import default_buffer_prototype
 
     as_buffer = default_buffer_prototype().buffer.from_bytes
     merged = {**layout.plan, _FILES: {**asked, **{key: recorded[key] for key in kept}}}
@@ -65,7 +65,7 @@ def _is_near(layout: Layout, key: str, content: bytes) -> bool:
 def _values(metadata: bytes, key: str, content: bytes) -> Any:
     """Return what an array holds of which there is one file; None if that cannot be read."""
     import zarr
-    from zarr.core.buffer import default_buffer_prototype
+    from zarr.buffer import default_buffer_prototype
 
     as_buffer = default_buffer_prototype().buffer.from_bytes
     name = key.partition("/c")[2]

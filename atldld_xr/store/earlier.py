@@ -104,7 +104,7 @@ def adopted(place: FileStore, plan: Plan, layout: Layout, tell: Tell) -> Layout:
         If not all of its metadata had been written.
     """
     import zarr
-    from zarr.core.buffer import default_buffer_prototype
+    from zarr.buffer import default_buffer_prototype
 
     if not goes_on(plan, layout.plan):
         return layout

@@ -24,7 +24,7 @@ _MOST_BYTES = 1 << 26  # of all files of an array, and of its values
 def read_small(store: FileStore, name: str) -> Any:
     """Return a small array of a store, None if it cannot be read."""
     import zarr
-    from zarr.core.buffer import default_buffer_prototype
+    from zarr.buffer import default_buffer_prototype
 
     metadata = None
     # From memory: what Zarr fetches itself has no bound, and all failures are the same to it.

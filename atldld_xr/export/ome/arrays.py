@@ -17,9 +17,9 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import xarray as xr
-from dask._task_spec import Task, TaskRef
 from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
+from dask.task_spec import Task, TaskRef
 from numpy.typing import NDArray
 
 from atldld_xr.arrays.dask_graph import Key, PlanLayer

@@ -8,9 +8,9 @@ from typing import Any
 
 import dask
 import numpy as np
-from dask._task_spec import Task, TaskRef
 from dask.delayed import Delayed
 from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
+from dask.task_spec import Task, TaskRef
 
 from atldld_xr.arrays.dask_graph import FetchLayer, Key
 from atldld_xr.arrays.variables import pixels_of

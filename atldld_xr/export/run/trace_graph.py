@@ -12,8 +12,8 @@ from hashlib import sha256
 from typing import Any
 
 import numpy as np
-from dask._task_spec import Alias, TaskRef
 from dask.array.chunk import getitem
+from dask.task_spec import Alias, TaskRef
 
 from atldld_xr.arrays.dask_graph import BlockLayer, FetchLayer, SectionLayer
 from atldld_xr.export.run.section_tasks import ChunkTask, SectionTask, SectionValue, TileInput
