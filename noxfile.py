@@ -34,13 +34,11 @@ QUICK = [
     "tests/planes/test_placing.py",
     "tests/plots",
     "tests/sources/test_jpeg.py",
+    "tests/store/test_earlier_stores.py",
     "tests/store/test_encoding.py",
     "tests/volumes/test_volumes.py",
     "tests/warp/test_averages.py",
 ]
-# Not quick on Python 3.12 and newer, where they fail: Dask's tokens of dataclasses say more there
-# than on 3.11, with which the recorded stores were begun.
-EARLIER = "tests/store/test_earlier_stores.py"
 
 
 def pytest(session: nox.Session, *arguments: str) -> None:
@@ -81,7 +79,7 @@ def lowest(session: nox.Session) -> None:
     session.install("packaging", "--requirement", str(pins))
     session.run("python", "ci/bounds.py", str(pins))
     session.install("--no-deps", "-e", ".")
-    pytest(session, *(session.posargs or [*QUICK, EARLIER]))
+    pytest(session, *(session.posargs or QUICK))
 
 
 @nox.session
