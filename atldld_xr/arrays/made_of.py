@@ -2,7 +2,8 @@
 
 A mask that is renamed, or computed with, is absent where the service has none all the same. Plans
 stand behind what is lazy; what is loaded, or read back from a store, says it in an attribute, which
-xarray keeps with the values and drops where two variables do not agree.
+xarray keeps with the values and drops in arithmetic. ``where`` and ``fillna`` keep the first one's:
+of what was loaded before, they tell of the first alone, until the attribute is put right.
 """
 
 from __future__ import annotations
@@ -57,8 +58,10 @@ def say_made_of(dataset: xr.Dataset) -> xr.Dataset:
     """Return a Dataset whose variables say what they are made of, as far as plans tell."""
     out = {}
     for name, variable in dataset.variables.items():
-        is_said = MADE_OF in variable.attrs or name not in dataset.data_vars
-        if not is_said and plans_behind(variable)[0]:
+        if name not in dataset.data_vars or not plans_behind(variable)[0]:
+            continue
+        said = " ".join(made_of(dataset, str(name)))  # more than xarray has kept, after `where`
+        if variable.attrs.get(MADE_OF) != said:
             out[name] = variable.copy(deep=False)
-            out[name].attrs = {**variable.attrs, MADE_OF: " ".join(made_of(dataset, str(name)))}
+            out[name].attrs = {**variable.attrs, MADE_OF: said}
     return dataset.assign(out)

@@ -26,6 +26,10 @@ def with_arguments_of(
     def decorate(make: Callable[[Planned], Made]) -> Callable[P, Made]:
         @wraps(make)
         def planned_first(*args: P.args, **kwargs: P.kwargs) -> Made:
+            try:
+                shown.bind(*args, **kwargs)
+            except TypeError as error:  # of the function that was called, not of the plan
+                raise TypeError(f"{make.__name__}() {error}") from None
             return make(plan(*args, **kwargs))
 
         signature = inspect.signature(plan)

@@ -9,11 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from atldld_xr.allen.reference import SECTION_DIMS
 from atldld_xr.files.checksum import checksum
 from atldld_xr.files.file_store import FileStore
 from atldld_xr.store.store_plan import MOST, PLAN, Layout
 
 _FILES = "crc32c of files"
+_OF_MATRICES = {
+    *SECTION_DIMS, "affine", "tilt_y", "tilt_x", "detection_y", "detection_x"
+}  # fmt: skip
 _TOLERANCE = 1e-9
 """Relative: of 13 200 um less than the width of an atom."""
 
@@ -53,13 +57,15 @@ def rounded_as_there(place: FileStore, plan: Mapping[str, Any] | None, layout: L
 
 def _is_near(layout: Layout, key: str, content: bytes) -> bool:
     """Return whether a file of a small array holds, but for rounding, what the layout's does."""
-    metadata = f"{key.partition('/c')[0]}/zarr.json"
-    if metadata not in layout.files:
+    name = key.partition("/c")[0]
+    metadata = f"{name}/zarr.json"
+    if name not in _OF_MATRICES or metadata not in layout.files:
         return False
     asked, stored = (_values(layout.files[metadata], key, c) for c in (layout.files[key], content))
     if asked is None or stored is None or asked.dtype.kind != "f":
         return False
-    return bool(np.allclose(asked, stored, rtol=_TOLERANCE, atol=_TOLERANCE, equal_nan=True))
+    least = _TOLERANCE * min(1.0, float(np.nanmax(np.abs(asked), initial=0)))
+    return bool(np.allclose(asked, stored, rtol=_TOLERANCE, atol=least, equal_nan=True))
 
 
 def _values(metadata: bytes, key: str, content: bytes) -> Any:

@@ -113,7 +113,8 @@ class Lease:
         Raises
         ------
         StoreError
-            If that cannot be told: the lease is lost.
+            If that cannot be told: the lease is lost. One that another has by now is left alone;
+            the next `check` says so.
         """
         with self._telling:  # no sign of life comes later that has the former one
             former, self.id = self.id, uuid.uuid4().hex

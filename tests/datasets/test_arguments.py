@@ -26,7 +26,7 @@ def test_functions_of_a_plan_take_what_it_takes(name):
     assert function.__doc__ != plan_dataset.__doc__
     for wrong in ((), ("phantom", 25), ("phantom",)):
         more = {"resolutoin": 25} if wrong == ("phantom",) else {}
-        with pytest.raises(TypeError, match=r"dataset|positional|resolutoin"):
+        with pytest.raises(TypeError, match=rf"^{name}\(\) .*(dataset|positional|resolutoin)"):
             function(*wrong, **more)
 
 

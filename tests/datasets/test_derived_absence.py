@@ -91,6 +91,18 @@ def test_a_volume_lists_what_it_has(tmp_path, name, keep, first):
         assert (whole.failures, whole.absent) == ((), ())
 
 
+def test_what_was_chosen_by_another_variable_is_of_both(tmp_path):
+    """`where` keeps the attributes of the first."""
+    ds = open_masks()
+    ds = ds.assign(image=ds.image.where(ds.expression > 0, 0))
+    report = ds.atldld.to_zarr(tmp_path / "a.zarr")
+    assert [entry["section_image_id"] for entry in report.absent] == [WITHOUT]
+    assert status(tmp_path / "a.zarr").absent == report.absent
+    back = xr.open_zarr(tmp_path / "a.zarr")
+    assert made_of(back, "image") == made_of(ds, "image") == ("image", "expression")
+    assert len(back.atldld.to_volume(tmp_path / "a.nrrd").valid_planes) == 2
+
+
 @pytest.mark.parametrize("chunks", [None, "auto"])
 @pytest.mark.parametrize("name", ["mask", "positive", "covered", "expressive"])
 def test_without_fill_too(tmp_path, name, chunks):

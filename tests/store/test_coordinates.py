@@ -52,6 +52,15 @@ def test_a_store_of_another_processor_goes_on(begun):
     np.testing.assert_array_equal(back.image, ds.image)
 
 
+def test_somebody_elses_coordinates_are_theirs_however_small(tmp_path, monkeypatch):
+    monkeypatch.setattr(Masks, "fails", False)
+    ds = open_strictly()
+    sizes = np.linspace(1e-10, 2e-10, ds.sizes["coronal"])
+    ds.assign_coords(size=("coronal", sizes)).atldld.to_zarr(tmp_path / "a.zarr")
+    with pytest.raises(StoreError, match="size"):
+        ds.assign_coords(size=("coronal", 4 * sizes)).atldld.to_zarr(tmp_path / "a.zarr")
+
+
 @pytest.mark.parametrize("factor", [1 + 1e-6, np.nan])
 def test_a_store_of_other_coordinates_is_refused(begun, factor):
     store = begun(factor)
