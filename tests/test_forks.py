@@ -82,7 +82,7 @@ def decode():
 simplejpeg.decode_jpeg = slowly
 register({"key": Slow()})
 threads = [threading.Thread(target=decode) for _ in range(processors())]
-threads.append(threading.Thread(target=share, args=({"key": Slow()},)))
+threads.append(threading.Thread(target=register, args=({"key": Slow()},)))
 for thread in threads: thread.start()
 for _ in threads: assert within.acquire(timeout=30)
 child = os.fork()

@@ -198,7 +198,7 @@ def test_whatever_happens_is_told_in_one_line(monkeypatch, error, code, said):
     def fail(*args, **options):
         raise error
 
-    monkeypatch.setattr("atldld_xr.datasets.info.plan_dataset", fail)
+    monkeypatch.setattr("atldld_xr.datasets.plan_dataset.resolve", fail)
     assert run("info", "phantom", code=code).stderr == f"atldld-xr: error: {said}\n"
 
 
