@@ -10,8 +10,6 @@ from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.files.paths import without_scheme
 from atldld_xr.messages.repeating import hide_credentials, short
 from atldld_xr.settings import as_source, as_text, setting, told_origin
-from atldld_xr.sources.api import ApiSource
-from atldld_xr.sources.mirror import MirrorSource
 from atldld_xr.sources.protocol import Source
 
 __all__ = ["parse_dataset_name", "resolve"]
@@ -43,13 +41,13 @@ def resolve(source: object, dataset: object = None) -> Source:
     if source is None:
         return _default()
     if isinstance(source, os.PathLike):
-        return MirrorSource(os.fsdecode(source))
+        return _mirror(os.fsdecode(source))
     if isinstance(source, str):
         if source.startswith(("http://", "https://")) and _is_service(source):
-            return ApiSource(source)
+            return _service(source)
         path = without_scheme(source)
         if path != source or _is_known_url(source) or os.path.exists(os.path.expanduser(source)):
-            return MirrorSource(source)
+            return _mirror(source)
         source = hide_credentials(source)
     raise InvalidArgumentError(
         f"{short(source)} is no source: give the service's address (http(s)://.../api/v2), the "
@@ -64,9 +62,21 @@ def _default() -> Source:
     if chosen is None:
         name, chosen = "api_url", setting("api_url", as_text)
     try:
-        return ApiSource(chosen) if name == "api_url" else resolve(chosen)
+        return _service(chosen) if name == "api_url" else resolve(chosen)
     except InvalidArgumentError as error:
         raise InvalidArgumentError(f"the setting {name} ({told_origin(name)}): {error}") from None
+
+
+def _service(url: str) -> Source:
+    from atldld_xr.sources.api import ApiSource  # of the sources, who opens one needs no other
+
+    return ApiSource(url)
+
+
+def _mirror(path: str) -> Source:
+    from atldld_xr.sources.mirror import MirrorSource
+
+    return MirrorSource(path)
 
 
 def _is_service(url: str) -> bool:
