@@ -80,8 +80,9 @@ def export(
     chosen, place = choose(dataset, variables), FileStore(url, storage_options)
     stored_plan = plan_there(place, mode)
     dataset = as_earlier(dataset, chosen, stored_plan) if is_earlier(stored_plan) else chosen
-    lazy = say_made_of(lazy_dataset(dataset))
+    lazy = lazy_dataset(dataset)
     check_names(lazy)
+    lazy = say_made_of(lazy)
     check_attributes(lazy)
     regular = _regular(lazy)
     arrays = {str(name): v.data for name, v in regular.variables.items() if v.chunks is not None}
