@@ -57,7 +57,7 @@ class _OfSections(Generic[Stack]):
         return nearest_section(self._data, coordinate, tolerance)
 
 
-@xr.register_dataset_accessor("atldld")  # type: ignore[no-untyped-call]  # xarray's
+@xr.register_dataset_accessor("atldld")  # type: ignore[no-untyped-call]  # xarray types it not
 class AtldldAccessor(_OfSections[xr.Dataset]):
     """What this package does with a Dataset, whole or sliced."""
 
@@ -318,6 +318,6 @@ class AtldldAccessor(_OfSections[xr.Dataset]):
         )
 
 
-@xr.register_dataarray_accessor("atldld")  # type: ignore[no-untyped-call]  # xarray's
+@xr.register_dataarray_accessor("atldld")  # type: ignore[no-untyped-call]  # xarray types it not
 class AtldldArrayAccessor(_OfSections[xr.DataArray]):
     """What this package does with one variable of a Dataset, whole or sliced."""

@@ -8,6 +8,8 @@ import uuid
 import pytest
 
 import atldld_xr
+from atldld_xr.arrays.tile_memory import TILES
+from masks import Masks
 
 # A shell ignores SIGINT in what it runs in the background, and what tests start would, too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -27,6 +29,15 @@ def _own_settings(tmp_path):
     }
     with atldld_xr.config.set(settings):
         yield
+
+
+@pytest.fixture
+def failing_masks():
+    """Have a mask of `masks.Masks` fail, as it does again when the test is over."""
+    TILES.reset()
+    Masks.fails = True
+    yield
+    Masks.fails = True
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def with_arguments_of(
         signature = inspect.signature(plan)
         returns = inspect.signature(make).return_annotation
         shown = signature.replace(return_annotation=returns)
-        planned_first.__signature__ = shown  # type: ignore[attr-defined]  # help() shows it
+        planned_first.__signature__ = shown  # type: ignore[attr-defined]  # typed functions have none; help() asks it
         hints = inspect.get_annotations
         returned = hints(make, eval_str=True)["return"]
         planned_first.__annotations__ = {**hints(plan, eval_str=True), "return": returned}

@@ -10,7 +10,6 @@ import xarray as xr
 import zarr
 
 import atldld_xr
-from atldld_xr.arrays.tile_memory import TILES
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export import status, verify
 from atldld_xr.testing import AllenServer, Faults, Phantom
@@ -19,13 +18,7 @@ from masks import FAILING, READABLE, WITHOUT, Masks, open_masks
 from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource
 from volumes import READERS
 
-
-@pytest.fixture(autouse=True)
-def _fails():
-    TILES.reset()
-    Masks.fails = True
-    yield
-    Masks.fails = True
+pytestmark = pytest.mark.usefixtures("failing_masks")
 
 
 def measured(ds):

@@ -8,18 +8,11 @@ import xarray as xr
 import zarr
 
 from atldld_xr.arrays.made_of import made_of
-from atldld_xr.arrays.tile_memory import TILES
 from atldld_xr.export import status
 from masks import FAILING, READABLE, WITHOUT, Masks, open_masks
 from volumes import READERS
 
-
-@pytest.fixture(autouse=True)
-def _fails():
-    TILES.reset()
-    Masks.fails = True
-    yield
-    Masks.fails = True
+pytestmark = pytest.mark.usefixtures("failing_masks")
 
 
 def positive(ds):
@@ -68,12 +61,11 @@ KEPT = [as_it_is, loaded, read_back, in_parts]
 BEFORE = [as_it_is, loaded, read_back]
 
 
-@pytest.mark.parametrize("first", [False, True])
-@pytest.mark.parametrize("keep", KEPT)
+@pytest.mark.parametrize(
+    ("keep", "first"), [*((keep, False) for keep in KEPT), *((keep, True) for keep in BEFORE)]
+)
 @pytest.mark.parametrize("name", DERIVED)
 def test_a_volume_lists_what_it_has(tmp_path, name, keep, first):
-    if first and keep is in_parts:
-        pytest.skip("it is of the variables as they are opened")
     ds = open_masks()
     ds = keep(DERIVED[name](ds), tmp_path) if first else DERIVED[name](keep(ds, tmp_path))
     report = ds.atldld.to_volume(tmp_path / "a.nrrd", variable=name)

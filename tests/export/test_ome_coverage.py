@@ -6,18 +6,11 @@ import numpy as np
 import pytest
 import zarr
 
-from atldld_xr.arrays.tile_memory import TILES
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export import verify
 from masks import READABLE, Masks, open_masks
 
-
-@pytest.fixture(autouse=True)
-def _fails():
-    TILES.reset()
-    Masks.fails = True
-    yield
-    Masks.fails = True
+pytestmark = pytest.mark.usefixtures("failing_masks")
 
 
 def write(ds, path, **options):
