@@ -1,13 +1,14 @@
 """The Dask executor: a plan as a graph of two layers, fetch and make.
 
-A tile is one task however many blocks share it. Tasks carry a section's plan and a few numbers,
-never pixels, and are made when the graph is culled, so that opening costs the same for any number
-of chunks. Names depend on the arguments alone.
+A tile is one task however many blocks share it, and comes with others in one request. Tasks carry a
+section's plan and a few numbers, never pixels, and are made when the graph is culled, so that
+opening costs the same for any number of chunks. Names depend on the arguments alone.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from itertools import product
@@ -21,10 +22,12 @@ from dask.highlevelgraph import HighLevelGraph, Layer, MaterializedLayer
 from dask.task_spec import Task, TaskRef
 from numpy.typing import NDArray
 
-from atldld_xr.arrays.fetch import fetch_tile
+from atldld_xr.arrays.fetch import fetch_pieces, fetch_tile, plan_pieces
 from atldld_xr.arrays.variables import BlockVariable, SectionVariable, TilePlace, errors_in
+from atldld_xr.arrays.window_blocks import window_tasks
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.plan.load_plan import Block, LoadPlan, SectionPlan
+from atldld_xr.plan.pieces import bundles_of
 from atldld_xr.sources.protocol import Source
 
 Key = tuple[Any, ...]
@@ -65,7 +68,7 @@ def dask_array(
     layers: dict[str, Layer] = {f: FetchLayer(f, plan, source) for f, plan in fetches.items()}
     chunks: tuple[tuple[int, ...], ...]
     if isinstance(variable, BlockVariable):
-        layers[name] = BlockLayer(name, variable, source_token, next(iter(fetches), ""))
+        layers[name] = BlockLayer(name, variable, source, source_token, next(iter(fetches), ""))
         trailing = ((size,) for _, size in variable.trailing_dims)
         chunks = ((1,) * variable.shape[0], *variable.plan.chunks, *trailing)
     else:
@@ -150,6 +153,33 @@ class FetchLayer(PlanLayer):
         section = plan.sections[index]
         return Task(key, fetch_tile, self.source, section, tuple(place), plan.view, plan.on_error)
 
+    def cull(
+        self, keys: set[Key], all_hlg_keys: Collection[Key]
+    ) -> tuple[Layer, Mapping[Key, set[Key]]]:
+        """Make the tasks of some tiles, and those that fetch many of them at once."""
+        places: dict[int, list[TilePlace]] = defaultdict(list)
+        for _, index, *place in sorted(key for key in keys if key in self):
+            places[index].append(tuple(place))
+        tasks: dict[Key, Task] = {}
+        for index, needed in places.items():
+            tasks.update((task.key, task) for task in self._section_tasks(index, needed))
+        layer = MaterializedLayer(tasks, annotations=self.annotations)
+        return layer, {key: set(task.dependencies) for key, task in tasks.items()}
+
+    def _section_tasks(self, index: int, places: list[TilePlace]) -> Iterator[Task]:
+        plan = self.plan
+        section = plan.sections[index]
+        for bundle in bundles_of(plan_pieces(self.source, section, places, plan.view)):
+            inside = [place for piece in bundle for place in piece.places]
+            if len(inside) == 1:
+                yield self.task((self.name, index, *inside[0]))
+                continue
+            # By what is in it: another computation may need others of the same square.
+            key = (f"{self.name}-{tokenize(bundle)}", index)
+            yield Task(key, fetch_pieces, self.source, section, bundle, plan.view, plan.on_error)
+            for place in inside:
+                yield Task((self.name, index, *place), _tile, TaskRef(key), place)
+
 
 class VariableLayer(PlanLayer):
     """The tasks that make a variable."""
@@ -172,9 +202,11 @@ class BlockLayer(VariableLayer):
 
     variable: BlockVariable
 
-    def __init__(self, name: str, variable: BlockVariable, source_token: str, fetch: str) -> None:
+    def __init__(
+        self, name: str, variable: BlockVariable, source: Source, source_token: str, fetch: str
+    ) -> None:
         super().__init__(name, variable, source_token)
-        self.fetch = fetch
+        self.source, self.fetch = source, fetch
 
     def places(self) -> Iterator[Key]:
         """Yield (section, block row, block column, 0, ...)."""
@@ -191,6 +223,17 @@ class BlockLayer(VariableLayer):
         places = tuple(self.variable.places(section, block))
         tiles = (TaskRef((self.fetch, index, *place)) for place in places)
         return Task(key, _make_block, self.variable.make, section, block, places, *tiles)
+
+    def cull(
+        self, keys: set[Key], all_hlg_keys: Collection[Key]
+    ) -> tuple[Layer, Mapping[Key, set[Key]]]:
+        """Make the tasks of some blocks; of a window, such that only what is sliced is read."""
+        own = [key for key in keys if key in self]
+        tasks = window_tasks(self.variable, self.source, self.fetch, own)
+        if tasks is None:
+            return super().cull(keys, all_hlg_keys)
+        layer = MaterializedLayer(tasks, annotations=self.annotations)
+        return layer, {key: set() for key in tasks}
 
 
 class SectionLayer(VariableLayer):
@@ -228,6 +271,10 @@ def _make_block(
 ) -> NDArray[Any]:
     made: NDArray[Any] = make(section, block, dict(zip(places, tiles, strict=True)))
     return made[np.newaxis]
+
+
+def _tile(tiles: Mapping[TilePlace, Any], place: TilePlace) -> Any:
+    return tiles[place]
 
 
 def _make_value(make: Any, dtype: np.dtype[Any], *tiles: Any) -> NDArray[Any]:

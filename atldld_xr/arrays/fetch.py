@@ -1,14 +1,19 @@
-"""Fetching one source tile: where a plan meets a source, and failures become data."""
+"""Fetching source tiles: where a plan meets a source, and failures become data."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal
 
 from atldld_xr.allen.tiers import View
 from atldld_xr.arrays.variables import TilePlace
 from atldld_xr.errors import SectionImageError
+from atldld_xr.forks import PerProcess
 from atldld_xr.plan.load_plan import LoadPlan, SectionPlan
-from atldld_xr.sources.protocol import Source
+from atldld_xr.plan.pieces import Piece, pieces_of
+from atldld_xr.settings import as_int, setting
+from atldld_xr.sources.protocol import Source, WideSource
 from atldld_xr.warp.averages import Pixels, reduce_tile
 
 OnError = Literal["raise", "fill"]
@@ -45,6 +50,86 @@ def fetch_tile(
         # Made anew, without the traceback and causes that would keep frames and bodies alive.
         return SectionImageError(*error.args)
     return reduce_tile(pixels, section.reduction)
+
+
+_NARROW: set[str] = set()
+"""Sources that had all tiles of a piece, and could not give it as a whole."""
+
+
+def plan_pieces(
+    source: Source, section: SectionPlan, places: Iterable[TilePlace], view: View
+) -> list[Piece]:
+    """Return what a source is asked for, so that all of some tiles come.
+
+    Parameters
+    ----------
+    source : Source
+        Where they are read. One that is no `WideSource` is asked for each by itself.
+    section : SectionPlan
+        The section.
+    places : iterable of (int, int)
+        (row, column) of the tiles, on its tile grid.
+    view : {"image", "expression", "intensity"}
+        What is read.
+    """
+    side = section.tile_side
+    if isinstance(source, WideSource) and source.url not in _NARROW:
+        side = source.piece_side(section.image, section.tier, view)
+    at_once = setting("http.connections", as_int)
+    return pieces_of(section, places, side=side, at_once=at_once)
+
+
+def fetch_piece(
+    source: Source, section: SectionPlan, piece: Piece, view: View, on_error: OnError
+) -> list[Pixels | SectionImageError]:
+    """Return the needed tiles of a piece, each as `fetch_tile` returns it; one request if it can.
+
+    Where the piece cannot be had, its tiles are asked for one by one: some may be fine, and a
+    service may take no request as large as this.
+    """
+    places, rectangle = piece.places, piece.rectangle
+    tiles = [section.tile(*place) for place in places]
+    if tiles == [rectangle]:
+        return [fetch_tile(source, section, places[0], view, on_error)]
+    try:
+        pixels = source.read(section.image, rectangle, view)
+    except SectionImageError:
+        found = [fetch_tile(source, section, place, view, on_error) for place in places]
+        if not any(isinstance(tile, SectionImageError) for tile in found):
+            _NARROW.add(source.url)
+        return found
+    cut: list[Pixels | SectionImageError] = []
+    for tile in tiles:
+        top, left = tile.top - rectangle.top, tile.left - rectangle.left
+        part = pixels[top : top + tile.height, left : left + tile.width]
+        # A copy, as the rest is not to stay in memory for as long as one tile does.
+        cut.append(reduce_tile(part.copy(), section.reduction))
+    return cut
+
+
+def fetch_pieces(
+    source: Source, section: SectionPlan, pieces: Sequence[Piece], view: View, on_error: OnError
+) -> dict[TilePlace, Pixels | SectionImageError]:
+    """Return the needed tiles of some pieces, by place; several requests are made at a time."""
+    fetched = map_pieces(lambda p: fetch_piece(source, section, p, view, on_error), pieces)
+    return {
+        place: tile
+        for piece, tiles in zip(pieces, fetched, strict=True)
+        for place, tile in zip(piece.places, tiles, strict=True)
+    }
+
+
+def map_pieces(fetch: Callable[[Piece], list[Any]], pieces: Sequence[Piece]) -> Iterator[list[Any]]:
+    """Yield what `fetch` returns of each piece, with as many at a time as there are connections."""
+    if len(pieces) < 2:
+        return map(fetch, pieces)
+    threads = setting("http.connections", as_int)
+    # Kept, as starting them takes as long as four tiles; of these none is started yet.
+    new = ThreadPoolExecutor(threads, thread_name_prefix="atldld-fetch")
+    return _POOLS().setdefault(threads, new).map(fetch, pieces)
+
+
+_POOLS: PerProcess[dict[int, ThreadPoolExecutor]] = PerProcess(dict)
 
 
 def fetch_key(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -10,15 +9,11 @@ from numpy.typing import NDArray
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from atldld_xr.arrays.fetch import fetch_key, fetch_tile
+from atldld_xr.arrays.read_tiles import read_tiles
 from atldld_xr.arrays.tile_memory import TILES
 from atldld_xr.arrays.variables import BlockVariable, SectionVariable, TilePlace, errors_in
-from atldld_xr.forks import PerProcess
 from atldld_xr.plan.load_plan import Block, LoadPlan
-from atldld_xr.settings import as_int, setting
 from atldld_xr.sources.protocol import Source
-
-_POOLS: PerProcess[dict[int, ThreadPoolExecutor]] = PerProcess(dict)
 
 
 class PlanArray(BackendArray):
@@ -95,21 +90,4 @@ class PlanArray(BackendArray):
         return out
 
     def _tiles(self, plan: LoadPlan, index: int, places: list[TilePlace]) -> list[Any]:
-        section = plan.sections[index]
-
-        def one(place: TilePlace) -> Any:
-            key = fetch_key(self.source, section, place, plan)
-            return TILES.get(
-                key,
-                lambda: fetch_tile(self.source, section, place, plan.view, plan.on_error),
-            )
-
-        if len(places) < 2:
-            return [one(place) for place in places]
-        return list(_pool(setting("http.connections", as_int)).map(one, places))
-
-
-def _pool(threads: int) -> ThreadPoolExecutor:
-    """Return the threads that fetch tiles: kept, as starting them takes as long as four tiles."""
-    new = ThreadPoolExecutor(threads, thread_name_prefix="atldld-fetch")  # none is started yet
-    return _POOLS().setdefault(threads, new)
+        return read_tiles(self.source, plan, index, places, TILES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from typing import Any
 
@@ -30,35 +30,56 @@ class TileMemory:
         self._bytes = 0
 
     def get(self, key: Hashable, fetch: Callable[[], Any]) -> Any:
-        """Return what `fetch` returned for this key, now or before.
+        """Return what `fetch` returned for this key, now or before; see `get_all`."""
+        return self.get_all([key], lambda: [fetch()])[0]
 
-        What it raises is not kept, and is raised for all who wait; but who is interrupted is so
-        alone, and one of those who wait fetches it then.
+    def get_all(self, keys: Sequence[Hashable], fetch: Callable[[], Sequence[Any]]) -> list[Any]:
+        """Return what `fetch` returned for each of these keys, now or before.
+
+        It is called for all of them if one is neither here nor on its way. What it raises is not
+        kept, and is raised for all who wait; but who is interrupted is so alone, and one of those
+        who wait fetches it then.
         """
         limit = setting("memory.limit", as_bytes)
         while True:
-            mine: Future[Any] = Future()
+            mine: dict[Hashable, Future[Any]] = {}
             try:  # an interrupt can come at any point
                 with self._lock:
-                    future = self._tiles.setdefault(key, mine)
-                    self._tiles.move_to_end(key)
-                if future is mine:
-                    mine.set_result(fetch())
+                    futures = [self._claim(key, mine) for key in keys]
+                if mine:
+                    for key, tile in zip(keys, fetch(), strict=True):
+                        if key in mine:
+                            mine[key].set_result(tile)
             except BaseException as error:
-                self._give_up(key, mine, error)
+                self._give_up(mine, error)
                 raise
-            if future is mine:
-                break
             try:
-                return future.result()
+                tiles = [future.result() for future in futures]
             except CancelledError:
-                if not future.cancelled():
+                if not any(future.cancelled() for future in futures):
                     raise
-        tile = mine.result()
+            else:
+                break
+            finally:
+                if mine:
+                    with self._lock:
+                        self._bytes += sum(_size(future.result()) for future in mine.values())
+                        self._trim(limit)
+        return tiles
+
+    def has(self, key: Hashable) -> bool:
+        """Whether a tile is here, or on its way."""
         with self._lock:
-            self._bytes += _size(tile)
-            self._trim(limit)
-        return tile
+            return key in self._tiles
+
+    def _claim(self, key: Hashable, mine: dict[Hashable, Future[Any]]) -> Future[Any]:
+        """Return who will have a tile: another, or if there is none one that is entered."""
+        future = self._tiles.get(key)
+        if future is None:
+            future = mine[key] = Future()
+            self._tiles[key] = future
+        self._tiles.move_to_end(key)
+        return future
 
     def forget_failures(self) -> None:
         """Drop the errors kept in place of tiles, so that these are tried again."""
@@ -66,14 +87,18 @@ class TileMemory:
             for key in [k for k, f in self._tiles.items() if _failed(f)]:
                 self._drop(key)
 
-    def _give_up(self, key: Hashable, mine: Future[Any], error: BaseException) -> None:
+    def _give_up(self, mine: Mapping[Hashable, Future[Any]], error: BaseException) -> None:
         with self._lock:
-            if self._tiles.get(key) is mine:
-                del self._tiles[key]
-        if isinstance(error, Exception):
-            mine.set_exception(error)
-        else:
-            mine.cancel()
+            for key, future in mine.items():
+                if self._tiles.get(key) is future:
+                    del self._tiles[key]
+        for future in mine.values():
+            if future.done():
+                continue
+            if isinstance(error, Exception):
+                future.set_exception(error)
+            else:
+                future.cancel()
 
     def _trim(self, limit: int) -> None:
         for key in [k for k, f in self._tiles.items() if f.done()]:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from atldld_xr.allen.tiers import Tile, View
+from atldld_xr.arrays.fetch import plan_pieces
 from atldld_xr.arrays.variables import DERIVED, BlockVariable
 from atldld_xr.plan.load_plan import LoadPlan, SectionPlan
+from atldld_xr.sources.protocol import Source
 
 if TYPE_CHECKING:
     from atldld_xr.datasets.plan_dataset import DatasetPlan
@@ -31,8 +33,8 @@ class Costs:
     tiers : mapping
         By view, how many sections are read at which tier.
     requests : int
-        Images requested: the distinct tiles that the output needs. The metadata, which the plan
-        was made of, take one more.
+        Images requested: many tiles in one where the output needs many of a section. The metadata,
+        which the plan was made of, take one more.
     source_pixels, decoded_bytes : int
         The pixels of these images, and their bytes once decoded, in all.
     estimated_jpeg_bytes : int
@@ -63,7 +65,10 @@ def estimate_costs(planned: DatasetPlan) -> Costs:
         What `atldld_xr.datasets.plan_dataset.plan_dataset` returns.
     """
     plans = planned.plans
-    pixels = {view: [t.width * t.height for t in needed_tiles(p)] for view, p in plans.items()}
+    pixels = {
+        view: [piece.width * piece.height for piece in needed_pieces(plan, planned.source)]
+        for view, plan in plans.items()
+    }
     source_pixels = sum(map(sum, pixels.values()))
     made = [v for v in planned.variables if isinstance(v, BlockVariable)]
     arrays = [v for v in made if v.name != DERIVED]
@@ -84,6 +89,15 @@ def needed_tiles(plan: LoadPlan) -> list[Tile]:
     """Return every tile that a plan's blocks need, once."""
     return [
         section.tile(*place) for section in plan.sections for place in section.tiles(plan.whole)
+    ]
+
+
+def needed_pieces(plan: LoadPlan, source: Source) -> list[Tile]:
+    """Return what a source is asked for, so that every tile that a plan's blocks need comes."""
+    return [
+        piece.rectangle
+        for section in plan.sections
+        for piece in plan_pieces(source, section, section.tiles(plan.whole), plan.view)
     ]
 
 

@@ -32,7 +32,8 @@ from atldld_xr.messages.repeating import short
 from atldld_xr.sources import http, jpeg
 from atldld_xr.sources.cache import default_cache
 from atldld_xr.sources.kept import read_kept, to_keep
-from atldld_xr.sources.protocol import service_tile_side
+from atldld_xr.sources.kept_pieces import cut, larger
+from atldld_xr.sources.protocol import PIECE_SIDE, TILE_SIDE, service_tile_side
 
 # One query gets everything that registration needs.
 _DATASET_INCLUDE = "products,genes,alignment3d,section_images(alignment2d)"
@@ -177,6 +178,11 @@ class ApiSource:
         """Return the side of the grid of tiles, in pixels of the tier."""
         return service_tile_side(image, tier)
 
+    def piece_side(self, image: SectionImage, tier: int, view: View) -> int:
+        """Return the side of the largest square of tiles to ask for, in pixels of the tier."""
+        side = service_tile_side(image, tier)
+        return PIECE_SIDE if side == TILE_SIDE else side
+
     def read(self, image: SectionImage, tile: Tile, view: View) -> NDArray[np.uint8]:
         """Return verified pixels: (height, width, 3), or (height, width) for the intensity view.
 
@@ -187,6 +193,12 @@ class ApiSource:
         CacheError
             If the cache is on and cannot be written.
         """
+        cache = default_cache()
+        for piece in larger(image, tile) if cache else ():
+            # What came in a larger piece is not asked for again.
+            kept = self._kept(image, piece, view)
+            if kept is not None:
+                return cut(kept[1], piece, tile)
         return self._read(image, tile, view)[1]
 
     def fetch_bytes(self, image: SectionImage, tile: Tile, view: View) -> bytes:
@@ -194,28 +206,39 @@ class ApiSource:
         return self._read(image, tile, view)[0]
 
     def _read(self, image: SectionImage, tile: Tile, view: View) -> tuple[bytes, NDArray[np.uint8]]:
-        def check(data: bytes) -> tuple[bytes, NDArray[np.uint8]]:
-            grey = view == "intensity"
-            return data, jpeg.decode(data, width=tile.width, height=tile.height, grey=grey)
-
-        cache = default_cache()
-        key = f"{_folder(self.url)}/section_image/{image.id}/{_name(tile, view)}.jpg"
-        if cache and (kept := cache.get(key)) is not None:
-            try:
-                return check(kept)
-            except ValueError:  # the disk's fault, or another's hand: fetched again
-                cache.discard(key)
+        kept = self._kept(image, tile, view)
+        if kept is not None:
+            return kept
         address = f"{self.url}/section_image_download/{image.id}"
         limit = jpeg.most_bytes(tile.width, tile.height)
         try:
             data, pixels = http.get(
-                address, params=_window(image, tile, view), check=check, limit=limit
+                address,
+                params=_window(image, tile, view),
+                check=lambda data: (data, _decode(data, tile, view)),
+                limit=limit,
             )
         except http.TransportError as error:
             raise SectionImageError(image.id, error.address, error.full_reason) from error
-        if cache:
-            cache.put(key, data)
+        if cache := default_cache():
+            cache.put(self._key(image, tile, view), data)
         return data, pixels
+
+    def _kept(
+        self, image: SectionImage, tile: Tile, view: View
+    ) -> tuple[bytes, NDArray[np.uint8]] | None:
+        """Return what the cache has of a rectangle, None if it has nothing that is good."""
+        cache = default_cache()
+        key = self._key(image, tile, view)
+        if cache and (kept := cache.get(key)) is not None:
+            try:
+                return kept, _decode(kept, tile, view)
+            except ValueError:  # the disk's fault, or another's hand: fetched again
+                cache.discard(key)
+        return None
+
+    def _key(self, image: SectionImage, tile: Tile, view: View) -> str:
+        return f"{_folder(self.url)}/section_image/{image.id}/{_name(tile, view)}.jpg"
 
     def _record(
         self,
@@ -292,6 +315,10 @@ def _window(image: SectionImage, tile: Tile, view: View) -> dict[str, str | int]
             "height": tile.height,
         }
     return params | _VIEWS[view]
+
+
+def _decode(data: bytes, tile: Tile, view: View) -> NDArray[np.uint8]:
+    return jpeg.decode(data, width=tile.width, height=tile.height, grey=view == "intensity")
 
 
 def _name(tile: Tile, view: View) -> str:

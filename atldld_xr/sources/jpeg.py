@@ -74,8 +74,10 @@ def decode(data: bytes, *, width: int, height: int, grey: bool) -> NDArray[np.ui
         raise InvalidJpegError("it is a CMYK JPEG; RGB and grey ones can be read")
     try:
         with _DECODING():
+            # Colours are spread plainly, not smoothed across blocks: so pixels are the same, to the
+            # bit, whatever larger window they are cut from.
             pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
-                data, colorspace="GRAY" if grey else "RGB", strict=True
+                data, colorspace="GRAY" if grey else "RGB", strict=True, fastupsample=True
             )
     except ValueError as error:
         raise InvalidJpegError(f"its JPEG data are damaged: {error}") from error

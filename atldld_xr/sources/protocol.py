@@ -19,6 +19,12 @@ TILE_SIDE = 512
 JPEG windows of one region differ with their origin, so tiles lie on a fixed grid. 512 keeps a
 500 um window at 1 um under 3 % of a section's pixels; it is a multiple of JPEG's 16 px blocks."""
 
+PIECE_SIDE = 4 * TILE_SIDE
+"""Side of the largest square of tiles in one request.
+
+A section at 1 um takes some 30 of them: an ocean is crossed four times for each connection. With
+eight connections 100 MB of pixels are under way at most."""
+
 WHOLE_SIDE = 3072
 """A tier image of at most this side is fetched in one piece: the usual case at 5 um and above."""
 
@@ -79,6 +85,18 @@ class Source(Protocol):
         ------
         SectionImageError
             If they cannot be had, after all retries.
+        """
+
+
+@runtime_checkable
+class WideSource(Source, Protocol):
+    """A source of which one `read` can ask for many tiles."""
+
+    def piece_side(self, image: SectionImage, tier: int, view: View) -> int:
+        """Return the side of the largest square to ask for, in pixels of the tier.
+
+        It is the tile's side times a power of two. Whatever square of the tile grid is asked for,
+        a tile's pixels in it are the same, to the bit.
         """
 
 

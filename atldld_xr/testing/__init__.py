@@ -23,6 +23,7 @@ from atldld_xr.phantom.phantom import (
     find_phantom_image,
 )
 from atldld_xr.testing.faults import Faults
+from atldld_xr.testing.network import Network
 from atldld_xr.testing.server import AllenServer, Request
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "Bead",
     "Faults",
     "Landmark",
+    "Network",
     "Phantom",
     "Request",
     "draw",

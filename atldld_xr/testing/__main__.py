@@ -1,4 +1,4 @@
-"""The test server in the foreground: ``python -m atldld_xr.testing [--port N] [--mirror PATH]``."""
+"""The test server in the foreground: ``python -m atldld_xr.testing [--help]``."""
 
 from __future__ import annotations
 
@@ -14,8 +14,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m atldld_xr.testing", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="default: any that is free")
     parser.add_argument("--mirror", help="a folder to serve in place of the phantoms")
+    parser.add_argument(
+        "--latency", type=float, default=0.0, metavar="S", help="seconds before each answer"
+    )
+    parser.add_argument(
+        "--bandwidth", type=float, metavar="B", help="bytes a second of each connection"
+    )
+    parser.add_argument(
+        "--no-redirect", action="store_true", help="answer with images where they are asked for"
+    )
     arguments = parser.parse_args()
-    with AllenServer(mirror=arguments.mirror, port=arguments.port) as server:
+    with AllenServer(
+        mirror=arguments.mirror,
+        port=arguments.port,
+        redirect=not arguments.no_redirect,
+        latency=arguments.latency,
+        bandwidth=arguments.bandwidth,
+    ) as server:
         print(server.url, flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()

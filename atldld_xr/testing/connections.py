@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
+from atldld_xr.testing.network import Network
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -50,14 +52,18 @@ class HttpServer(ThreadingHTTPServer):
         0 for any that is free.
     respond : callable
         Takes a request's path and query, as sent; is called from many threads at once.
+    network : Network
+        How bodies travel.
     """
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, port: int, respond: Callable[[str], Answer]) -> None:
+    def __init__(self, port: int, respond: Callable[[str], Answer], network: Network) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.respond = respond
+        self.network = network
+        self.ended = threading.Event()
         self._open: dict[threading.Thread, socket.socket] = {}
         self._lock = threading.Lock()
 
@@ -77,6 +83,7 @@ class HttpServer(ThreadingHTTPServer):
 
     def close(self) -> None:
         """Stop, end the connections that are kept alive, and wait for their threads."""
+        self.ended.set()
         self.shutdown()
         self.server_close()
         with self._lock:
@@ -105,7 +112,9 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in answer.headers:
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(answer.body[: answer.sent])
+        for piece in self.server.network.pieces(answer.body[: answer.sent], self.server.ended):
+            self.wfile.write(piece)
+            self.wfile.flush()
         self.wfile.flush()
         if answer.ending != "whole":
             self.close_connection = True

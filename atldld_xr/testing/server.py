@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 from atldld_xr.phantom.phantom import PHANTOMS, Phantom
 from atldld_xr.testing.connections import Answer, HttpServer
 from atldld_xr.testing.faults import HTML, Faults, Kind, spoil
+from atldld_xr.testing.network import Network
 from atldld_xr.testing.service import mirror_service, not_found, phantom_service
 
 
@@ -62,6 +63,10 @@ class AllenServer:
         What goes wrong. Can be set at any time; setting it counts requests anew.
     port : int
         Default: any that is free.
+    latency : float
+        Seconds that pass before each answer, also a redirect's.
+    bandwidth : float, optional
+        Bytes a second that each connection carries. Default: as fast as they go.
     """
 
     def __init__(
@@ -73,6 +78,8 @@ class AllenServer:
         max_rows: int = 25_000,
         faults: Faults | None = None,
         port: int = 0,
+        latency: float = 0.0,
+        bandwidth: float | None = None,
     ) -> None:
         if mirror is None:
             chosen = PHANTOMS.values() if phantoms is None else phantoms
@@ -86,13 +93,14 @@ class AllenServer:
         self._ended = threading.Event()
         self.faults = faults or Faults()
         self._port = port
+        self._network = Network(latency, bandwidth)
         self._http: HttpServer | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> AllenServer:
         """Listen; returns itself."""
         self._ended.clear()
-        self._http = HttpServer(self._port, self._respond)
+        self._http = HttpServer(self._port, self._respond, self._network)
         self._port = self._http.server_address[1]
         # It polls only for the request to stop.
         serve = {"poll_interval": 0.02}
@@ -180,6 +188,7 @@ class AllenServer:
         place = self._service.place(parts.path, params)
         is_image = place.image_id is not None
         if self._redirect and place.redirects and place.image_id not in self.faults.missing:
+            self._network.wait(self._ended)
             answer = self._service.redirect(place, params, self._host)
             self._enter(parts.path, params, answer, place.image_id, None)
             return answer
@@ -192,6 +201,7 @@ class AllenServer:
             self._most = max(self._most, self._under_way)
         fault = None
         try:
+            self._network.wait(self._ended)
             if place.image_id in faults.missing:
                 answer = not_found(place.image_id)
             else:

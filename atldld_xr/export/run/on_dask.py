@@ -14,6 +14,7 @@ from dask.task_spec import Task, TaskRef
 
 from atldld_xr.arrays.dask_graph import FetchLayer, Key
 from atldld_xr.arrays.variables import pixels_of
+from atldld_xr.arrays.window_blocks import whole_blocks
 from atldld_xr.compute.client import connected_client
 from atldld_xr.compute.lost_workers import cluster_errors
 from atldld_xr.compute.threads import own_threads
@@ -60,7 +61,7 @@ def compute_and_write(
     if not arrays:
         return
     connected_client()  # its workers are told the storage options
-    with own_threads() as threads:
+    with own_threads() as threads, whole_blocks():
         chunks = _chunks(arrays, job, is_missing)
         while batch := list(islice(chunks, _BATCH)):
             yield from _compute(batch, threads, sections)
@@ -121,6 +122,7 @@ def _tiles(graph: HighLevelGraph, needed: HighLevelGraph) -> dict[Key, str]:
         for name, before in names_before.items()
         if before in names
         for key in needed.layers[name]
+        if key[0] == before  # and no task that fetches many of them
     }
     return dict(sorted(keys.items()))
 

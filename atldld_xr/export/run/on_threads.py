@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from atldld_xr.arrays.fetch import fetch_tile
-from atldld_xr.arrays.variables import errors_in, pixels_of
+from atldld_xr.arrays.fetch import fetch_piece, plan_pieces
+from atldld_xr.arrays.variables import TilePlace, errors_in, pixels_of
 from atldld_xr.compute.threads import ending_threads
 from atldld_xr.errors import SectionImageError, StoreError
 from atldld_xr.export.run.section_tasks import ChunkTask, SectionTask
 from atldld_xr.files.checksum import checksum
 from atldld_xr.files.file_store import FileStore
+from atldld_xr.plan.pieces import Piece
 from atldld_xr.store.chunk_encoding import ArraySpec, ChunkPlace
 from atldld_xr.store.lease import Lease
 from atldld_xr.store.ledger_entries import ChunkEntry, SectionEntry
@@ -141,7 +142,8 @@ class _SectionRun:
         self.written: list[ChunkEntry] = []
         """What has been written and not been told of."""
         self._lock = Lock()
-        self._tiles: dict[TileKey, Future[Any]] = {}
+        self._tiles: dict[TileKey, Future[dict[TilePlace, Any]]] = {}
+        """Of each tile that is here or on its way the piece that it comes in."""
         self._errors: dict[TileKey, SectionImageError] = {}
         self._needs = {
             id(chunk_task): chunk_task.tiles() for chunk_task in section_task.chunk_tasks
@@ -156,6 +158,17 @@ class _SectionRun:
         asked = ((tile_input, *place) for tile_input, places in needs for place in places)
         # Tiles that no chunk needs: only whether they can be had is of interest.
         self._extra = list(dict.fromkeys(key for key in asked if key not in self._users))
+        self._pieces = self._plan_pieces()
+
+    def _plan_pieces(self) -> dict[TileKey, Piece]:
+        """Return the piece that each tile comes in: as few requests as all of the section needs."""
+        pieces: dict[TileKey, Piece] = {}
+        for n, tile_input in enumerate(self.section_task.inputs):
+            places = [key[1:] for key in (*self._users, *self._extra) if key[0] == n]
+            source, section, view = tile_input.source, tile_input.section, tile_input.view
+            for piece in plan_pieces(source, section, places, view):
+                pieces.update(((n, *place), piece) for place in piece.places)
+        return pieces
 
     def steps(self) -> list[Callable[[], Callable[[], ChunkEntry | None]]]:
         """Return what is to be done: each, when there is room for it, gives a thread's job."""
@@ -193,7 +206,7 @@ class _SectionRun:
         futures = [self._start(key) for key in keys]
 
         def job() -> ChunkEntry:
-            tiles = {p: f.result() for p, f in zip(places, futures, strict=True)}
+            tiles = {p: f.result()[p] for p, f in zip(places, futures, strict=True)}
             block: Any = chunk_task.make(chunk_task.section, chunk_task.block, tiles)
             block = block[(np.newaxis, ..., *chunk_task.trailing)]
             if chunk_task.transpose is not None:
@@ -214,24 +227,25 @@ class _SectionRun:
 
         return job
 
-    def _start(self, key: TileKey) -> Future[Any]:
+    def _start(self, key: TileKey) -> Future[dict[TilePlace, Any]]:
         if key not in self._tiles:
-            tile_input = self.section_task.inputs[key[0]]
-            self._tiles[key] = self._fetch.submit(
-                fetch_tile,
-                tile_input.source,
-                tile_input.section,
-                key[1:],
-                tile_input.view,
-                tile_input.on_error,
-            )
+            future = self._fetch.submit(self._fetch_piece, key[0], self._pieces[key])
+            for place in self._pieces[key].places:
+                self._tiles[key[0], *place] = future
         return self._tiles[key]
+
+    def _fetch_piece(self, n: int, piece: Piece) -> dict[TilePlace, Any]:
+        tile_input = self.section_task.inputs[n]
+        tiles = fetch_piece(
+            tile_input.source, tile_input.section, piece, tile_input.view, tile_input.on_error
+        )
+        return dict(zip(piece.places, tiles, strict=True))
 
     def _release(self, key: TileKey) -> None:
         with self._lock:
             self._users[key] -= 1
             if self._users[key]:
                 return
-            tile = self._tiles.pop(key).result()
+            tile = self._tiles.pop(key).result().pop(key[1:])
         for error in errors_in([tile]):
             self._errors[key] = error
