@@ -33,9 +33,7 @@ places = st.sets(st.tuples(st.integers(0, 5), st.integers(0, 11)), min_size=1)
 
 
 @given(places=places, at_once=st.integers(1, 16), halvings=st.integers(0, 3))
-def test_each_tile_comes_once_and_half_of_what_comes_is_needed(
-    section, places, at_once, halvings
-):
+def test_each_tile_comes_once_and_half_of_what_comes_is_needed(section, places, at_once, halvings):
     pieces = pieces_of(section, places, side=SIDE << halvings, at_once=at_once)
     asked = [place for piece in pieces for place in piece.places]
     assert sorted(asked) == sorted(places)
