@@ -1,4 +1,4 @@
-"""FileStore: where a store is, and putting whole files there. The export's only I/O."""
+"""FileStore: where a store or a mirror is, and putting whole files there: their only I/O."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from typing import Any
 
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.files import web
-from atldld_xr.files.address import check_url
+from atldld_xr.files.address import checked
 from atldld_xr.files.atomic import PARTIAL, Disk, create, sync_disk_of
 from atldld_xr.files.checksum import checksum
 from atldld_xr.files.ending import given_back, whole_write
 from atldld_xr.files.filesystem import open_file_system
 from atldld_xr.files.folders import leads_to, make_folders
-from atldld_xr.files.paths import absolute, without_scheme
+from atldld_xr.files.paths import is_path
 from atldld_xr.files.staging import Staging
 from atldld_xr.files.storage_options import StorageOptionsRef, register, store_errors
 from atldld_xr.foreign_json import parse_json
-from atldld_xr.messages.repeating import short
 
 Options = Mapping[str, Any]
 
@@ -48,6 +47,8 @@ class FileStore:
         For the file system.
     disk : Disk, optional
         How files of a local disk are written. Default: beside their places.
+    kind : str
+        What is there, in messages. Of all but a store, whoever asks has checked the address.
 
     Raises
     ------
@@ -63,36 +64,28 @@ class FileStore:
         url: str | os.PathLike[str],
         storage_options: Options | StorageOptionsRef | None = None,
         disk: Disk | None = None,
+        kind: str = "store",
     ) -> None:
-        url = os.fspath(url) if isinstance(url, os.PathLike) else url
-        if not isinstance(url, str) or not url.strip() or "\0" in url:
-            raise InvalidArgumentError(f"{short(url)} is no path or URL of a store")
-        if "::" in url:  # with who knows whose password in it
-            raise InvalidArgumentError('an address with "::" is a chain: a store is in one place')
-        url = without_scheme(url)
-        protocol, colon, rest = url.partition("://")
-        self.is_local = not colon
-        if not self.is_local:
-            check_url(protocol, rest)
-        # Zarr, fsspec and pathlib each take "~" and "." differently.
-        self.url = absolute(url) if self.is_local else url.rstrip("/")
-        self.is_web = protocol in ("http", "https") and not self.is_local
-        self.shared = register(storage_options)
-        if self.is_local and self.shared:
+        self.url = checked(url) if kind == "store" else os.fspath(url)
+        self.is_local = is_path(self.url)
+        self.is_web = self.url.startswith(("http://", "https://"))
+        self.shared, self._kind = register(storage_options), kind
+        if self.is_local and self.shared and kind == "store":
             raise InvalidArgumentError(f"{self.url} is a local path: it takes no storage_options")
-        self._fs, self._path = open_file_system(self.url, protocol, self.shared)
+        self._fs, self._path = open_file_system(self.url, self.shared, kind)
         self._disk = disk or Disk()
 
     def __reduce__(self) -> Any:
         staging = self._disk if isinstance(self._disk, Staging) else None
-        return FileStore, (self.url, self.shared, staging)
+        return FileStore, (self.url, self.shared, staging, self._kind)
 
     def __repr__(self) -> str:
         return f"FileStore({self.url!r})"
 
     def storing(self, verb: str = "written") -> AbstractContextManager[None]:
         """Turn what a file system raises into a StoreError that tells no secret."""
-        return store_errors(f"{self.url} cannot be {verb}", self.shared)
+        name = self.url if self._kind == "store" else f"the {self._kind} {self.url}"
+        return store_errors(f"{name} cannot be {verb}", self.shared)
 
     def zarr_store(self) -> Any:
         """Return the store as Zarr reads it, through the same connections."""
@@ -197,13 +190,24 @@ class FileStore:
             try:
                 if self.is_web:
                     return b"".join(web.pieces(self._fs, web.address(self._path, key), most))
-                if self.is_local and not stat.S_ISREG(os.stat(path).st_mode):
-                    return b""
-                if most is not None and (self._fs.size(path) or 0) > most:
-                    return bytes(self._fs.cat_file(path, 0, most))
-                return bytes(self._fs.cat_file(path))
+                if self.is_local:
+                    status = os.stat(path)
+                    if not stat.S_ISREG(status.st_mode):
+                        return b""
+                    most = most and min(most, status.st_size + 1)
+                return self._read(path, most)
             except (FileNotFoundError, NotADirectoryError):
                 return None
+
+    def _read(self, path: str, most: int | None) -> bytes:
+        """Return a file's bytes up to a number of them, in one request where that can be."""
+        try:
+            return bytes(self._fs.cat_file(path, None if most is None else 0, most))
+        except Exception as error:
+            # A file of nothing has no range, and there are servers with none past a file's end.
+            if most is None or "range" not in str(error).lower() or self._fs.size(path) > most:
+                raise
+            return bytes(self._fs.cat_file(path))
 
     def checksum(self, key: str, size: int | None = None) -> int | None:
         """Return the CRC-32C of a file, None if there is none; little of it is in memory at a time.
@@ -251,6 +255,16 @@ class FileStore:
                 found = {path: self._fs.info(path) for path in found}
             start = len(self._path) + 1
             return {str(path)[start:]: int(info["size"]) for path, info in found.items()}
+
+    def names(self) -> list[str]:
+        """Return the names of what is directly in it; none if there is nothing."""
+        with self.storing("listed"):
+            self._fs.invalidate_cache()
+            try:
+                paths = self._fs.ls(self._path, detail=False)
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+            return [str(path).rstrip("/").rpartition("/")[2] for path in paths]
 
     def remove(self, keys: Iterable[str]) -> None:
         """Remove files; those that are not there are no matter."""
@@ -354,7 +368,6 @@ class FileStore:
 
     def _is_hardly_begun(self) -> bool:
         """Return whether all there is was made before the first file of an export."""
-        names = {str(p).rstrip("/").rpartition("/")[2] for p in self._fs.ls(self._path, False)}
-        return names <= {"atldld_xr_export"} and all(
+        return set(self.names()) <= {"atldld_xr_export"} and all(
             key.endswith((PARTIAL, "/lease.json")) for key in self.sizes("atldld_xr_export")
         )

@@ -15,7 +15,7 @@ _EXTRAS = {
 }  # fmt: skip
 
 
-def open_file_system(url: str, protocol: str, shared: StorageOptionsRef) -> tuple[Any, str]:
+def open_file_system(url: str, shared: StorageOptionsRef, kind: str) -> tuple[Any, str]:
     """Return the file system that an address is in, and its path there.
 
     Raises
@@ -35,12 +35,13 @@ def open_file_system(url: str, protocol: str, shared: StorageOptionsRef) -> tupl
     except AtldldError:
         raise
     except ImportError as error:
+        protocol = url.partition("://")[0]
         extra = _EXTRAS.get(protocol)
         advice = f'pip install "atldld-xr[{extra}]"' if extra else shared.describe(error)
         raise MissingExtraError(f"{protocol}:// needs another package: {advice}") from error
     except (TypeError, ValueError) as error:
         problem = InvalidArgumentError(
-            f"{short(url)} is no path or URL of a store: {shared.describe(error)}"
+            f"{short(url)} is no path or URL of a {kind}: {shared.describe(error)}"
         )
     except Exception as error:  # some log in at once, and each fails in ways of its own
         problem = StoreError(f"{url} cannot be reached: {shared.describe(error)}")

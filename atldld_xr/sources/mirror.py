@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import functools
 import os
-import stat
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,15 +29,13 @@ from atldld_xr.errors import (
     DatasetNotFoundError,
     InvalidArgumentError,
     MetadataError,
-    MissingExtraError,
     SectionImageError,
     StoreError,
 )
-from atldld_xr.files import web
 from atldld_xr.files.credentials import holds_credentials
+from atldld_xr.files.file_store import FileStore
 from atldld_xr.files.paths import absolute, is_path, without_scheme
-from atldld_xr.files.proxies import with_proxy
-from atldld_xr.files.storage_options import StorageOptionsRef, register, store_errors
+from atldld_xr.files.storage_options import StorageOptionsRef, register
 from atldld_xr.foreign_json import MOST_BYTES
 from atldld_xr.known_as import known_as
 from atldld_xr.messages.repeating import short
@@ -56,8 +52,6 @@ from atldld_xr.sources.mirror_contents import (
 )
 from atldld_xr.sources.protocol import service_tile_side
 from atldld_xr.sources.retry import TransportError, TryError, persist
-
-_EXTRAS = "the extras s3, gcs, azure and http bring what fsspec needs: pip install atldld-xr[s3]"
 
 
 @known_as("atldld_xr.sources.mirror")
@@ -230,30 +224,15 @@ class MirrorSource:
         StoreError
             If it cannot be read, is too large or no plain file.
         """
-        fs, root = self.open()
-        absent = FileNotFoundError, NotADirectoryError
-        try:
-            with self.errors("read", but=absent):
-                data = self._some(fs, f"{root}/{name}", most + 1)
-        except absent:
-            raise FileNotFoundError(name) from None
+        data = self.files().get(name, most + 1)
+        if data is None:
+            raise FileNotFoundError(name)
+        path = f"{self.path}/{name}"
+        if not data and self.is_local and not os.path.isfile(path):
+            raise StoreError(f"{path} is no plain file")  # which nobody waits for, be it a pipe
         if len(data) > most:
-            raise StoreError(f"{self.path}/{name} has more than {most:,} bytes, which cannot be")
+            raise StoreError(f"{path} has more than {most:,} bytes, which cannot be")
         return data
-
-    def _some(self, fs: Any, path: str, most: int) -> bytes:
-        """Return a file's bytes up to a number of them, asking for no more."""
-        if self._is_web:
-            return b"".join(web.pieces(fs, path, most))
-        if self.is_local and not stat.S_ISREG(os.stat(path).st_mode):
-            raise StoreError(f"{path} is no plain file")  # a pipe would be waited for
-        try:
-            return bytes(fs.cat_file(path, 0, most))
-        except OSError as error:
-            # A file of nothing has no range, and there are servers with none past a file's end.
-            if "range" not in str(error).lower() or fs.size(path) >= most:
-                raise
-            return bytes(fs.cat_file(path))
 
     def manifest(self) -> Contents | None:
         """Return what its manifest says that it holds; None if there is none.
@@ -267,7 +246,8 @@ class MirrorSource:
             content = self.cat(MANIFEST, MOST_MANIFEST_BYTES)
         except FileNotFoundError:
             return None
-        if self._is_web and content.lstrip()[:1] == b"<":  # a page of one that finds everything
+        is_web = self.path.startswith(("http://", "https://"))
+        if is_web and content.lstrip()[:1] == b"<":  # a page of one that finds everything
             return None
         try:
             return read_manifest(content)
@@ -286,58 +266,24 @@ class MirrorSource:
         StoreError
             If it cannot be listed; of a web server that only means that it does not do so.
         """
-        fs, root = self.open()
-        fs.invalidate_cache()
-        absent = FileNotFoundError, NotADirectoryError
+        files = self.files()
+        if not files.is_web:
+            return files.names()
         try:
-            with self.errors("listed", but=absent):
-                if self._is_web:
-                    page = self._some(fs, f"{root}/", MOST_BYTES + 1)
-                    # Of a part of them nobody could tell what is not there.
-                    return sorted(names_in_page(page)) if len(page) <= MOST_BYTES else []
-                return [path.rstrip("/").rsplit("/", 1)[-1] for path in fs.ls(root, detail=False)]
-        except absent:
-            return []
+            page = files.get("", MOST_BYTES + 1) or b""
         except StoreError:
-            if not self._is_web:
-                raise
             return []
+        # Of a part of them nobody could tell what is not there.
+        return sorted(names_in_page(page)) if len(page) <= MOST_BYTES else []
 
-    @property
-    def _is_web(self) -> bool:
-        return self.path.startswith(("http://", "https://"))
-
-    def open(self) -> tuple[Any, str]:
-        """Return fsspec's file system and the folder on it.
-
-        Raises
-        ------
-        MissingExtraError
-            If it needs another package.
-        StoreError
-            If it cannot be had with these options.
-        """
-        import fsspec
-
-        options = register(self.storage_options).options()
-        try:
-            with self.errors("opened", but=(ImportError,)):
-                fs, root = fsspec.core.url_to_fs(self.path, **with_proxy(self.path, options))
-        except ImportError as error:
-            raise MissingExtraError(f"{self.path}: {error}; {_EXTRAS}") from error
-        return fs, root.rstrip("/")
-
-    def errors(
-        self, done: str, but: tuple[type[Exception], ...] = ()
-    ) -> AbstractContextManager[None]:
-        """Turn a file system's errors, `but` some, into a StoreError: "cannot be " what is done."""
-        what = f"the mirror {self.path} cannot be {done}"
-        return store_errors(what, register(self.storage_options), but=but)
+    def files(self) -> FileStore:
+        """Return its files, to read and to write; raises as a FileStore does."""
+        return FileStore(self.path, self.storage_options, kind="mirror")
 
     @property
     def is_local(self) -> bool:
         """Whether it is on a disk of this machine."""
-        return self.open()[0].protocol[0] in ("file", "local")
+        return is_path(self.path)
 
     def _parse(self, body: bytes, dataset_id: int) -> Mapping[str, Any]:
         name = f"section data set {dataset_id}"

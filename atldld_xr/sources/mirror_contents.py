@@ -32,7 +32,7 @@ _IMAGE_FILE = re.compile(
 # An image in a manifest, to the comma after it. Quotes in strings are escaped, so none has it.
 _HELD = rf'"(?:{"|".join(_VIEWS)})"\s*+:\s*+\{{[^{{}}]*+\}}\s*+'
 _IMAGE = re.compile(rf'"({_ID})"\s*+:\s*+(\{{\s*+{_HELD}(?:,\s*+{_HELD})*+\}})\s*+,?\s*+'.encode())
-_IN_A_PAGE = re.compile(r"section_[a-z0-9_]{1,99}\.(?:jpg|json)")
+_IN_A_PAGE = re.compile(r"section_[a-z0-9_]{1,99}\.(?:jpg|json)(?!\.\w)")  # nor one under way
 
 
 Views = Mapping[str, Mapping[int, bool]]

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 from atldld_xr.allen.excluded import count_reasons
@@ -19,8 +18,7 @@ from atldld_xr.allen.ids import parse_dataset_name
 from atldld_xr.allen.metadata import SectionImage, parse_dataset
 from atldld_xr.allen.tiers import Tile, View, tier_size
 from atldld_xr.errors import InvalidArgumentError, SectionImageError, StoreError
-from atldld_xr.files.atomic import write_whole
-from atldld_xr.files.folders import locked, make_folders
+from atldld_xr.files.folders import locked
 from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import is_one_of, is_some_of, is_whole
 from atldld_xr.settings import as_int, setting
@@ -149,7 +147,6 @@ def save_mirror(
     images = [image for data in parsed for image in data.images]
     jobs = _list_jobs(source, images, tiers, views)
 
-    target.prepare()
     files = size = skipped = 0
     for dataset_id, record in records.items():
         written = target.write(dataset_file(dataset_id), _envelope(record))
@@ -285,16 +282,11 @@ class _Target:
 
     def __init__(self, mirror: MirrorSource) -> None:
         self._mirror = mirror
-        self._fs, self._root = mirror.open()
+        self._files = mirror.files()
 
     def check(self) -> None:
         """Raise a StoreError for a manifest that nothing could be added to."""
         self._mirror.manifest()
-
-    def prepare(self) -> None:
-        if self._mirror.is_local:
-            with self._mirror.errors("written"):
-                make_folders(str(self._root))
 
     def holds(self, job: _Job) -> bool:
         """Tell whether a tile is there, whole; one that is damaged is as good as not there."""
@@ -306,11 +298,7 @@ class _Target:
         return True
 
     def write(self, name: str, data: bytes) -> int:
-        with self._mirror.errors("written"):
-            if self._mirror.is_local:
-                write_whole(Path(self._root, name), data)
-            else:  # object stores show a file when it is complete
-                self._fs.pipe_file(f"{self._root}/{name}", data)
+        self._files.put(name, data)
         return len(data)
 
     def write_manifest(
@@ -322,7 +310,7 @@ class _Target:
     ) -> None:
         """Add what was copied to the manifest, and replace what it says of failures of the same."""
         # Between the reading and the writing nobody else is to add anything.
-        with locked(str(self._root)) if self._mirror.is_local else nullcontext():
+        with locked(self._files.url) if self._files.is_local else nullcontext():
             known = self._mirror.manifest() or Contents(known=False)
             contents = _add(known, records, jobs, failures)
             try:

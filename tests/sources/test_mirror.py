@@ -31,7 +31,12 @@ from atldld_xr.phantom.phantom import Phantom
 from atldld_xr.settings import config
 from atldld_xr.sources.api import ApiSource
 from atldld_xr.sources.mirror import MirrorSource, image_file
-from atldld_xr.sources.mirror_contents import Contents, read_manifest, write_manifest
+from atldld_xr.sources.mirror_contents import (
+    Contents,
+    names_in_page,
+    read_manifest,
+    write_manifest,
+)
 from atldld_xr.sources.phantom import PhantomSource
 from atldld_xr.sources.protocol import WHOLE_SIDE, Source
 from atldld_xr.sources.save_mirror import save_mirror
@@ -276,6 +281,13 @@ def test_a_web_server_that_cannot_list_is_read_by_its_manifest(
         finally:
             web.shutdown()
             thread.join()
+
+
+def test_a_file_under_way_is_not_one_that_a_page_has() -> None:
+    whole, data = "section_image_7_downsample_4.jpg", "section_data_set_5.json"
+    page = f'<a href="{whole}">{whole}</a> {data}. <a href="{{0}}">{{0}}</a>'
+    under_way = "section_image_8_downsample_4.jpg.0123abcd.atldld-part"
+    assert names_in_page(page.format(under_way).encode()) == {whole, data}
 
 
 def test_what_is_not_there_is_told(api: ApiSource, tmp_path: Path) -> None:
