@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import uuid
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
@@ -13,96 +11,99 @@ from atldld_xr.files.ending import whole_write
 from atldld_xr.files.folders import make_folders
 
 PARTIAL = ".atldld-part"
-"""How the names of files that are still being written end, and of folders that hold them."""
+"""How the names of a store's files end that are still being written, and of folders of such."""
+
+_TEMPORARY = (".atldld-", ".tmp")  # how the names of other unfinished files start and end
 
 
-class Disk:
-    """Writes files: each under another name beside it, which it then takes the place of."""
-
-    def __init__(self) -> None:
-        self._folders: set[str] = set()  # known to be there
-
-    def put(self, path: str, content: bytes, *, durable: bool) -> None:
-        """Write a file whole: it is there as it should be, or as it was.
-
-        Parameters
-        ----------
-        path : str
-            Where.
-        content : bytes
-            What is in it.
-        durable : bool
-            Whether to wait until the disk has it.
-        """
-        partial = self._partial(path)
-        try:
-            with open(partial, "wb") as file:
-                file.write(content)
-                if durable:
-                    file.flush()
-                    os.fsync(file.fileno())
-            self._make(os.path.dirname(path))
-            os.replace(partial, path)
-        except BaseException:
-            self.forget_folders()
-            with suppress(FileNotFoundError, NotADirectoryError):
-                os.unlink(partial)
-            raise
-
-    def remove(self, path: str) -> None:
-        """Remove a file, if it is there."""
-        with suppress(FileNotFoundError):
-            os.unlink(path)
-
-    def forget_folders(self) -> None:
-        """Take no folder for there that was there before."""
-        self._folders.clear()
-
-    def forget(self) -> None:
-        """Take nothing for there that was there before."""
-        self.forget_folders()
-
-    def _partial(self, path: str) -> str:
-        """Return where a file is written first, in a folder that is there."""
-        self._make(os.path.dirname(path))
-        return f"{path}.{uuid.uuid4().hex[:8]}{PARTIAL}"
-
-    def _make(self, folder: str) -> None:
-        if folder not in self._folders:
-            make_folders(folder)
-            self._folders.add(folder)
+def _temporary(folder: Path) -> Path:
+    start, end = _TEMPORARY
+    return folder / f"{start}{os.getpid()}-{token_hex(16)}{end}"
 
 
-@whole_write()
-def create(path: str, content: bytes) -> bool:
-    """Write a local file that is not there; return False if it is.
+def write_whole(
+    path: str | Path,
+    content: bytes,
+    *,
+    partial: str | None = None,
+    durable: bool = False,
+    new: bool = False,
+) -> None:
+    """Write a file so that it appears whole or not at all; makes its folders.
 
-    Its folder is there. Nobody sees the file empty, where the disk has links.
+    Parameters
+    ----------
+    path : str or Path
+        Where.
+    content : bytes
+        What is in it.
+    partial : str, optional
+        Where it is written first. Default: beside it, under a name of no more than 60 characters.
+        A folder elsewhere is its maker's: it is not made again once it is gone.
+    durable : bool
+        Whether to wait until the disk has it.
+    new : bool
+        Whether nothing is to be replaced.
+
+    Raises
+    ------
+    FileExistsError
+        If something is there, and a `new` file is wanted.
+    OSError
+        As the system reports it; nothing is left then.
     """
-    partial = f"{path}.{uuid.uuid4().hex[:8]}{PARTIAL}"
-    try:
-        with open(partial, "xb") as file:
-            file.write(content)
+    folder = Path(path).parent
+    for again in (True, True, True, False):
+        first = partial or str(_temporary(folder))
+        try:
+            with whole_write():
+                with open(first, "xb") as file:
+                    file.write(content)
+                    if durable:
+                        file.flush()
+                        os.fsync(file.fileno())
+                _move_to_folder(first, str(path), new=new)
+            return
+        except BaseException as error:
+            with suppress(OSError):
+                os.unlink(first)
+            # There is no folder yet, or another process cleared it: as it may meanwhile.
+            is_cleared = isinstance(error, FileNotFoundError) and Path(first).parent == folder
+            if not again or not is_cleared:
+                raise
+            with suppress(FileNotFoundError, FileExistsError):
+                make_folders(str(folder))
+
+
+def move(partial: str | Path, path: str | Path, *, new: bool) -> None:
+    """Give a file its name; a new one only if nothing has it, at that very instant.
+
+    Raises
+    ------
+    FileExistsError
+        If something has it.
+    """
+    if new:
         try:
             os.link(partial, path)
         except FileExistsError:
-            return False
-        except OSError:
-            return _create_without_links(path, content)
-        return True
-    finally:
-        with suppress(FileNotFoundError):
+            raise
+        except OSError:  # a disk without links: whoever makes the file may fill it
+            open(path, "xb").close()
+        else:
             os.unlink(partial)
+            return
+    os.replace(partial, path)
 
 
-def _create_without_links(path: str, content: bytes) -> bool:
+def _move_to_folder(partial: str, path: str, *, new: bool) -> None:
     try:
-        file = open(path, "xb")  # noqa: SIM115  # so that only this is what may be there
-    except FileExistsError:
-        return False
-    with file:
-        file.write(content)
-    return True
+        move(partial, path, new=new)
+    except FileNotFoundError:
+        if not os.path.lexists(partial):
+            raise
+        make_folders(os.path.dirname(path))
+        move(partial, path, new=new)
 
 
 def sync_disk_of(path: str) -> None:
@@ -119,38 +120,3 @@ def sync_disk_of(path: str) -> None:
         sync(folder)
     finally:
         os.close(folder)
-
-
-_TEMPORARY = (".atldld-", ".tmp")  # how the names of unfinished files start and end
-
-
-def _temporary(folder: Path) -> Path:
-    start, end = _TEMPORARY
-    return folder / f"{start}{os.getpid()}-{token_hex(16)}{end}"
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it appears whole or not at all; makes its folders.
-
-    Raises
-    ------
-    OSError
-        As the system reports it; nothing is left then.
-    """
-    for again in (True, True, True, False):
-        temporary = _temporary(path.parent)
-        try:
-            with whole_write():
-                with open(temporary, "xb") as file:
-                    file.write(data)
-                os.replace(temporary, path)
-            return
-        except FileNotFoundError:  # there is no folder yet, or another process cleared it
-            if not again:
-                raise
-            with contextlib.suppress(FileNotFoundError, FileExistsError):  # cleared meanwhile
-                make_folders(str(path.parent))
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise

@@ -8,12 +8,13 @@ import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
+from secrets import token_hex
 from typing import Any
 
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.files import web
 from atldld_xr.files.address import checked
-from atldld_xr.files.atomic import PARTIAL, Disk, create, sync_disk_of
+from atldld_xr.files.atomic import PARTIAL, sync_disk_of, write_whole
 from atldld_xr.files.checksum import checksum
 from atldld_xr.files.ending import given_back, whole_write
 from atldld_xr.files.filesystem import open_file_system
@@ -45,8 +46,8 @@ class FileStore:
         A path or any fsspec URL.
     storage_options : mapping, optional
         For the file system.
-    disk : Disk, optional
-        How files of a local disk are written. Default: beside their places.
+    staging : Staging, optional
+        Where files of a local disk are written first. Default: beside their places.
     kind : str
         What is there, in messages. Of all but a store, whoever asks has checked the address.
 
@@ -63,7 +64,7 @@ class FileStore:
         self,
         url: str | os.PathLike[str],
         storage_options: Options | StorageOptionsRef | None = None,
-        disk: Disk | None = None,
+        staging: Staging | None = None,
         kind: str = "store",
     ) -> None:
         self.url = checked(url) if kind == "store" else os.fspath(url)
@@ -73,11 +74,10 @@ class FileStore:
         if self.is_local and self.shared and kind == "store":
             raise InvalidArgumentError(f"{self.url} is a local path: it takes no storage_options")
         self._fs, self._path = open_file_system(self.url, self.shared, kind)
-        self._disk = disk or Disk()
+        self._staging = staging
 
     def __reduce__(self) -> Any:
-        staging = self._disk if isinstance(self._disk, Staging) else None
-        return FileStore, (self.url, self.shared, staging, self._kind)
+        return FileStore, (self.url, self.shared, self._staging, self._kind)
 
     def __repr__(self) -> str:
         return f"FileStore({self.url!r})"
@@ -128,7 +128,6 @@ class FileStore:
         """Return a place of another name in the same folder."""
         return FileStore(f"{self.url.rpartition('/')[0]}/{name}", self.shared)
 
-    @whole_write()
     def put(self, key: str, content: bytes, *, durable: bool = False) -> None:
         """Write a file whole: it is there as it should be, or as it was.
 
@@ -142,10 +141,20 @@ class FileStore:
             Whether to wait until a local disk has it.
         """
         with self.storing():
-            if not self.is_local:
-                self._fs.pipe_file(f"{self._path}/{key}", content)
+            if self.is_local:
+                self._write(key, content, durable=durable)
                 return
-            self._disk.put(os.path.join(self.url, key), content, durable=durable)
+            with whole_write():
+                self._fs.pipe_file(f"{self._path}/{key}", content)
+
+    def _write(self, key: str, content: bytes, *, durable: bool = False, new: bool = False) -> None:
+        path, staging = os.path.join(self.url, key), self._staging
+        partial = staging.partial() if staging else f"{path}.{token_hex(4)}{PARTIAL}"
+        try:
+            write_whole(path, content, partial=partial, durable=durable, new=new)
+        except NotADirectoryError:
+            make_folders(os.path.dirname(path))  # which says what is in the way
+            raise
 
     def update(self, key: str, content: bytes | None) -> None:
         """Put a file durably, or for None remove it, where it is not so already."""
@@ -158,14 +167,13 @@ class FileStore:
     def create(self, key: str, content: bytes) -> bool:
         """Write a file that is not there; return False if it is. Of two that try, one succeeds."""
         with self.storing():
-            if self.is_local:
-                path = os.path.join(self.url, key)
-                make_folders(os.path.dirname(path))
-                return create(path, content)
-            if self.get(key, 1) is not None:
-                return False
             try:
-                self._fs.pipe_file(f"{self._path}/{key}", content, mode="create")
+                if self.is_local:
+                    self._write(key, content, new=True)
+                elif self.get(key, 1) is not None:
+                    return False
+                else:
+                    self._fs.pipe_file(f"{self._path}/{key}", content, mode="create")
             except FileExistsError:
                 return False
         return True
@@ -270,16 +278,17 @@ class FileStore:
         """Remove files; those that are not there are no matter."""
         with self.storing():
             for key in keys:
-                if self.is_local:
-                    self._disk.remove(os.path.join(self.url, key))
-                    continue
                 with suppress(FileNotFoundError):
-                    self._fs.rm_file(f"{self._path}/{key}")
+                    if self._staging:
+                        self._staging.remove(os.path.join(self.url, key))
+                    elif self.is_local:
+                        os.unlink(os.path.join(self.url, key))
+                    else:
+                        self._fs.rm_file(f"{self._path}/{key}")
 
     def remove_folder(self, key: str) -> None:
         """Remove a folder of a local disk, if it is there and has nothing in it."""
         if self.is_local and key:
-            self._disk.forget_folders()
             with suppress(OSError):
                 os.rmdir(os.path.join(self.url, key))
 
@@ -295,7 +304,8 @@ class FileStore:
     def clear(self, keep: str = "") -> None:
         """Remove everything but one file; what shows that it is a store goes last."""
         with self.storing():
-            self._disk.forget()
+            if self._staging:
+                self._staging.forget()
             if self.is_local and not (keep and os.path.exists(os.path.join(self.url, keep))):
                 with suppress(FileNotFoundError):
                     shutil.rmtree(self.url)
@@ -324,22 +334,22 @@ class FileStore:
             staging.begin()
         try:
             with given_back(staging.end):
-                yield FileStore(self.url, disk=staging)
+                yield FileStore(self.url, staging=staging)
         finally:
             with suppress(OSError):
                 staging.end()
 
     def stage(self) -> None:
         """Have workers write here from now on."""
-        if isinstance(self._disk, Staging):
+        if self._staging:
             with self.storing():
-                self._disk.make()
+                self._staging.make()
 
     def end_stage(self) -> None:
         """Have nobody else write here any more: what others have under way is taken away."""
-        if isinstance(self._disk, Staging):
+        if self._staging:
             with self.storing():
-                self._disk.end()
+                self._staging.end()
 
     def settle(self) -> None:
         """Wait until a local disk has all that was put."""

@@ -16,12 +16,12 @@ from contextlib import suppress
 from typing import Any
 
 from atldld_xr.errors import StoreError
-from atldld_xr.files.atomic import PARTIAL, Disk
+from atldld_xr.files.atomic import PARTIAL
 from atldld_xr.files.folders import make_folders
 
 
-class Staging(Disk):
-    """Writes files in the folder of a run, and moves them to their places.
+class Staging:
+    """The folder of a run, in which files are written before they are moved to their places.
 
     Parameters
     ----------
@@ -37,7 +37,6 @@ class Staging(Disk):
     def __init__(
         self, records: str, check: Callable[[], None] | None, name: str | None = None
     ) -> None:
-        super().__init__()
         self._records, self._check = records, check
         self._name = name or _new_name()
         self._is_made = False
@@ -74,14 +73,13 @@ class Staging(Disk):
         self._take_away(name)
 
     def forget(self) -> None:
-        """Take nothing for there that was there before."""
-        super().forget()
+        """Take the folder no more for there."""
         self._is_made = False
 
     def remove(self, path: str) -> None:
         """Remove a file, if it is there, by the way that all others take."""
         if os.path.lexists(path):
-            partial = self._partial(path)
+            partial = self.partial()
             with suppress(FileNotFoundError):
                 os.rename(path, partial)
                 os.unlink(partial)
@@ -90,7 +88,8 @@ class Staging(Disk):
     def _path(self) -> str:
         return os.path.join(self._records, self._name)
 
-    def _partial(self, path: str) -> str:
+    def partial(self) -> str:
+        """Return where a file is to be written first; the folder is there."""
         self.make()
         return os.path.join(self._path, _new_name())
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from atldld_xr.errors import InvalidArgumentError, StoreError
+from atldld_xr.files.atomic import move
 from atldld_xr.files.ending import given_back
 from atldld_xr.files.folders import leads_to, make_folders
 from atldld_xr.files.paths import absolute, is_path, name_beside, without_scheme
@@ -138,15 +139,8 @@ def beside(paths: Sequence[Path], mode: Mode) -> Iterator[list[Path]]:
 
 
 def _move(new: Path, path: Path, mode: Mode) -> None:
-    """Give a file its name; under "w-" only if nothing has it, at that very instant."""
-    if mode == "w-":
-        try:
-            os.link(new, path)
-        except FileExistsError:
-            check_free([path], mode)
-            raise
-        except OSError:  # a disk without links
-            pass
-        else:
-            return
-    os.replace(new, path)
+    try:
+        move(new, path, new=mode == "w-")
+    except FileExistsError:
+        check_free([path], mode)
+        raise

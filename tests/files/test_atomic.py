@@ -1,0 +1,54 @@
+"""Files that are there whole or not at all, wherever they are written first."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from atldld_xr.files.atomic import write_whole
+from atldld_xr.files.file_store import FileStore
+from atldld_xr.files.staging import Staging
+
+
+@pytest.fixture(params=[True, False], ids=["links", "no links"])
+def target(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a file that is not there, on a disk with links or without."""
+
+    def link(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    if not request.param:
+        monkeypatch.setattr(os, "link", link)
+    return tmp_path / "a" / "b" / "file"
+
+
+def test_a_new_file_replaces_nothing(target: Path) -> None:
+    write_whole(target, b"first", new=True)
+    with pytest.raises(FileExistsError):
+        write_whole(target, b"second", new=True)
+    assert target.read_bytes() == b"first"
+    assert FileStore(target.parent).create("file", b"third") is False
+    assert FileStore(target.parent).create("other", b"third") is True
+    write_whole(target, b"fourth")
+    assert {p.name: p.read_bytes() for p in target.parent.iterdir()} == {
+        "file": b"fourth",
+        "other": b"third",
+    }
+
+
+def test_a_folder_of_a_run_that_was_taken_away_is_not_made_again(tmp_path: Path) -> None:
+    staging = Staging(str(tmp_path / "records"), lambda: None)
+    store = FileStore(tmp_path / "a.zarr", staging=staging)
+    store.put("image/c/0", b"chunk")
+    assert (tmp_path / "a.zarr" / "image" / "c" / "0").read_bytes() == b"chunk"
+    (folder,) = (tmp_path / "records").iterdir()
+    assert not list(folder.iterdir())
+    shutil.rmtree(tmp_path / "records")
+    shutil.rmtree(tmp_path / "a.zarr")
+    with pytest.raises(FileNotFoundError):
+        write_whole(tmp_path / "a.zarr" / "key", b"late", partial=staging.partial())
+    assert not list(tmp_path.iterdir())
