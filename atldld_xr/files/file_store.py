@@ -9,7 +9,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from secrets import token_hex
-from typing import Any
+from typing import Any, Literal
 
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.files import web
@@ -22,17 +22,9 @@ from atldld_xr.files.folders import leads_to, make_folders
 from atldld_xr.files.paths import is_path
 from atldld_xr.files.staging import Staging
 from atldld_xr.files.storage_options import StorageOptionsRef, register, store_errors
-from atldld_xr.foreign_json import parse_json
-
-Options = Mapping[str, Any]
 
 _PIECE = 1 << 24
 _MOST = 1 << 28  # bytes of a file of which nobody knows the size, on a web server
-
-# Files that show that a folder is a store.
-_RECORDS = "atldld_xr_export"
-_PLAN = f"{_RECORDS}/plan.json"
-_ROOTS = ("zarr.json", ".zgroup", ".zarray")
 
 
 class FileStore:
@@ -63,7 +55,7 @@ class FileStore:
     def __init__(
         self,
         url: str | os.PathLike[str],
-        storage_options: Options | StorageOptionsRef | None = None,
+        storage_options: Mapping[str, Any] | StorageOptionsRef | None = None,
         staging: Staging | None = None,
         kind: str = "store",
     ) -> None:
@@ -131,14 +123,7 @@ class FileStore:
     def put(self, key: str, content: bytes, *, durable: bool = False) -> None:
         """Write a file whole: it is there as it should be, or as it was.
 
-        Parameters
-        ----------
-        key : str
-            Which.
-        content : bytes
-            What is in it.
-        durable : bool
-            Whether to wait until a local disk has it.
+        With `durable` a local disk is waited for until it has it.
         """
         with self.storing():
             if self.is_local:
@@ -220,12 +205,7 @@ class FileStore:
     def checksum(self, key: str, size: int | None = None) -> int | None:
         """Return the CRC-32C of a file, None if there is none; little of it is in memory at a time.
 
-        Parameters
-        ----------
-        key : str
-            Which.
-        size : int, optional
-            Its size, where that is known.
+        Its size is asked for where it is not given.
         """
         crc32c = 0
         with self.storing("read"):
@@ -264,6 +244,14 @@ class FileStore:
             start = len(self._path) + 1
             return {str(path)[start:]: int(info["size"]) for path, info in found.items()}
 
+    def top(self) -> Literal["nothing", "file", "folder"]:
+        """Return what is at the address itself."""
+        with self.storing("read"):
+            self._fs.invalidate_cache()
+            if not self._fs.exists(self._path):
+                return "nothing"
+            return "folder" if self._fs.isdir(self._path) else "file"
+
     def names(self) -> list[str]:
         """Return the names of what is directly in it; none if there is nothing."""
         with self.storing("listed"):
@@ -301,8 +289,8 @@ class FileStore:
                     with suppress(FileNotFoundError):
                         os.unlink(partial)
 
-    def clear(self, keep: str = "") -> None:
-        """Remove everything but one file; what shows that it is a store goes last."""
+    def clear(self, keep: str = "", order: Callable[[str], Any] | None = None) -> None:
+        """Remove everything but one file; in what order of keys, where they go one by one."""
         with self.storing():
             if self._staging:
                 self._staging.forget()
@@ -310,12 +298,11 @@ class FileStore:
                 with suppress(FileNotFoundError):
                     shutil.rmtree(self.url)
                 return
-            keys = (key for key in self.sizes() if key != keep)
-            self.remove(sorted(keys, key=lambda key: (key != _PLAN, key in _ROOTS)))
+            self.remove(sorted((key for key in self.sizes() if key != keep), key=order))
             self._fs.invalidate_cache()
 
     @contextmanager
-    def staged(self, check: Callable[[], None]) -> Iterator[FileStore]:
+    def staged(self, folder: str, check: Callable[[], None]) -> Iterator[FileStore]:
         """Give this place for a run to write to, by itself and by workers that it is sent to.
 
         On a local disk what other runs have under way there is taken away first, and at the end
@@ -323,13 +310,15 @@ class FileStore:
 
         Parameters
         ----------
+        folder : str
+            Where on a local disk files are written first.
         check : callable
             Raises an error if the run has lost its lease.
         """
         if not self.is_local:
             yield self
             return
-        staging = Staging(os.path.join(self.url, _RECORDS), check)
+        staging = Staging(os.path.join(self.url, folder), check)
         with self.storing():
             staging.begin()
         try:
@@ -356,28 +345,3 @@ class FileStore:
         if self.is_local:
             with self.storing():
                 sync_disk_of(self.url)
-
-    def what(self) -> str:
-        """Return what is there: "nothing", "file", "other" or "zarr", which may be unfinished."""
-        with self.storing("read"):
-            self._fs.invalidate_cache()
-            if not self._fs.exists(self._path):
-                return "nothing"
-            if not self._fs.isdir(self._path):
-                return "file"
-            if self._fs.exists(f"{self._path}/{_PLAN}") or any(map(self._is_zarr, _ROOTS)):
-                return "zarr"
-            return "nothing" if self._is_hardly_begun() else "other"
-
-    def _is_zarr(self, key: str) -> bool:
-        """Return whether a file is what Zarr has at a store's root: others use its name too."""
-        try:
-            return "zarr_format" in parse_json(self.get(key, 1 << 24) or b"null")
-        except (ValueError, TypeError):
-            return False
-
-    def _is_hardly_begun(self) -> bool:
-        """Return whether all there is was made before the first file of an export."""
-        return set(self.names()) <= {"atldld_xr_export"} and all(
-            key.endswith((PARTIAL, "/lease.json")) for key in self.sizes("atldld_xr_export")
-        )

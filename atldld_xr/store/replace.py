@@ -15,6 +15,7 @@ from contextlib import suppress
 from atldld_xr.errors import StoreError
 from atldld_xr.files.file_store import FileStore
 from atldld_xr.files.paths import name_beside
+from atldld_xr.store.occupant import clear
 from atldld_xr.store.store_plan import RECORDS
 
 MARK = f"{RECORDS}/replaces"
@@ -90,7 +91,7 @@ def _discard(place: FileStore, old: FileStore) -> None:
     with place.storing():
         os.rename(old.url, gone.url)
     try:
-        gone.clear()
+        clear(gone)
     except StoreError as error:
         raise StoreError(
             f"{place.url} is complete, but what it replaced cannot be removed: {error}. "

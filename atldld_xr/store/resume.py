@@ -17,9 +17,11 @@ from atldld_xr.store.chunk_encoding import ChunkPlace
 from atldld_xr.store.consolidated import CONSOLIDATED, same
 from atldld_xr.store.lease import LEASE, Lease, lease
 from atldld_xr.store.ledger import Ledger
+from atldld_xr.store.occupant import clear, occupant
 from atldld_xr.store.replace import MARK, exchange, is_begun, recover, staging_store
 from atldld_xr.store.store_plan import (
     PLAN,
+    RECORDS,
     Layout,
     RecordsError,
     changed_files,
@@ -77,7 +79,7 @@ def open_for_writing(
                 "renaming there, so the old store would go first. Write it to another place"
             )
         target = staging_store(place) if swaps else place
-        with target.staged(held.check) as store:
+        with target.staged(RECORDS, held.check) as store:
             anew = store.get(MARK) is None if swaps else replaced
             ledger = _opened(store, layout, mode, unproven, anew=anew)
             if swaps and anew:
@@ -96,7 +98,7 @@ def _is_replaced(place: FileStore, layout: Layout, mode: Mode) -> bool:
     StoreError
         If there is something that may not.
     """
-    what = place.what()
+    what = occupant(place)
     if what == "file":
         raise StoreError(f"{place.url} is a file; nothing was written")
     if what == "other":
@@ -183,7 +185,7 @@ def _opened(
         except RecordsError:
             if mode != "w":
                 raise
-    store.clear(keep=LEASE)
+    clear(store, keep=LEASE)
     return _resumed(store, layout, unproven)
 
 
