@@ -153,7 +153,7 @@ def redact(text: str) -> str:
 
 @contextmanager
 def store_errors(
-    what: str, options: StorageOptionsRef, *, but: tuple[type[Exception], ...] = ()
+    what: str, options: StorageOptionsRef, *, of: type[Exception] = Exception
 ) -> Iterator[None]:
     """Turn whatever a file system raises into a StoreError that tells no secret.
 
@@ -163,8 +163,9 @@ def store_errors(
         What cannot be done, to what: "the mirror s3://a/b cannot be read".
     options : StorageOptionsRef
         The file system's.
-    but : tuple of types
-        Errors that are passed on as they are; this package's own always are.
+    of : type
+        What it raises: each of fsspec's file systems has its own kinds. Other errors are passed on
+        as they are, and so are this package's own.
 
     Raises
     ------
@@ -173,8 +174,8 @@ def store_errors(
     """
     try:
         yield
-    except Exception as error:  # each of fsspec's file systems has its own kinds
-        if isinstance(error, (AtldldError, *but)):
+    except of as error:
+        if isinstance(error, AtldldError):
             raise
         told = StoreError(f"{what}: {options.describe(error)}")
         cause = options.cause(error)

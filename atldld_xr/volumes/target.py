@@ -6,7 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +15,7 @@ from atldld_xr.files.atomic import move
 from atldld_xr.files.ending import given_back
 from atldld_xr.files.folders import leads_to, make_folders
 from atldld_xr.files.paths import absolute, is_path, name_beside, without_scheme
+from atldld_xr.files.storage_options import StorageOptionsRef, store_errors
 from atldld_xr.messages.repeating import short
 from atldld_xr.messages.text import format_bytes
 
@@ -50,13 +51,9 @@ def sidecar(path: Path) -> Path:
 Mode = Literal["w-", "w"]
 
 
-@contextmanager
-def storing(path: str) -> Iterator[None]:
+def storing(path: str) -> AbstractContextManager[None]:
     """Turn what a disk raises into a StoreError."""
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
+    return store_errors(f"{path} cannot be written", StorageOptionsRef(), of=OSError)
 
 
 def check_free(paths: Sequence[Path], mode: Mode) -> None:

@@ -20,7 +20,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import atldld_xr
-from atldld_xr.errors import InvalidArgumentError, StoreError
+from atldld_xr.errors import DatasetNotFoundError, InvalidArgumentError, StoreError
 from atldld_xr.files import storage_options
 from atldld_xr.files.storage_options import (
     StorageOptionsRef,
@@ -159,11 +159,13 @@ def test_errors_that_tell_a_secret_leave_no_trace_of_it() -> None:
     with pytest.raises(StoreError) as caught, store_errors("nothing can be done", shared):
         fail("you have no secret")
     assert isinstance(caught.value.__cause__, ValueError)
-    with (
-        pytest.raises(FileNotFoundError),
-        store_errors("nothing can be done", shared, but=(FileNotFoundError,)),
-    ):
-        raise FileNotFoundError("hush")
+    for error in (KeyError("hush"), DatasetNotFoundError("hush")):
+        with (
+            pytest.raises(type(error)) as passed_on,
+            store_errors("nothing can be done", shared, of=OSError),
+        ):
+            raise error
+        assert passed_on.value is error
 
 
 # --- a mirror in a bucket, and processes that are to read it
