@@ -10,7 +10,6 @@ pixels alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
@@ -18,11 +17,9 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 from dask.base import tokenize
-from dask.highlevelgraph import HighLevelGraph
-from dask.task_spec import Task, TaskRef
+from dask.task_spec import Task
 from numpy.typing import NDArray
 
-from atldld_xr.arrays.dask_graph import Key, PlanLayer
 from atldld_xr.export.ome.pyramid import TRUE, Pyramid
 
 
@@ -52,11 +49,18 @@ def level_zero(dataset: xr.Dataset, pyramid: Pyramid) -> da.Array:
     if source.dtype == bool:
         source = source.map_blocks(as_grey, dtype=np.uint8, meta=np.empty((0,) * 4, np.uint8))
     source = source.astype(pyramid.dtype)  # that is, in this machine's byte order
-    name = f"atldld-planes-{tokenize(source.name, pyramid)}"
-    layer = PlanesLayer(name, pyramid, source.name, source.chunks[2:])
-    graph = HighLevelGraph.from_collections(name, layer, dependencies=[source])
-    chunks = (source.chunks[0], (1,) * planes.axis.size, *source.chunks[2:])
-    return da.Array(graph, name, chunks, meta=np.empty((0,) * 4, dtype=pyramid.dtype))
+    _, _, rows, columns = source.chunks
+    # Dask's own `full` would be made whole, however few of its blocks are used.
+    name = f"atldld-fill-{tokenize(pyramid, source.chunks)}"
+    tasks = {
+        (key := (name, 0, 0, row, column)): Task(
+            key, np.full, (pyramid.channels, 1, height, width), pyramid.fill_value, pyramid.dtype
+        )
+        for (row, height), (column, width) in product(enumerate(rows), enumerate(columns))
+    }
+    fill = da.Array(tasks, name, (source.chunks[0], (1,), rows, columns), dtype=pyramid.dtype)
+    places = [planes.sections.get(plane, -1) for plane in range(planes.axis.size)]
+    return da.concatenate([source, fill], axis=1).blocks[:, places]
 
 
 def as_grey(block: NDArray[Any]) -> NDArray[Any]:
@@ -78,33 +82,3 @@ def halve_block(block: NDArray[Any]) -> NDArray[Any]:
     # A quarter of the sum, plus one if its rest is 3, or 2 and the quarter odd.
     total += 1 + ((total >> 2) & 1)
     return (total >> 2).astype(block.dtype)
-
-
-class PlanesLayer(PlanLayer):
-    """A task for every block: a section's where there is one, else fill."""
-
-    def __init__(
-        self, name: str, pyramid: Pyramid, source: str, chunks: tuple[tuple[int, ...], ...]
-    ) -> None:
-        super().__init__(name)
-        self.pyramid, self.source, self.chunks = pyramid, source, chunks
-        self.sections = pyramid.planes.sections
-
-    def places(self) -> Iterator[Key]:
-        """Yield (0, plane, block row, block column)."""
-        rows, columns = map(len, self.chunks)
-        return product(range(1), range(self.pyramid.planes.axis.size), range(rows), range(columns))
-
-    def task(self, key: Key) -> Task:
-        """Return the task of a block."""
-        _, _, plane, row, column = key
-        section = self.sections.get(plane)
-        if section is not None:
-            return Task(key, _same, TaskRef((self.source, 0, section, row, column)))
-        pyramid = self.pyramid
-        shape = (pyramid.channels, 1, self.chunks[0][row], self.chunks[1][column])
-        return Task(key, np.full, shape, pyramid.fill_value, dtype=pyramid.dtype)
-
-
-def _same(block: Any) -> Any:
-    return block
