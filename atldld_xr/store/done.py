@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,6 @@ from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.store.chunk_encoding import ArraySpec
 from atldld_xr.store.ledger_entries import ChunkEntry, line_of
 from atldld_xr.store.ledger_pages import are, damaged
-from atldld_xr.store.store_plan import FORMAT
 
 _MOST_CHUNKS = 1_000_000
 _MOST_TOLD = 500_000
@@ -39,13 +38,9 @@ class Done:
         Where its ledger is, for messages.
     arrays : mapping of ArraySpec
         The store's arrays, by name.
-    values : mapping of (str, int)
-        Its arrays of values: of each the dtype, and how many there are.
-    sections : mapping
-        As `Layout.plan` has it: along which axis of the arrays they are, how many places there are
-        for them, and in which there is one.
-    records : int
-        The format that is written.
+    plan : mapping
+        The store's: its format; of each array of values the dtype, and how many there are; along
+        which axis sections are, how many places there are for them, and in which there is one.
 
     Raises
     ------
@@ -54,14 +49,10 @@ class Done:
     """
 
     def __init__(
-        self,
-        address: str,
-        arrays: Mapping[str, ArraySpec],
-        values: Mapping[str, Sequence[Any]],
-        sections: Mapping[str, Any],
-        records: int = FORMAT,
+        self, address: str, arrays: Mapping[str, ArraySpec], plan: Mapping[str, Any]
     ) -> None:
-        self._names = records > 2
+        values, sections = plan["values"], plan["sections"]
+        self._names = plan["format"] > 2
         self._address, self._axis = address, sections["axis"]
         self._sections, self._places = sections["count"], sections["places"]
         self.arrays = arrays

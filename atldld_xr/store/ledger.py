@@ -8,7 +8,7 @@ not tell how it was done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from atldld_xr.errors import StoreError
@@ -26,7 +26,7 @@ from atldld_xr.store.ledger_pages import (
     page_key,
     with_checksum,
 )
-from atldld_xr.store.store_plan import FORMAT, RECORDS, is_complete
+from atldld_xr.store.store_plan import RECORDS, is_complete
 
 LEDGER = f"{RECORDS}/ledger.jsonl"
 _MOST_PAGES = 100
@@ -39,19 +39,14 @@ class Ledger(Done):
     ----------
     store : FileStore
         The store.
-    arrays, values, sections, records
+    arrays, plan
         As for `Done`.
     """
 
     def __init__(
-        self,
-        store: FileStore,
-        arrays: Mapping[str, ArraySpec],
-        values: Mapping[str, Sequence[Any]],
-        sections: Mapping[str, Any],
-        records: int = FORMAT,
+        self, store: FileStore, arrays: Mapping[str, ArraySpec], plan: Mapping[str, Any]
     ) -> None:
-        super().__init__(f"{store.url}/{RECORDS}", arrays, values, sections, records)
+        super().__init__(f"{store.url}/{RECORDS}", arrays, plan)
         self._store = store
         self._lines: list[dict[str, Any]] = []
         self._pages: list[str] = []

@@ -192,7 +192,7 @@ def _opened(
 def _resumed(store: FileStore, layout: Layout, unproven: Unproven) -> Ledger:
     """Read what is done, and make the files that an earlier try had no time for."""
     plan = layout.plan
-    ledger = Ledger(store, layout.arrays, layout.counts, plan["sections"], plan["format"])
+    ledger = Ledger(store, layout.arrays, plan)
     sizes = store.sizes()
     stored_plan = read_plan(store)
     if stored_plan is not None:

@@ -110,7 +110,7 @@ def open_records(
             name: ArraySpec(name, json.dumps(metadata), plan["zarr format"])
             for name, metadata in plan["arrays"].items()
         }
-        ledger = Ledger(store, specs, plan["values"], plan["sections"], plan["format"])
+        ledger = Ledger(store, specs, plan)
     except Exception as error:  # Zarr raises all kinds where its metadata is none
         why = " ".join(str(error).split())
         raise RecordsError(f"{store.url}/{PLAN} is damaged: {why:.200}") from error

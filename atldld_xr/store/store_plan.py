@@ -75,12 +75,6 @@ class Layout:
     _tell: Tell | None = field(repr=False, default=None)
 
     @property
-    def counts(self) -> dict[str, tuple[str, int]]:
-        """Of each of `values`, a dtype as JSON has it, and how many there are."""
-        counts: dict[str, tuple[str, int]] = self.plan["values"]
-        return counts
-
-    @property
     def root(self) -> str:
         """The file whose attributes say the state."""
         return ROOTS[self.plan["zarr format"]]
