@@ -13,7 +13,15 @@ from atldld_xr.store.lease import LEASE
 from atldld_xr.store.ledger import LEDGER
 from atldld_xr.store.ledger_pages import numbered
 from atldld_xr.store.replace import MARK
-from atldld_xr.store.store_plan import METADATA, OME_KEY, PLAN, ROOTS, STATE, read_json
+from atldld_xr.store.store_plan import (
+    METADATA,
+    OME_KEY,
+    PLAN,
+    ROOTS,
+    STATE,
+    read_attributes,
+    read_document,
+)
 
 
 def unexpected_files(
@@ -57,14 +65,15 @@ def root_problems(
     """
     zarr_format = plan["zarr format"]
     root, gathered = ROOTS[zarr_format], CONSOLIDATED[zarr_format]
-    document = _read(store, root)
-    attributes = document.get("attributes") if zarr_format == 3 else document
-    if not document or not isinstance(attributes, dict):
+    attributes = read_attributes(store, zarr_format)
+    if not attributes:
         yield f"{root} is missing or damaged"
         return
     complete = attributes.get(STATE) == "complete"
     planned = dict(plan["dataset"])
-    if unread is not None and complete and OME_KEY not in planned and plan["format"] > 2:
+    # The version that wrote format 2 told of them in values; who goes on with it, here as well.
+    is_told = plan["format"] > 2 or UNREAD in attributes
+    if unread is not None and complete and OME_KEY not in planned and is_told:
         planned[UNREAD] = unread
     # An OME-Zarr's own attribute tells of sections that could not be read.
     not_compared = {STATE, *((OME_KEY,) if unread is not None else ())}
@@ -75,54 +84,30 @@ def root_problems(
     )
     if not same(*compared):
         yield f"{root} has other attributes than were written"
-    if complete:
-        gathered_document = document if zarr_format == 3 else _read(store, gathered)
-        if not gathered_document:
-            yield f"{gathered} is missing or damaged"
-        elif not _is_consolidated(store, plan, changed, gathered_document, document):
-            yield f"{gathered} has other consolidated metadata than was written"
-
-
-def _is_consolidated(
-    store: FileStore,
-    plan: Mapping[str, Any],
-    changed: Collection[str],
-    gathered_document: Mapping[str, Any],
-    document: Mapping[str, Any],
-) -> bool:
-    """Return whether consolidated metadata is that of the single files."""
-    zarr_format, root = plan["zarr format"], ROOTS[plan["zarr format"]]
-    group = {"attributes": document.get("attributes"), "zarr_format": 3, "node_type": "group"}
-    files = _array_files(plan) | {root: group if zarr_format == 3 else document}
+    if not complete:
+        return
+    stored = read_document(store, gathered)
+    group = {"attributes": attributes, "zarr_format": 3, "node_type": "group"}
+    files = _array_files(plan) | {root: group if zarr_format == 3 else attributes}
     for key in plan["crc32c of files"]:
         if is_metadata(key, zarr_format):
             # What a damaged one said is known from nowhere else.
-            files[key] = (
-                _told(gathered_document, key, zarr_format) if key in changed else _read(store, key)
-            )
-    return same(gathered_document, consolidated(files, zarr_format))
+            is_known = key not in changed
+            files[key] = read_document(store, key) if is_known else _copy(stored, key, zarr_format)
+    if not stored:
+        yield f"{gathered} is missing or damaged"
+    elif not same(stored, consolidated(files, zarr_format)):
+        yield f"{gathered} has other consolidated metadata than was written"
 
 
-def _told(gathered_document: Mapping[str, Any], key: str, zarr_format: int) -> dict[str, Any]:
+def _copy(stored: Mapping[str, Any], key: str, zarr_format: int) -> dict[str, Any]:
     """Return what consolidated metadata has of a file; empty if it has none."""
     try:
-        if zarr_format == 2:
-            node = gathered_document["metadata"][key]
-        else:
-            path = key.removesuffix(f"/{METADATA[3]}")
-            node = gathered_document["consolidated_metadata"]["metadata"][path]
+        nodes = (stored if zarr_format == 2 else stored["consolidated_metadata"])["metadata"]
+        node = nodes[key if zarr_format == 2 else key.removesuffix(f"/{METADATA[3]}")]
     except (KeyError, TypeError):
         return {}
     return node if isinstance(node, dict) else {}
-
-
-def _read(store: FileStore, key: str) -> dict[str, Any]:
-    """Return what a file of metadata says; empty if it says nothing."""
-    try:
-        document = read_json(store, key)
-    except (FileNotFoundError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _array_files(plan: Mapping[str, Any]) -> dict[str, Any]:

@@ -240,8 +240,17 @@ def read_json(store: FileStore, key: str) -> Any:
     return parse_json(content)
 
 
-def read_attributes(store: FileStore, zarr_format: int | None = None) -> dict[str, Any] | None:
-    """Return the attributes of a store's root, None if they cannot be read.
+def read_document(store: FileStore, key: str) -> dict[str, Any]:
+    """Return what a file of metadata says; empty if it says nothing."""
+    try:
+        document = read_json(store, key)
+    except (FileNotFoundError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def read_attributes(store: FileStore, zarr_format: int | None = None) -> dict[str, Any]:
+    """Return the attributes of a store's root; none if they cannot be read.
 
     Parameters
     ----------
@@ -251,33 +260,22 @@ def read_attributes(store: FileStore, zarr_format: int | None = None) -> dict[st
         Its format. Default: what is found, which asks for files that are not there.
     """
     for at in ROOTS if zarr_format is None else (zarr_format,):
-        try:
-            document = read_json(store, ROOTS[at])
-            attributes = document["attributes"] if at == 3 else document
-        except FileNotFoundError:
-            continue
-        except (ValueError, KeyError, TypeError):
-            return None
-        return attributes if isinstance(attributes, dict) else None
-    return None
+        if document := read_document(store, ROOTS[at]):
+            attributes = document.get("attributes") if at == 3 else document
+            return attributes if isinstance(attributes, dict) else {}
+    return {}
 
 
 def is_complete(store: FileStore, zarr_format: int | None = None) -> bool:
     """Return whether a store says that all of it has been written."""
-    return (read_attributes(store, zarr_format) or {}).get(STATE) == "complete"
+    return read_attributes(store, zarr_format).get(STATE) == "complete"
 
 
 def changed_files(store: FileStore, plan: Mapping[str, Any], below: str = "") -> Iterator[str]:
     """Yield the files of metadata and coordinates, all or in a folder, that are not as planned."""
     for name, metadata in plan["arrays"].items():
         key = f"{name}/{METADATA[plan['zarr format']]}"
-        if not key.startswith(below):
-            continue
-        try:
-            stored = read_json(store, key)
-        except (FileNotFoundError, ValueError):
-            stored = None
-        if not same(stored, metadata):
+        if key.startswith(below) and not same(read_document(store, key), metadata):
             yield key
     for key, recorded in plan["crc32c of files"].items():
         if key.startswith(below) and store.checksum(key) != recorded:

@@ -9,6 +9,7 @@ that could not be read.
 
 from __future__ import annotations
 
+import json
 import tarfile
 from pathlib import Path
 
@@ -18,8 +19,9 @@ import xarray as xr
 from dask.base import tokenize
 
 import atldld_xr
-from atldld_xr.errors import StoreError
+from atldld_xr.errors import SectionImageError, StoreError
 from atldld_xr.export import status, verify
+from atldld_xr.sources.phantom import PhantomSource
 from commandline import facts, run
 from kills import entered, marks
 from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource
@@ -100,6 +102,28 @@ def test_what_ended_under_raise_goes_on_under_fill(stores):
     assert ds.atldld.to_zarr(stores / "strict.zarr").blocks > 0
     assert status(stores / "strict.zarr").state == "complete"
     assert verify(stores / "strict.zarr").problems == ()
+
+
+@pytest.mark.parametrize("archive", ["stores_before_3", "stores_before_4"])
+def test_what_ended_under_raise_and_fails_is_verified(tmp_path, monkeypatch, archive):
+    store = extracted(archive, tmp_path) / "strict.zarr"
+    ds = open_phantom(expression=False)
+    failed, read = int(ds.section_image_id[-1]), PhantomSource.read
+
+    def fail(self, image, *args):
+        if image.id == failed:
+            raise SectionImageError(image.id, "nowhere", "made to fail")
+        return read(self, image, *args)
+
+    monkeypatch.setattr(PhantomSource, "read", fail)
+    (failure,) = ds.atldld.to_zarr(store).failures
+    assert failure["section_image_id"] == failed
+    assert verify(store).problems == ()
+    assert xr.open_zarr(store).attrs["unread_sections"] == json.dumps([failure])
+    attributes = json.loads((store / "zarr.json").read_text())
+    attributes["attributes"]["unread_sections"] = "[]"
+    (store / "zarr.json").write_text(json.dumps(attributes))
+    assert verify(store).problems[0] == "zarr.json has other attributes than were written"
 
 
 def test_a_begun_store_is_told_of_and_verified(stores):
@@ -197,7 +221,6 @@ def test_sources_are_named_as_before():
     """By these names arrays are known in stores: what they are of must not get another."""
     from atldld_xr.sources.api import ApiSource
     from atldld_xr.sources.mirror import MirrorSource
-    from atldld_xr.sources.phantom import PhantomSource
 
     assert (
         tokenize(ApiSource("https://api.brain-map.org/api/v2"))
