@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING
 
-from atldld_xr import accessor as accessor  # registers .atldld of Datasets and DataArrays
 from atldld_xr._version import __version__
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from atldld_xr import accessor as accessor
     from atldld_xr import cluster as cluster
     from atldld_xr import errors
     from atldld_xr import export as export
@@ -64,5 +66,23 @@ else:  # type checkers would take any name for one of this module's
         return found
 
 
+def _register_accessors() -> None:
+    """Register .atldld of Datasets and DataArrays, if xarray is there or may be wanted.
+
+    The command line says much without it, and imports it where it needs it.
+    """
+    if "xarray" in sys.modules or not _is_program():
+        import atldld_xr.accessor  # noqa: F401
+
+
+def _is_program() -> bool:
+    if sys.argv[:1] == ["-m"]:  # until Python has found what it is to run
+        return ("-m", __name__) in zip(sys.orig_argv, sys.orig_argv[1:], strict=False)
+    return os.path.splitext(os.path.basename("".join(sys.argv[:1])))[0] == "atldld-xr"
+
+
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+_register_accessors()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atldld_xr.cli import options, writing
-from atldld_xr.cli.computing import computing
 from atldld_xr.cli.failures import FAILED, GOES_ON, PARTIAL, Failure, exit_code
 from atldld_xr.cli.text import print_json, say
 from atldld_xr.messages.text import format_bytes, format_count, name_of, without_masks
@@ -65,6 +64,10 @@ def export(
     reading = {name: value for name, value in arguments.items() if name not in writing.NAMES}
     first = _check_distinct(dataset)
     ctx.meta[GOES_ON] = len(dataset) > 1 or format.endswith("zarr")
+    # Here, as the help of all commands needs neither.
+    import atldld_xr.accessor  # noqa: F401  # the writers are its methods
+    from atldld_xr.cli.computing import computing
+
     with computing(scheduler, workers):
         if len(dataset) > 1:
             ctx.exit(_export_many(dataset, url, reading, format, how, progress, as_json))

@@ -33,13 +33,15 @@ def own_threads() -> Iterator[dict[str, Any]]:
     They end with this: after an error Dask leaves the tasks under way to themselves, and they would
     go on writing. And there is one for each connection: most of their time is waiting for a tile.
     """
-    import dask
+    import dask.config
     from dask.base import get_scheduler
 
+    from atldld_xr.compute.client import can_have_scheduler
     from atldld_xr.compute.processors import processors
     from atldld_xr.settings import as_int, setting
 
-    if dask.config.get("pool", None) is not None or get_scheduler() is not None:
+    others = can_have_scheduler() and get_scheduler() is not None
+    if others or dask.config.get("pool", None) is not None:
         yield {}
         return
     count = max(processors(), setting("http.connections", as_int))

@@ -138,12 +138,14 @@ def _coordinates(
     def described(name: str) -> dict[str, Any]:
         return coordinate_attributes(name, plane=data.plane, mirrored=mirrored)
 
-    out = {
-        name: xr.Variable(dim, np.asarray(values), described(name), encoding)
-        for name, values in along.items()
-    }
-    out["y"] = xr.Variable("y", grid.y, described("y"))
-    out["x"] = xr.Variable("x", grid.x, described("x"))
+    def variable(
+        name: str, dims: tuple[str, ...], values: Any, stored: dict[str, Any] | None = None
+    ) -> xr.Variable:
+        # Else xarray looks whether these are Dask's arrays, and imports them to see that: 0.3 s.
+        return xr.Variable(dims, np.asarray(values), described(name), stored, fastpath=True)
+
+    out = {name: variable(name, (dim,), values, encoding) for name, values in along.items()}
+    out["y"], out["x"] = (variable(name, (name,), getattr(grid, name)) for name in ("y", "x"))
     affine = product(affines, grid.to_index)
-    out["affine"] = xr.Variable((dim, "component", "term"), affine, described("affine"), encoding)
+    out["affine"] = variable("affine", (dim, "component", "term"), affine, encoding)
     return out

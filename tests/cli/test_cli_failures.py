@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import xarray as xr
@@ -255,16 +254,3 @@ def test_interrupted_it_ends_at_once(server, tmp_path):
     assert (process.returncode, told) == (130, "")
     assert said == "atldld-xr: error: interrupted; the same command goes on where it ended\n"
     assert xr.open_zarr(out, consolidated=False).attrs["atldld_xr_export"] == "incomplete"
-
-
-def test_help_loads_nothing_heavy():
-    code = """if True:
-        import atldld_xr, sys
-        before = set(sys.modules)
-        from atldld_xr.cli import cli
-        print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
-    """
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
-    heavy = {"cv2", "dask", "fsspec", "matplotlib", "requests", "rich", "simplejpeg", "zarr"}
-    assert not heavy & set(loaded.split())
-    assert Path(atldld_xr.__file__).parent.name == "atldld_xr"
