@@ -24,6 +24,7 @@ from atldld_xr.phantom.phantom import (
 )
 from atldld_xr.testing.faults import Faults
 from atldld_xr.testing.network import Network
+from atldld_xr.testing.quirks import Quirks
 from atldld_xr.testing.server import AllenServer, Request
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Landmark",
     "Network",
     "Phantom",
+    "Quirks",
     "Request",
     "draw",
     "expression",

@@ -44,7 +44,7 @@ class Answer:
 
 
 class HttpServer(ThreadingHTTPServer):
-    """An HTTP/1.1 server on 127.0.0.1, with a thread to each connection.
+    """An HTTP/1.1 server on loopback, with a thread to each connection.
 
     Parameters
     ----------
@@ -53,14 +53,16 @@ class HttpServer(ThreadingHTTPServer):
     respond : callable
         Takes a request's path and query, as sent; is called from many threads at once.
     network : Network
-        How bodies travel.
+        How answers travel.
     """
 
     daemon_threads = True
     request_queue_size = 128
 
     def __init__(self, port: int, respond: Callable[[str], Answer], network: Network) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
+        if ":" in network.host:
+            self.address_family = socket.AF_INET6
+        super().__init__((network.host, port), _Handler)
         self.respond = respond
         self.network = network
         self.ended = threading.Event()
@@ -108,13 +110,23 @@ class _Handler(BaseHTTPRequestHandler):
         answer = self.server.respond(self.path)
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)
-        self.send_header("Content-Length", str(len(answer.body)))
+        # Also of an answer without a body: chunks need HTTP/1.1, which this server speaks.
+        chunked = self.server.network.chunked
+        if chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            self.send_header("Content-Length", str(len(answer.body)))
         for name, value in answer.headers:
             self.send_header(name, value)
         self.end_headers()
         for piece in self.server.network.pieces(answer.body[: answer.sent], self.server.ended):
-            self.wfile.write(piece)
+            if not chunked:
+                self.wfile.write(piece)
+            elif piece:  # an empty chunk is the last
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), bytes(piece)))
             self.wfile.flush()
+        if chunked and answer.ending == "whole":
+            self.wfile.write(b"0\r\n\r\n")
         self.wfile.flush()
         if answer.ending != "whole":
             self.close_connection = True

@@ -22,6 +22,10 @@ class Network:
         Seconds that pass before each answer begins, also a redirect's.
     bandwidth : float, optional
         Bytes a second of a body. Default: as fast as they go.
+    chunked : bool
+        Whether answers say only at their end how long they are.
+    host : str
+        The address to listen on.
 
     Raises
     ------
@@ -31,6 +35,8 @@ class Network:
 
     latency: float = 0.0
     bandwidth: float | None = None
+    chunked: bool = False
+    host: str = "127.0.0.1"
 
     def __post_init__(self) -> None:
         if not self.latency >= 0:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from atldld_xr.allen.tiers import View, tier_size
 from atldld_xr.phantom.drawing import draw
 from atldld_xr.phantom.phantom import Phantom
+from atldld_xr.testing.quirks import Quirks, Sampling
 from atldld_xr.warp.averages import reduce_tile
 
 _GLASS = {"image": (239, 240, 241), "expression": (0, 0, 0), "intensity": (0,)}
@@ -50,10 +51,13 @@ class PhantomPictures:
     ----------
     phantoms : mapping of int to Phantom
         By data set id.
+    quirks : Quirks
+        How they are encoded.
     """
 
-    def __init__(self, phantoms: Mapping[int, Phantom]) -> None:
+    def __init__(self, phantoms: Mapping[int, Phantom], quirks: Quirks) -> None:
         self._phantoms = phantoms
+        self._sampling = quirks.sampling
 
     def jpeg(
         self, image: Mapping[str, Any], window: Window, view: View, quality: int
@@ -69,7 +73,7 @@ class PhantomPictures:
             pixels[down : down + inside.height, right : right + inside.width] = part.reshape(
                 inside.height, inside.width, -1
             )
-        return encode(pixels, quality)
+        return encode(pixels, quality, self._sampling)
 
 
 class MirrorPictures:
@@ -81,10 +85,13 @@ class MirrorPictures:
         Holds ``section_image_{id}_downsample_{tier}.jpg`` for whole sections, and
         ``..._{left}_{top}_{width}x{height}.jpg`` for windows in pixels of the tier; before ``.jpg``
         may come ``_expression`` or ``_intensity``.
+    quirks : Quirks
+        How what is cut is encoded.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, quirks: Quirks) -> None:
         self._folder = folder
+        self._sampling = quirks.sampling
 
     def jpeg(
         self, image: Mapping[str, Any], window: Window, view: View, quality: int
@@ -103,7 +110,7 @@ class MirrorPictures:
             file = self._file(image["id"], f"{finer}", view)
             if file.is_file():
                 whole = _reduced(file, tier - finer, size, view == "intensity")
-                return encode(_cut(whole, window, _GLASS[view]), quality)
+                return encode(_cut(whole, window, _GLASS[view]), quality, self._sampling)
         return None
 
     def _file(self, image_id: int, name: str, view: View) -> Path:
@@ -148,11 +155,14 @@ class Memo:
             return made
 
 
-def encode(pixels: NDArray[np.uint8], quality: int) -> bytes:
-    """Return the JPEG of (height, width, 3 or 1) pixels, with colours at full resolution."""
-    space, sampling = ("GRAY", "Gray") if pixels.shape[2] == 1 else ("RGB", "444")
+def encode(pixels: NDArray[np.uint8], quality: int, sampling: Sampling = "444") -> bytes:
+    """Return the JPEG of (height, width, 3 or 1) pixels, by default with every pixel's colour."""
+    is_grey = pixels.shape[2] == 1
     out: bytes = simplejpeg.encode_jpeg(
-        np.ascontiguousarray(pixels), quality=quality, colorspace=space, colorsubsampling=sampling
+        np.ascontiguousarray(pixels),
+        quality=quality,
+        colorspace="GRAY" if is_grey else "RGB",
+        colorsubsampling="Gray" if is_grey else sampling,
     )
     return out
 

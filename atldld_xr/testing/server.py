@@ -14,6 +14,7 @@ from atldld_xr.phantom.phantom import PHANTOMS, Phantom
 from atldld_xr.testing.connections import Answer, HttpServer
 from atldld_xr.testing.faults import HTML, Faults, Kind, spoil
 from atldld_xr.testing.network import Network
+from atldld_xr.testing.quirks import Quirks
 from atldld_xr.testing.service import mirror_service, not_found, phantom_service
 
 
@@ -46,7 +47,7 @@ class Request:
 
 
 class AllenServer:
-    """An Allen service in this process, on 127.0.0.1; use it as a context manager.
+    """An Allen service in this process, on loopback; use it as a context manager.
 
     Parameters
     ----------
@@ -67,6 +68,8 @@ class AllenServer:
         Seconds that pass before each answer, also a redirect's.
     bandwidth : float, optional
         Bytes a second that each connection carries. Default: as fast as they go.
+    quirks : Quirks, optional
+        What it does otherwise than Allen's service.
     """
 
     def __init__(
@@ -80,12 +83,14 @@ class AllenServer:
         port: int = 0,
         latency: float = 0.0,
         bandwidth: float | None = None,
+        quirks: Quirks | None = None,
     ) -> None:
+        self._quirks = quirks = quirks or Quirks()
         if mirror is None:
             chosen = PHANTOMS.values() if phantoms is None else phantoms
-            self._service = phantom_service({p.id: p for p in chosen}, max_rows)
+            self._service = phantom_service({p.id: p for p in chosen}, max_rows, quirks)
         else:
-            self._service = mirror_service(Path(mirror), max_rows)
+            self._service = mirror_service(Path(mirror), max_rows, quirks)
         self._redirect = redirect
         self._lock = threading.Lock()
         self._log: list[Request] = []
@@ -93,7 +98,7 @@ class AllenServer:
         self._ended = threading.Event()
         self.faults = faults or Faults()
         self._port = port
-        self._network = Network(latency, bandwidth)
+        self._network = Network(latency, bandwidth, chunked=quirks.chunked, host=quirks.host)
         self._http: HttpServer | None = None
         self._thread: threading.Thread | None = None
 
@@ -131,7 +136,7 @@ class AllenServer:
 
     @property
     def url(self) -> str:
-        """The base address: ``http://127.0.0.1:PORT/api/v2``."""
+        """The base address: ``http://127.0.0.1:PORT/api/v2``, or ``http://[::1]:PORT/api/v2``."""
         return f"{self._host}/api/v2"
 
     @property
@@ -153,7 +158,7 @@ class AllenServer:
     @property
     def image_requests(self) -> int:
         """How many times pixels were asked for; a request and its redirect are one."""
-        return sum(r.image_id is not None and r.status != 302 for r in self.log)
+        return sum(r.image_id is not None and not 300 <= r.status < 400 for r in self.log)
 
     @property
     def metadata_requests(self) -> int:
@@ -180,7 +185,7 @@ class AllenServer:
 
     @property
     def _host(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://{'[::1]' if self._quirks.ipv6 else '127.0.0.1'}:{self._port}"
 
     def _respond(self, target: str) -> Answer:
         parts = urlsplit(target)

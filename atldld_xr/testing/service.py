@@ -16,6 +16,7 @@ from atldld_xr.phantom.phantom import Phantom
 from atldld_xr.testing import rma
 from atldld_xr.testing.connections import Answer
 from atldld_xr.testing.pictures import Memo, MirrorPictures, PhantomPictures, Pictures, Window
+from atldld_xr.testing.quirks import Quirks
 from atldld_xr.testing.synchronization import image_to_reference, reference_to_image
 
 _API = "/api/v2/"
@@ -58,16 +59,23 @@ class Service:
         Where the images come from.
     max_rows : int
         The longest page of metadata.
+    quirks : Quirks
+        What it does otherwise than Allen's service.
     """
 
     def __init__(
-        self, datasets: Mapping[int, Mapping[str, Any]], pictures: Pictures, max_rows: int
+        self,
+        datasets: Mapping[int, Mapping[str, Any]],
+        pictures: Pictures,
+        max_rows: int,
+        quirks: Quirks,
     ) -> None:
         self._datasets = datasets
         self._tables = rma.tables(datasets.values())
         self._images = {image["id"]: image for image in self._tables["SectionImage"]}
         self._pictures = pictures
         self._max_rows = max_rows
+        self._quirks = quirks
         self._memo = Memo()
 
     def place(self, path: str, params: Mapping[str, str]) -> Place:
@@ -82,7 +90,7 @@ class Service:
         """Return the answer that sends a request for an image on to the image service."""
         query = {"mime": "1", "section_image": str(place.image_id), **params}
         location = f"{host}{_IMAGE_SERVICE}?{urlencode(query)}"
-        return Answer(302, b"", "text/html", (("Location", location),))
+        return Answer(self._quirks.redirect_status, b"", "text/html", (("Location", location),))
 
     def metadata(self, path: str, params: Mapping[str, str]) -> Answer:
         """Return the answer to anything but an image."""
@@ -100,13 +108,19 @@ class Service:
         if image is None:
             return not_found(place.image_id)
         try:
-            window, quality = _window(image, params), _number(params, "quality", 100)
+            params = self._quirks.asked(params)
+            window = _window(image, params, self._quirks)
+            quality = _number(params, "quality", 100)
         except BadRequestError as error:
             return _failed(400, str(error))
         view = _view(params)
+        drawn = image
+        if self._quirks.offsets == "exact":
+            # Without offsets every section starts with a pixel of its tier.
+            drawn = {**image, "x": 0, "y": 0}
         body = self._memo.get(
             (image["id"], window, view, quality),
-            lambda: self._pictures.jpeg(image, window, view, min(max(quality, 1), 100)),
+            lambda: self._pictures.jpeg(drawn, window, view, min(max(quality, 1), 100)),
         )
         return not_found(image["id"]) if body is None else Answer(200, body, "image/jpeg")
 
@@ -142,13 +156,13 @@ class Service:
         return _answered({**envelope, "msg": msg})
 
 
-def phantom_service(phantoms: Mapping[int, Phantom], max_rows: int) -> Service:
+def phantom_service(phantoms: Mapping[int, Phantom], max_rows: int, quirks: Quirks) -> Service:
     """Return a service of phantoms."""
     records = {p.id: p.record for p in phantoms.values()}
-    return Service(records, PhantomPictures(phantoms), max_rows)
+    return Service(records, PhantomPictures(phantoms, quirks), max_rows, quirks)
 
 
-def mirror_service(folder: Path, max_rows: int) -> Service:
+def mirror_service(folder: Path, max_rows: int, quirks: Quirks) -> Service:
     """Return a service of the files ``section_data_set_{id}.json`` and images in a folder.
 
     Raises
@@ -163,7 +177,7 @@ def mirror_service(folder: Path, max_rows: int) -> Service:
     for file in files:
         for record in json.loads(file.read_bytes())["msg"]:
             datasets[record["id"]] = record
-    return Service(datasets, MirrorPictures(folder), max_rows)
+    return Service(datasets, MirrorPictures(folder, quirks), max_rows, quirks)
 
 
 def not_found(image_id: int | None) -> Answer:
@@ -185,7 +199,7 @@ def _view(params: Mapping[str, str]) -> View:
     return "intensity" if params.get("filter") == "colormap" else "expression"
 
 
-def _window(image: Mapping[str, Any], params: Mapping[str, str]) -> Window:
+def _window(image: Mapping[str, Any], params: Mapping[str, str], quirks: Quirks) -> Window:
     """Return the window asked for, clamped to the slide: its origin is in pixels of the slide."""
     tier = _number(params, "downsample", 0)
     if not 0 <= tier < image["tier_count"]:
@@ -193,9 +207,9 @@ def _window(image: Mapping[str, Any], params: Mapping[str, str]) -> Window:
     bounds = []
     for origin, side in (("left", "width"), ("top", "height")):
         corner = image["x" if origin == "left" else "y"]
-        first = _number(params, origin, corner) >> tier
-        last = first + _number(params, side, max(image[side] >> tier, 1))
-        first, last = max(first, 0), min(last, max(image[f"image_{side}"] >> tier, 1))
+        first = quirks.offset(_number(params, origin, corner), tier)
+        last = first + _number(params, side, quirks.size(image[side], tier))
+        first, last = max(first, 0), min(last, quirks.size(image[f"image_{side}"], tier))
         if last <= first:
             raise BadRequestError(f"the window has no {side} on the slide")
         bounds.append((first - (corner >> tier), last - first))
