@@ -29,11 +29,13 @@ from atldld_xr.errors import (
 from atldld_xr.foreign_json import MOST_BYTES
 from atldld_xr.known_as import known_as
 from atldld_xr.messages.repeating import short
-from atldld_xr.sources import http, jpeg
+from atldld_xr.sources import answers, http, jpeg
 from atldld_xr.sources.cache import default_cache
 from atldld_xr.sources.kept import read_kept, to_keep
 from atldld_xr.sources.kept_pieces import cut, larger
+from atldld_xr.sources.noticed import noticed
 from atldld_xr.sources.protocol import PIECE_SIDE, TILE_SIDE, service_tile_side
+from atldld_xr.sources.whole_images import whole_images
 
 # One query gets everything that registration needs.
 _DATASET_INCLUDE = "products,genes,alignment3d,section_images(alignment2d)"
@@ -194,7 +196,9 @@ class ApiSource:
             If the cache is on and cannot be written.
         """
         cache = default_cache()
-        for piece in larger(image, tile) if cache else ():
+        # A service that cuts no windows is read by whole images, which are kept decoded.
+        is_by_pieces = cache and noticed().cuts_windows(self.url) is not False
+        for piece in larger(image, tile) if is_by_pieces else ():
             # What came in a larger piece is not asked for again.
             kept = self._kept(image, piece, view)
             if kept is not None:
@@ -203,26 +207,41 @@ class ApiSource:
 
     def fetch_bytes(self, image: SectionImage, tile: Tile, view: View) -> bytes:
         """Return the verified JPEG that `read` decodes; raises as `read` does."""
-        return self._read(image, tile, view)[0]
+        data, pixels = self._read(image, tile, view)
+        return data or jpeg.encode(pixels)
 
     def _read(self, image: SectionImage, tile: Tile, view: View) -> tuple[bytes, NDArray[np.uint8]]:
+        """Return pixels and the JPEG that they are from, empty if it is of more than the tile."""
+        cuts = tile.whole or noticed().cuts_windows(self.url)
+        if cuts is False:
+            return b"", self._cut(image, tile, view)
         kept = self._kept(image, tile, view)
         if kept is not None:
             return kept
         address = f"{self.url}/section_image_download/{image.id}"
-        limit = jpeg.most_bytes(tile.width, tile.height)
         try:
             data, pixels = http.get(
                 address,
                 params=_window(image, tile, view),
-                check=lambda data: (data, _decode(data, tile, view)),
-                limit=limit,
+                check=lambda data: (data, self._decode(data, image, tile, view)),
+                limit=answers.most_bytes(image, tile, or_whole=cuts is None),
             )
         except http.TransportError as error:
             raise SectionImageError(image.id, error.address, error.full_reason) from error
+        came = tile if pixels is not None else answers.whole_tile(image, tile.tier)
         if cache := default_cache():
-            cache.put(self._key(image, tile, view), data)
-        return data, pixels
+            cache.put(self._key(image, came, view), data)
+        return (data, pixels) if pixels is not None else (b"", self._cut(image, tile, view))
+
+    def _decode(
+        self, data: bytes, image: SectionImage, tile: Tile, view: View
+    ) -> NDArray[np.uint8] | None:
+        """Return a tile's pixels, None if the whole image came in its place."""
+        answer = answers.decode(data, tile, grey=view == "intensity", image=image)
+        noticed().enter(self.url, answer, tile)
+        if view == "intensity":
+            noticed().look_for_colours(self.url, data)
+        return answer.pixels
 
     def _kept(
         self, image: SectionImage, tile: Tile, view: View
@@ -231,14 +250,22 @@ class ApiSource:
         cache = default_cache()
         key = self._key(image, tile, view)
         if cache and (kept := cache.get(key)) is not None:
-            try:
-                return kept, _decode(kept, tile, view)
-            except ValueError:  # the disk's fault, or another's hand: fetched again
-                cache.discard(key)
+            with contextlib.suppress(ValueError):
+                pixels = self._decode(kept, image, tile, view)
+                if pixels is not None:
+                    return kept, pixels
+            cache.discard(key)  # the disk's fault, or another's hand: fetched again
         return None
 
     def _key(self, image: SectionImage, tile: Tile, view: View) -> str:
         return f"{_folder(self.url)}/section_image/{image.id}/{_name(tile, view)}.jpg"
+
+    def _cut(self, image: SectionImage, tile: Tile, view: View) -> NDArray[np.uint8]:
+        """Return a tile's pixels, cut here from the whole image."""
+        whole = answers.whole_tile(image, tile.tier)
+        key = (self.url, image.id, tile.tier, view)
+        pixels = whole_images().get(key, lambda: self._read(image, whole, view)[1])
+        return answers.cut(pixels, tile)
 
     def _record(
         self,
@@ -315,10 +342,6 @@ def _window(image: SectionImage, tile: Tile, view: View) -> dict[str, str | int]
             "height": tile.height,
         }
     return params | _VIEWS[view]
-
-
-def _decode(data: bytes, tile: Tile, view: View) -> NDArray[np.uint8]:
-    return jpeg.decode(data, width=tile.width, height=tile.height, grey=view == "intensity")
 
 
 def _name(tile: Tile, view: View) -> str:

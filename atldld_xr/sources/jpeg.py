@@ -36,6 +36,35 @@ def most_bytes(width: int, height: int) -> int:
     return 2 * (3 * width * height) + 65536
 
 
+def size(data: bytes) -> tuple[int, int]:
+    """Return a JPEG's width and height, as its header says.
+
+    Raises
+    ------
+    InvalidJpegError
+        If it is none, or has no end.
+    """
+    _check_markers(data)
+    rows, columns, _ = _header(data)
+    return columns, rows
+
+
+def is_grey(data: bytes) -> bool:
+    """Tell whether a JPEG has one channel."""
+    return _header(data)[2].lower() == "gray"
+
+
+def encode(pixels: NDArray[np.uint8], quality: int = 100) -> bytes:
+    """Return (height, width, 3) or (height, width) pixels as a JPEG with every pixel's colour."""
+    import simplejpeg
+
+    pixels = np.ascontiguousarray(pixels)
+    if pixels.ndim == 2:
+        grey = {"colorspace": "GRAY", "colorsubsampling": "Gray"}
+        return bytes(simplejpeg.encode_jpeg(pixels[..., None], quality=quality, **grey))
+    return bytes(simplejpeg.encode_jpeg(pixels, quality=quality, colorsubsampling="444"))
+
+
 def decode(data: bytes, *, width: int, height: int, grey: bool) -> NDArray[np.uint8]:
     """Decode a JPEG, having checked that it is whole and of the announced size.
 
@@ -62,10 +91,7 @@ def decode(data: bytes, *, width: int, height: int, grey: bool) -> NDArray[np.ui
     import simplejpeg
 
     _check_markers(data)
-    try:
-        rows, columns, colorspace, _ = simplejpeg.decode_jpeg_header(data)
-    except ValueError as error:
-        raise InvalidJpegError(f"its JPEG header is damaged: {error}") from error
+    rows, columns, colorspace = _header(data)
     if (columns, rows) != (width, height):
         raise InvalidJpegError(
             f"its size is {columns} x {rows}, the metadata announces {width} x {height}"
@@ -82,6 +108,17 @@ def decode(data: bytes, *, width: int, height: int, grey: bool) -> NDArray[np.ui
     except ValueError as error:
         raise InvalidJpegError(f"its JPEG data are damaged: {error}") from error
     return pixels[..., 0] if grey else pixels
+
+
+def _header(data: bytes) -> tuple[int, int, str]:
+    """Return rows, columns and the colour space."""
+    import simplejpeg
+
+    try:
+        rows, columns, colorspace, _ = simplejpeg.decode_jpeg_header(data)
+    except ValueError as error:
+        raise InvalidJpegError(f"its JPEG header is damaged: {error}") from error
+    return rows, columns, colorspace
 
 
 def _check_markers(data: bytes) -> None:

@@ -39,7 +39,7 @@ from atldld_xr.files.storage_options import StorageOptionsRef, register
 from atldld_xr.foreign_json import MOST_BYTES
 from atldld_xr.known_as import known_as
 from atldld_xr.messages.repeating import short
-from atldld_xr.sources import jpeg
+from atldld_xr.sources import answers, jpeg
 from atldld_xr.sources.mirror_contents import (
     MANIFEST,
     MOST_MANIFEST_BYTES,
@@ -311,7 +311,9 @@ class MirrorSource:
 
 def decode_tile(data: bytes, tile: Tile, view: View) -> NDArray[np.uint8]:
     """Return the pixels of a tile's JPEG; raises ValueError, with the reason, if it is no good."""
-    return jpeg.decode(data, width=tile.width, height=tile.height, grey=view == "intensity")
+    pixels = answers.decode(data, tile, grey=view == "intensity").pixels
+    assert pixels is not None  # None is of a whole image, which is not expected here
+    return pixels
 
 
 @functools.lru_cache(maxsize=32)

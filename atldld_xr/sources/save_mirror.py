@@ -22,7 +22,7 @@ from atldld_xr.files.folders import locked
 from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import is_one_of, is_some_of, is_whole
 from atldld_xr.settings import as_int, setting
-from atldld_xr.sources.jpeg import most_bytes
+from atldld_xr.sources.jpeg import encode, most_bytes
 from atldld_xr.sources.mirror import MirrorSource, decode_tile
 from atldld_xr.sources.mirror_contents import (
     MANIFEST,
@@ -235,17 +235,7 @@ def _copy(source: Source, target: _Target, job: _Job) -> int:
 def _fetch(source: Source, job: _Job) -> bytes:
     if isinstance(source, BytesSource):
         return source.fetch_bytes(job.image, job.tile, job.view)
-    import numpy as np
-    import simplejpeg
-
-    pixels = np.ascontiguousarray(source.read(job.image, job.tile, job.view))
-    if pixels.ndim == 2:
-        data = simplejpeg.encode_jpeg(
-            pixels[..., None], quality=_QUALITY, colorspace="GRAY", colorsubsampling="Gray"
-        )
-    else:
-        data = simplejpeg.encode_jpeg(pixels, quality=_QUALITY, colorsubsampling="444")
-    return bytes(data)
+    return encode(source.read(job.image, job.tile, job.view), _QUALITY)
 
 
 def _envelope(record: Mapping[str, Any]) -> bytes:
