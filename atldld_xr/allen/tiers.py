@@ -1,7 +1,9 @@
 """Tiers of the image pyramid: which one to read, and where its pixel centres are. Pure.
 
-Tier d has 2**d full-resolution pixels to each of its own, along both axes. This is the only module
-that adds or subtracts half a pixel on the image side.
+Tier d has 2**d full-resolution pixels to each of its own, along both axes. Tiers are of whole
+slides: a section's image at a tier starts with the pixel that the section's corner is in, which is
+before the corner where its offset on the slide is no multiple of 2**d. This is the only module that
+knows it, and that adds or subtracts half a pixel on the image side.
 """
 
 from __future__ import annotations
@@ -46,14 +48,32 @@ def tier_size(size: int, tier: int) -> int:
     return max(size >> tier, 1)
 
 
-def to_tier(x_full: NDArray[np.float64], tier: int) -> NDArray[np.float64]:
-    """Take full-resolution pixel positions to a tier's, both counted at pixel centres."""
-    return (x_full + 0.5) / float(2**tier) - 0.5
+def starts_before(offset: int, tier: int) -> int:
+    """Return how many full-resolution pixels before a section its image at a tier starts.
+
+    In Allen's public bucket a tier's offsets are ``floor(x / 2**tier)`` in 144 of 144 entries.
+
+    Parameters
+    ----------
+    offset : int
+        The section's ``x`` or ``y`` on its slide, in full-resolution pixels.
+    tier : int
+        The tier.
+    """
+    return offset % (1 << tier)
 
 
-def to_full(x_tier: NDArray[np.float64], tier: int) -> NDArray[np.float64]:
-    """Take a tier's pixel positions to full-resolution ones: ``(x + 0.5) * 2**d - 0.5``."""
-    return (x_tier + 0.5) * float(2**tier) - 0.5
+def to_tier(x_full: NDArray[np.float64], tier: int, before: int = 0) -> NDArray[np.float64]:
+    """Take full-resolution pixel positions to a tier's, both counted at pixel centres.
+
+    `before` is how much before the section the tier's image starts, see `starts_before`.
+    """
+    return (x_full + before + 0.5) / float(2**tier) - 0.5
+
+
+def to_full(x_tier: NDArray[np.float64], tier: int, before: int = 0) -> NDArray[np.float64]:
+    """Take a tier's pixel positions to full-resolution ones; the inverse of `to_tier`."""
+    return (x_tier + 0.5) * float(2**tier) - 0.5 - before
 
 
 def pixel_to_distance(pixel: NDArray[np.float64], resolution: float) -> NDArray[np.float64]:
@@ -61,15 +81,33 @@ def pixel_to_distance(pixel: NDArray[np.float64], resolution: float) -> NDArray[
     return (pixel + 0.5) * resolution
 
 
-def affine_to_tier(affine: NDArray[np.float64], tier: int) -> NDArray[np.float64]:
-    """Turn a (2, 3) affine that yields full-resolution pixels into one that yields a tier's."""
+def affine_to_tier(
+    affine: NDArray[np.float64], tier: int, image: SectionImage, *, fetched: int | None = None
+) -> NDArray[np.float64]:
+    """Turn a (2, 3) affine that yields full-resolution pixels into one that yields a tier's.
+
+    Parameters
+    ----------
+    affine : ndarray
+        To full-resolution pixels of the section.
+    tier : int
+        The tier.
+    image : SectionImage
+        The section image, which says where on its slide it is.
+    fetched : int, optional
+        The tier that this one is made of, if the service does not make it.
+    """
+    start = tier if fetched is None else fetched
     out: NDArray[np.float64] = affine / 2**tier
-    out[:, 2] = to_tier(affine[:, 2], tier)
+    for row, offset in enumerate((image.x, image.y)):
+        out[row, 2:] = to_tier(affine[row, 2:], tier, starts_before(offset, start))
     return out
 
 
 def slide_offset(offset: int, at: int, tier: int) -> int:
     """Return where, in full-resolution pixels of the slide, pixel `at` of a section's tier starts.
+
+    It is where a pixel of the slide's tier starts, which a service need not round.
 
     Parameters
     ----------
@@ -79,14 +117,8 @@ def slide_offset(offset: int, at: int, tier: int) -> int:
         A column or row of the section at that tier.
     tier : int
         The tier.
-
-    Notes
-    -----
-    The tiers are made of whole slides, so a section whose offset is no multiple of ``2**tier`` may
-    start at a fraction of a tier pixel. What the service does then is not documented; should it
-    prove to matter, it is corrected here and in `affine_to_tier`.
     """
-    return offset + (at << tier)
+    return offset - starts_before(offset, tier) + (at << tier)
 
 
 def plan_section(
@@ -120,7 +152,7 @@ def plan_section(
     if tier is None and tiers is not None and wanted not in tiers:
         finer = [t for t in tiers if t < wanted]
         fetched = max(finer, default=wanted)  # with none finer, reading reports what is missing
-    scale = largest_scale(affine_to_tier(affine, fetched))
+    scale = largest_scale(affine / 2**fetched)
     if interpolation == "nearest":
         return fetched, 0, 1
     reduction = min(max(math.floor(math.log2(scale / _NO_SUBSAMPLES)), 0), _MOST_HALVINGS)

@@ -10,7 +10,7 @@ import xarray as xr
 
 from atldld_xr.allen.ids import check_id
 from atldld_xr.allen.metadata import parse_image, product_ids
-from atldld_xr.allen.tiers import View, pixel_to_distance, tier_size, to_full
+from atldld_xr.allen.tiers import View, pixel_to_distance, starts_before, tier_size, to_full
 from atldld_xr.arrays.variables import pixels_variable
 from atldld_xr.datasets.assemble import assemble
 from atldld_xr.datasets.attributes import (
@@ -77,7 +77,12 @@ def open_image(
         check_mask(image)
     height, width = tier_size(image.height, tier), tier_size(image.width, tier)
     # Output pixel k is the tier's pixel k; sampling at its centre copies it.
-    step, start = float(2**tier), float(to_full(np.zeros(1), tier)[0])
+    step = float(2**tier)
+    pixels = {
+        axis: to_full(np.arange(size, dtype=np.float64), tier, starts_before(offset, tier))
+        for axis, size, offset in (("y", height, image.y), ("x", width, image.x))
+    }
+    first_x, first_y = (float(pixels[axis][0]) for axis in "xy")
     views: list[View] = ["image"]
     if expression:
         views.append("intensity" if expression == "intensity" else "expression")
@@ -86,7 +91,7 @@ def open_image(
             sections=(
                 SectionPlan(
                     image=image,
-                    affine=((0.0, step, start), (step, 0.0, start)),
+                    affine=((0.0, step, first_x), (step, 0.0, first_y)),
                     tier=tier,
                     reduction=0,
                     subsamples=1,
@@ -109,8 +114,8 @@ def open_image(
     out = assemble(variables, "section", opened, chunks).isel(section=0)
     for name, variable in out.data_vars.items():
         variable.attrs = unregistered_attributes(str(name))
-    for axis, size, along in (("y", height, "down"), ("x", width, "across")):
-        pixel = to_full(np.arange(size, dtype=np.float64), tier)
+    for axis, along in (("y", "down"), ("x", "across")):
+        pixel = pixels[axis]
         um = pixel_to_distance(pixel, image.resolution)
         out = out.assign_coords(
             {

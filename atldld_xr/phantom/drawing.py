@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr.allen.metadata import SectionImage
-from atldld_xr.allen.tiers import to_full
+from atldld_xr.allen.tiers import starts_before, to_full
 from atldld_xr.phantom.alignment import pixel_to_pir
 from atldld_xr.phantom.anatomy import Array, is_glass, is_inside, outline
 from atldld_xr.phantom.brain import beads, colour, expression_colour, fields
@@ -58,7 +58,8 @@ def draw(
         The tier; its pixels are the mean of the formula over their area, those of tier 0 the
         formula at their centres.
     left, top, width, height : int
-        The window, in pixels of the tier from the section's corner. It may reach beyond it.
+        The window, in pixels of the tier from the one that the section's corner is in. It may
+        reach beyond the section.
     view : {"image", "expression", "intensity"}
         What is drawn.
 
@@ -73,7 +74,11 @@ def draw(
         If the phantom has no such section image.
     """
     # By its id: a section image whose registration was refined is drawn where it was cut.
-    image_id = image.id if isinstance(image, SectionImage) else int(image["id"])
+    if isinstance(image, SectionImage):
+        image_id, offsets = image.id, (image.x, image.y)
+    else:
+        image_id, offsets = int(image["id"]), (int(image["x"]), int(image["y"]))
+    before_x, before_y = (starts_before(offset, tier) for offset in offsets)
     to_pir = _rows_to_pir(phantom, image_id)
     squares, cells = _sampling(phantom.resolution, tier)
     side = 2**tier / squares
@@ -86,9 +91,9 @@ def draw(
         stop = min(start + rows, height)
         total: list[Array] = []
         for sub_y in range(squares):
-            y = to_full(_centres(top + start, top + stop, sub_y, squares), tier)
+            y = to_full(_centres(top + start, top + stop, sub_y, squares), tier, before_y)
             for sub_x in range(squares):
-                x = to_full(_centres(left, left + width, sub_x, squares), tier)
+                x = to_full(_centres(left, left + width, sub_x, squares), tier, before_x)
                 p, i, r = (
                     ((a * x)[None, :] + (b * y + c)[:, None]).astype(np.float32).ravel()
                     for a, b, c in to_pir

@@ -121,7 +121,8 @@ class SectionPlan:
     @cached_property
     def sampled_affine(self) -> NDArray[np.float64]:
         """The (2, 3) matrix from output index to pixels of `sampled_tier`."""
-        return affine_to_tier(np.asarray(self.affine), self.sampled_tier)
+        affine = np.asarray(self.affine)
+        return affine_to_tier(affine, self.sampled_tier, self.image, fetched=self.tier)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is derived: tasks are to be small."""
@@ -130,7 +131,7 @@ class SectionPlan:
     @property
     def tier_affine(self) -> NDArray[np.float64]:
         """The (2, 3) matrix from output index to pixels of the fetched tier."""
-        return affine_to_tier(np.asarray(self.affine), self.tier)
+        return affine_to_tier(np.asarray(self.affine), self.tier, self.image)
 
     @property
     def sampled_tile_side(self) -> int:

@@ -18,7 +18,7 @@ from atldld_xr.allen import rma
 from atldld_xr.allen.completeness import is_complete_dataset, is_complete_image
 from atldld_xr.allen.ids import check_id
 from atldld_xr.allen.metadata import SectionImage, single_record
-from atldld_xr.allen.tiers import Tile, View, slide_offset
+from atldld_xr.allen.tiers import Tile, View, slide_offset, starts_before
 from atldld_xr.errors import (
     DatasetNotFoundError,
     InvalidArgumentError,
@@ -332,9 +332,11 @@ def _window(image: SectionImage, tile: Tile, view: View) -> dict[str, str | int]
     """Return the query for a tile: its origin in pixels of the slide, its size in the tier's.
 
     Without a window the service returns the section's part of its slide, which is all of the tile.
+    Where that starts within a pixel of the tier, it is not left to the service to round.
     """
     params: dict[str, str | int] = {"downsample": tile.tier}
-    if not tile.whole:
+    starts_within = any(starts_before(offset, tile.tier) for offset in (image.x, image.y))
+    if not tile.whole or starts_within:
         params |= {
             "left": slide_offset(image.x, tile.left, tile.tier),
             "top": slide_offset(image.y, tile.top, tile.tier),

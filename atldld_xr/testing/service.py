@@ -109,18 +109,16 @@ class Service:
             return not_found(place.image_id)
         try:
             params = self._quirks.asked(params)
-            window = _window(image, params, self._quirks)
+            window, corner = _window(image, params, self._quirks)
             quality = _number(params, "quality", 100)
         except BadRequestError as error:
             return _failed(400, str(error))
         view = _view(params)
-        drawn = image
-        if self._quirks.offsets == "exact":
-            # Without offsets every section starts with a pixel of its tier.
-            drawn = {**image, "x": 0, "y": 0}
         body = self._memo.get(
-            (image["id"], window, view, quality),
-            lambda: self._pictures.jpeg(drawn, window, view, min(max(quality, 1), 100)),
+            (image["id"], window, tuple(corner.values()), view, quality),
+            lambda: self._pictures.jpeg(
+                {**image, **corner}, window, view, min(max(quality, 1), 100)
+            ),
         )
         return not_found(image["id"]) if body is None else Answer(200, body, "image/jpeg")
 
@@ -199,22 +197,33 @@ def _view(params: Mapping[str, str]) -> View:
     return "intensity" if params.get("filter") == "colormap" else "expression"
 
 
-def _window(image: Mapping[str, Any], params: Mapping[str, str], quirks: Quirks) -> Window:
-    """Return the window asked for, clamped to the slide: its origin is in pixels of the slide."""
+def _window(
+    image: Mapping[str, Any], params: Mapping[str, str], quirks: Quirks
+) -> tuple[Window, dict[str, int]]:
+    """Return the window asked for, clamped to the slide, and where the section is on the slide.
+
+    The window's origin is asked for in pixels of the slide. A service whose tiers are of what is
+    asked for starts one there, as if the section were elsewhere on the slide.
+    """
     tier = _number(params, "downsample", 0)
     if not 0 <= tier < image["tier_count"]:
         raise BadRequestError(f"downsample={tier}: there are tiers 0 to {image['tier_count'] - 1}")
-    bounds = []
-    for origin, side in (("left", "width"), ("top", "height")):
-        corner = image["x" if origin == "left" else "y"]
-        first = quirks.offset(_number(params, origin, corner), tier)
+    bounds, corners = [], {}
+    for axis, origin, side in (("x", "left", "width"), ("y", "top", "height")):
+        corner = image[axis]
+        start = _number(params, origin, corner)
+        if quirks.offsets == "exact":
+            corner -= start % (1 << tier)
+            start -= start % (1 << tier)
+        corners[axis] = corner
+        first = quirks.offset(start, tier)
         last = first + _number(params, side, quirks.size(image[side], tier))
         first, last = max(first, 0), min(last, quirks.size(image[f"image_{side}"], tier))
         if last <= first:
             raise BadRequestError(f"the window has no {side} on the slide")
         bounds.append((first - (corner >> tier), last - first))
     (left, width), (top, height) = bounds
-    return Window(tier, left, top, width, height)
+    return Window(tier, left, top, width, height), corners
 
 
 def _number(params: Mapping[str, str], name: str, default: int) -> int:

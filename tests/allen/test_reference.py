@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atldld_xr.allen.metadata import parse_dataset
 from atldld_xr.allen.reference import CORONAL, SAGITTAL, Grid, change_space, get_space
 from atldld_xr.allen.tiers import (
     affine_to_tier,
     pick_tier,
     pixel_to_distance,
+    slide_offset,
+    starts_before,
     tier_size,
     to_full,
     to_tier,
 )
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.plan.arguments import split_blocks
+from atldld_xr.testing import CORONAL as PHANTOM
 
 
 def test_the_grid_of_the_reference_volume():
@@ -79,22 +85,45 @@ def test_the_coarsest_tier_that_is_fine_enough(target, native, tier):
     assert pick_tier(target, native, 7) == tier
 
 
-@given(st.floats(-1e5, 1e5), st.integers(0, 8))
-def test_tiers_forward_and_back(x, tier):
-    at = np.array([x])
-    np.testing.assert_allclose(to_full(to_tier(at, tier), tier), at, atol=1e-9)
+@given(st.floats(-1e5, 1e5), st.integers(0, 8), st.integers(0, 40_000))
+def test_tiers_forward_and_back(x, tier, offset):
+    at, before = np.array([x]), starts_before(offset, tier)
+    np.testing.assert_allclose(to_full(to_tier(at, tier, before), tier, before), at, atol=1e-9)
+
+
+@given(st.floats(-1e5, 1e5), st.integers(0, 8), st.integers(0, 40))
+def test_sections_that_start_with_a_pixel_of_the_tier_are_where_they_were(x, tier, offset):
+    at, before = np.array([x]), starts_before(offset << tier, tier)
+    assert to_tier(at, tier, before) == (at + 0.5) / float(2**tier) - 0.5
+    assert to_full(at, tier, before) == (at + 0.5) * float(2**tier) - 0.5
 
 
 def test_a_tier_pixel_is_centred_on_those_it_covers():
     assert to_full(np.array([0.0, 1.0]), 2).tolist() == [1.5, 5.5]
+    # A section from column 14 of the slide on: its tier starts with the slide's columns 12 to 15.
+    assert slide_offset(14, 0, 2) == 12
+    assert to_full(np.array([0.0, 1.0]), 2, starts_before(14, 2)).tolist() == [-0.5, 3.5]
     assert pixel_to_distance(np.array([0.0, 1.5]), 10.0).tolist() == [5.0, 20.0]
 
 
-@given(st.integers(0, 6), st.lists(st.floats(-100, 100), min_size=6, max_size=6))
-def test_affines_at_tiers(tier, values):
+@given(
+    st.integers(0, 6),
+    st.integers(0, 3),
+    st.lists(st.floats(-100, 100), min_size=6, max_size=6),
+    st.tuples(st.integers(0, 500), st.integers(0, 500)),
+)
+def test_affines_at_tiers(tier, halvings, values, offsets):
+    image = replace(parse_dataset(PHANTOM.record).images[0], x=offsets[0], y=offsets[1])
     affine, point = np.reshape(values, (2, 3)), np.array([3.0, 4.0, 1.0])
-    there = affine_to_tier(affine, tier) @ point
-    np.testing.assert_allclose(there, to_tier(affine @ point, tier), atol=1e-9)
+    there = affine_to_tier(affine, tier, image) @ point
+    expected = [
+        to_tier(at, tier, starts_before(offset, tier))
+        for at, offset in zip(affine @ point, offsets, strict=True)
+    ]
+    np.testing.assert_allclose(there, expected, atol=1e-9)
+    # What is made here of a finer tier starts where that does.
+    made = affine_to_tier(affine, tier + halvings, image, fetched=tier) @ point
+    np.testing.assert_allclose(made, to_tier(to_full(there, tier), tier + halvings), atol=1e-9)
 
 
 def test_chunks():
