@@ -37,6 +37,8 @@ config = Settings(
                 "longest_wait": 60,  # seconds, between two tries
                 "connect_timeout": 10,  # seconds
                 "read_timeout": 60,  # seconds without a byte
+                "learn_redirects": True,  # ask where redirects led to, once they have shown it
+                "allow_downgrade": True,  # follow redirects from https to http
             },
         }
     ],
@@ -191,5 +193,7 @@ KINDS: dict[str, Callable[[Any], Any]] = {
     "http.longest_wait": as_float,
     "http.connect_timeout": as_float,
     "http.read_timeout": as_float,
+    "http.learn_redirects": as_bool,
+    "http.allow_downgrade": as_bool,
 }
 """What each setting is."""

@@ -28,7 +28,7 @@ from answering import (
 )
 from atldld_xr.errors import DatasetNotFoundError, InvalidArgumentError
 from atldld_xr.settings import config
-from atldld_xr.sources import http
+from atldld_xr.sources import downloads, http
 
 QUICK = {"http.backoff": 0.01, "http.retries": 3, "http.longest_wait": 60}
 
@@ -234,7 +234,7 @@ def test_redirects_that_take_their_time_have_the_one_deadline(
         time.sleep(0.2)
         handler.reply(302, Location="/y")
 
-    monkeypatch.setattr(http, "_PATIENCE", 1)
+    monkeypatch.setattr(downloads, "_PATIENCE", 1)
     server.answers = [slow, slow, good]
     settings = {"http.connect_timeout": 0.05, "http.read_timeout": 0.3, "http.retries": 0}
     with config.set(settings), pytest.raises(http.TransportError, match="time was up"):

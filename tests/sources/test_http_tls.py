@@ -129,3 +129,44 @@ def test_a_secure_service_may_lead_to_a_plain_one(
         secure.answers = [status(302, Location=f"{server.url}/y")]
         assert get(secure.url) == GOOD
     assert [path for path, _ in server.requests] == ["/y"]
+
+
+def test_a_redirect_to_http_is_followed_unless_that_is_not_allowed(
+    secure: Server, identity: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(identity))
+    with running(Server()) as plain:
+        secure.answers = [status(302, Location=f"{plain.url}/y?a=1")]
+        assert get(secure.url) == GOOD
+        with (
+            config.set({"http.allow_downgrade": False}),
+            pytest.raises(http.TransportError, match=r"http\.allow_downgrade") as caught,
+        ):
+            get(secure.url)
+        assert caught.value.retried == 0
+        assert len(plain.requests) == 1
+
+
+def test_what_was_learnt_before_it_was_not_allowed_is_not_followed(
+    secure: Server, identity: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(identity))
+
+    def window(left: int) -> bytes:
+        return http.get(f"{secure.url}/x", params={"left": left}, check=bytes, limit=10_000)
+
+    with running(Server()) as plain:
+        secure.answers = [
+            lambda handler: handler.reply(
+                302, Location=f"{plain.url}/y?{handler.path.partition('?')[2]}"
+            )
+        ]
+        for left in range(5):
+            window(left)
+        assert len(secure.requests) == 3
+        with (
+            config.set({"http.allow_downgrade": False}),
+            pytest.raises(http.TransportError, match="not encrypted"),
+        ):
+            window(9)
+        assert len(plain.requests) == 5

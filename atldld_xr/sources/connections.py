@@ -1,0 +1,104 @@
+"""Connections over HTTP: one set per process, by the environment's proxies and certificates."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from atldld_xr.files.proxies import MALFORMED, environ_proxies, environment
+from atldld_xr.forks import PerProcess
+from atldld_xr.settings import as_float, as_int, setting
+from atldld_xr.sources.retry import TryError
+
+if TYPE_CHECKING:
+    from requests.adapters import HTTPAdapter
+    from urllib3 import BaseHTTPResponse, HTTPConnectionPool
+
+
+@dataclass(frozen=True)
+class Transport:
+    """One process's connections, the places on them, and how long to wait for them."""
+
+    adapter: HTTPAdapter
+    places: threading.BoundedSemaphore = field(repr=False)
+    connect: float
+    read: float
+
+
+_ADAPTERS: PerProcess[dict[int, tuple[HTTPAdapter, threading.BoundedSemaphore]]] = PerProcess(dict)
+
+
+def open_transport() -> Transport:
+    """Return this process's transport: a forked child must not share its parent's sockets."""
+    connections = setting("http.connections", as_int)
+    timeouts = setting("http.connect_timeout", as_float), setting("http.read_timeout", as_float)
+    adapters = _ADAPTERS()
+    # Of two threads that come here first, both go on with the same connections.
+    found = adapters.get(connections) or adapters.setdefault(
+        connections, (_new_adapter(connections), threading.BoundedSemaphore(connections))
+    )
+    return Transport(*found, *timeouts)
+
+
+def _new_adapter(connections: int) -> HTTPAdapter:
+    import requests
+
+    return requests.adapters.HTTPAdapter(pool_maxsize=connections)
+
+
+@lru_cache(maxsize=16)
+def _site(
+    adapter: HTTPAdapter, site: str, certificates: str | bool, known: tuple[str | None, ...]
+) -> tuple[HTTPConnectionPool, str]:
+    """Return the connections to a site, and what precedes a path in requests to it.
+
+    requests finds the way there, through the environment's proxies and with its certificates. It
+    takes longer for that, and for its sessions, than a request does: so it is asked once a site,
+    and anew when what is `known` of proxies changes, and requests go straight to the connections.
+    Nothing of ``~/.netrc`` and no cookie is sent.
+    """
+    import requests
+
+    from atldld_xr._version import __version__
+
+    request = requests.Request("GET", site).prepare()
+    proxies = dict(environ_proxies(site))
+    pool: Any  # the stubs know less of it than urllib3 does
+    try:
+        pool = adapter.get_connection_with_tls_context(request, certificates, proxies)
+    except requests.exceptions.InvalidSchema:
+        reason = "the environment names a SOCKS proxy, which needs the package PySocks"
+        raise TryError(reason, again=False) from None
+    except (TypeError, ValueError):  # either, and with its password in it
+        raise TryError(MALFORMED, again=False) from None
+    adapter.cert_verify(pool, site, certificates, None)  # type: ignore[no-untyped-call]
+    headers = requests.utils.default_headers()
+    pool.headers = {**headers, "User-Agent": f"atldld-xr/{__version__}"}
+    return pool, adapter.request_url(request, proxies).removesuffix("/")
+
+
+def ask(transport: Transport, address: str) -> BaseHTTPResponse:
+    """Send one request and return the answer, of which only the headers have been read."""
+    from urllib3 import Timeout
+
+    scheme, site, path, query, _ = urlsplit(address)
+    pool, before = _site(transport.adapter, f"{scheme}://{site}", _certificates(), environment())
+    return pool.urlopen(
+        "GET",
+        f"{before}{path or '/'}{'?' if query else ''}{query}",
+        timeout=Timeout(connect=transport.connect, read=transport.read),
+        redirect=False,
+        retries=False,
+        assert_same_host=False,
+        preload_content=False,
+    )
+
+
+def _certificates() -> str | bool:
+    """Return the certificate bundle that the environment names, as requests would take it."""
+    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    return next((os.environ[name] for name in names if os.environ.get(name)), True)
