@@ -37,6 +37,7 @@ config = Settings(
                 "longest_wait": 60,  # seconds, between two tries
                 "connect_timeout": 10,  # seconds
                 "read_timeout": 60,  # seconds without a byte
+                "least_rate": 1000,  # bytes a second, over each read_timeout
                 "learn_redirects": True,  # ask where redirects led to, once they have shown it
                 "allow_downgrade": True,  # follow redirects from https to http
             },
@@ -61,6 +62,7 @@ _RANGES = {
     "http.longest_wait": (0, _DAY),
     "http.connect_timeout": (0.001, _DAY),
     "http.read_timeout": (0.001, _DAY),
+    "http.least_rate": (0, 1_000_000_000),
 }
 
 
@@ -193,6 +195,7 @@ KINDS: dict[str, Callable[[Any], Any]] = {
     "http.longest_wait": as_float,
     "http.connect_timeout": as_float,
     "http.read_timeout": as_float,
+    "http.least_rate": as_float,
     "http.learn_redirects": as_bool,
     "http.allow_downgrade": as_bool,
 }

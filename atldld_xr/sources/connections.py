@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -12,36 +13,71 @@ from urllib.parse import urlsplit
 from atldld_xr.files.proxies import MALFORMED, environ_proxies, environment
 from atldld_xr.forks import PerProcess
 from atldld_xr.settings import as_float, as_int, setting
+from atldld_xr.sources.pace import Pace
 from atldld_xr.sources.retry import TryError
 
 if TYPE_CHECKING:
     from requests.adapters import HTTPAdapter
     from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 
+_MOST_HOSTS = 64
+
 
 @dataclass(frozen=True)
 class Transport:
-    """One process's connections, the places on them, and how long to wait for them."""
+    """One process's connections, the places on them, and how long to wait for them.
+
+    Attributes
+    ----------
+    adapter : HTTPAdapter
+        The connections.
+    places : BoundedSemaphore
+        One for each.
+    pace : Pace
+        How fast the service is asked.
+    connect, read, least_rate : float
+        The settings ``http.connect_timeout``, ``http.read_timeout`` and ``http.least_rate``.
+    """
 
     adapter: HTTPAdapter
     places: threading.BoundedSemaphore = field(repr=False)
+    pace: Pace
     connect: float
     read: float
+    least_rate: float
 
 
 _ADAPTERS: PerProcess[dict[int, tuple[HTTPAdapter, threading.BoundedSemaphore]]] = PerProcess(dict)
+_PACES: PerProcess[dict[str, Pace]] = PerProcess(dict)
 
 
-def open_transport() -> Transport:
-    """Return this process's transport: a forked child must not share its parent's sockets."""
+def open_transport(url: str) -> Transport:
+    """Return this process's transport: a forked child must not share its parent's sockets.
+
+    Parameters
+    ----------
+    url : str
+        An address of the service, whose pace is kept wherever it redirects to.
+    """
     connections = setting("http.connections", as_int)
-    timeouts = setting("http.connect_timeout", as_float), setting("http.read_timeout", as_float)
+    waits = (
+        setting("http.connect_timeout", as_float),
+        setting("http.read_timeout", as_float),
+        setting("http.least_rate", as_float),
+    )
     adapters = _ADAPTERS()
     # Of two threads that come here first, both go on with the same connections.
     found = adapters.get(connections) or adapters.setdefault(
         connections, (_new_adapter(connections), threading.BoundedSemaphore(connections))
     )
-    return Transport(*found, *timeouts)
+    return Transport(*found, _pace(urlsplit(url).netloc), *waits)
+
+
+def _pace(host: str) -> Pace:
+    paces = _PACES()
+    if len(paces) >= _MOST_HOSTS and host not in paces:
+        paces.pop(next(iter(paces)), None)
+    return paces.get(host) or paces.setdefault(host, Pace())
 
 
 def _new_adapter(connections: int) -> HTTPAdapter:
@@ -81,8 +117,18 @@ def _site(
     return pool, adapter.request_url(request, proxies).removesuffix("/")
 
 
-def ask(transport: Transport, address: str) -> BaseHTTPResponse:
-    """Send one request and return the answer, of which only the headers have been read."""
+def ask(transport: Transport, address: str, more: Mapping[str, str]) -> BaseHTTPResponse:
+    """Send one request and return the answer, of which only the headers have been read.
+
+    Parameters
+    ----------
+    transport : Transport
+        The connections.
+    address : str
+        Where to ask.
+    more : mapping
+        Headers of this request alone.
+    """
     from urllib3 import Timeout
 
     scheme, site, path, query, _ = urlsplit(address)
@@ -90,6 +136,7 @@ def ask(transport: Transport, address: str) -> BaseHTTPResponse:
     return pool.urlopen(
         "GET",
         f"{before}{path or '/'}{'?' if query else ''}{query}",
+        headers={**pool.headers, **more},
         timeout=Timeout(connect=transport.connect, read=transport.read),
         redirect=False,
         retries=False,

@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from atldld_xr.sources.connections import Transport, ask
+from atldld_xr.sources.partial_body import PartialBody
 from atldld_xr.sources.redirects import target_of
 from atldld_xr.sources.retry import TryError
 
@@ -16,83 +17,139 @@ if TYPE_CHECKING:
 _MOST_REDIRECTS = 5  # the service's downloads take one
 _PIECE = 1 << 16
 _ERROR_BODY = 1 << 16  # as much of an error's body is kept: it may hold the service's message
-_PATIENCE = 5  # a whole answer may take this many times the time allowed without a byte
 
 
-def download(transport: Transport, address: str, limit: int) -> tuple[bytes, str]:
+def download(
+    transport: Transport, address: str, limit: int, partial: PartialBody
+) -> tuple[bytes, str]:
     """Make one try, holding one of the process's connections and no longer.
 
-    Returns the body and the address that it came from, after redirects.
+    A body may take as long as it comes at the least rate, looked at after each piece. Headers that
+    come a byte at a time are ended by the time without a byte and by their length alone.
 
-    Its one deadline is looked at after each piece of a body and at each redirect. Headers that come
-    a byte at a time can outlast it: only the time without a byte, and their length, end those.
+    Parameters
+    ----------
+    transport : Transport
+        The connections.
+    address : str
+        What to ask for.
+    limit : int
+        Bytes that the body can have at most.
+    partial : PartialBody
+        What came of it in earlier tries; what comes now is added.
+
+    Returns
+    -------
+    tuple of bytes and str
+        The body, and the address that it came from, after redirects.
+
+    Raises
+    ------
+    TryError
+        If it did not come.
     """
+    with transport.pace.place() as began, transport.places:
+        try:
+            had = _follow(transport, address, limit, partial)
+        except TryError as error:
+            if error.starved:
+                transport.pace.starved(began)
+            raise
+    transport.pace.came()
+    return had
+
+
+def _follow(
+    transport: Transport, address: str, limit: int, partial: PartialBody
+) -> tuple[bytes, str]:
     import urllib3
 
-    connect, read = transport.connect, transport.read
-    with transport.places:
-        deadline = time.monotonic() + connect + _PATIENCE * read
-        try:
-            for _ in range(_MOST_REDIRECTS + 1):
-                # A connection whose answer was read whole is back among the others by the end.
-                with closing(ask(transport, address)) as response:
-                    location = response.get_redirect_location()
-                    if not location:
-                        return _answer(response, limit, deadline), address
-                    address = target_of(address, location)
-                    # Read, if short, as the connection can then serve the next request; its other
-                    # end has mostly gone through a TLS handshake.
-                    _start(response, deadline)
-                if time.monotonic() > deadline:
-                    raise TryError("the answer is too slow: time was up at a redirect")
-            raise TryError(f"more than {_MOST_REDIRECTS} redirects", again=False)
-        except (urllib3.exceptions.HTTPError, OSError) as error:  # requests' own are OSErrors
-            # Those that are ValueErrors are about a malformed address, which no retry mends.
-            again = not isinstance(error, ValueError)
-            raise TryError(_in_words(error, connect, read), again=again) from error
+    asked = partial.headers()
+    try:
+        for _ in range(_MOST_REDIRECTS + 1):
+            # A connection whose answer was read whole is back among the others by the end.
+            with closing(ask(transport, address, asked)) as response:
+                location = response.get_redirect_location()
+                if not location:
+                    return _answer(transport, response, limit, partial), address
+                address = target_of(address, location)
+                # Read, if short, as the connection can then serve the next request; its other
+                # end has mostly gone through a TLS handshake.
+                _start(transport, response)
+        raise TryError(f"more than {_MOST_REDIRECTS} redirects", again=False)
+    except (urllib3.exceptions.HTTPError, OSError) as error:  # requests' own are OSErrors
+        reason, starved = _in_words(error, transport.connect, transport.read)
+        # Those that are ValueErrors are about a malformed address, which no retry mends.
+        again = not isinstance(error, ValueError)
+        raise TryError(reason, again=again, starved=starved) from error
 
 
-def _answer(response: BaseHTTPResponse, limit: int, deadline: float) -> bytes:
+def _answer(
+    transport: Transport, response: BaseHTTPResponse, limit: int, partial: PartialBody
+) -> bytes:
     status = response.status
-    if status == 200:
-        return _body(response, limit, deadline)
+    if status in (200, 206):
+        partial.begin(response)
+        try:
+            _read(transport, response, limit, partial.content)
+        except TryError as error:
+            if not error.starved:
+                partial.forget()  # there is too much of it
+            raise
+        return bytes(partial.content)
+    if is_beyond := status == 416 and bool(partial.content):
+        partial.forget()  # the body is shorter now than what came of it
     raise TryError(
         f"the service answered {status} {response.reason or ''}".rstrip(),
-        again=status >= 500 or status in (408, 429),
+        again=status >= 500 or status in (408, 429) or is_beyond,
         status=status,
-        body=_start(response, deadline),
+        body=_start(transport, response),
         retry_after=response.headers.get("Retry-After"),
     )
 
 
-def _body(response: BaseHTTPResponse, limit: int, deadline: float) -> bytes:
+def _read(transport: Transport, response: BaseHTTPResponse, limit: int, body: bytearray) -> None:
+    """Add an answer's body to what has come of it."""
     announced = response.headers.get("Content-Length", "")
-    if announced.isdecimal() and int(announced) > limit:
-        raise TryError(f"the answer announces {announced} bytes where at most {limit} can be")
-    body = bytearray()
+    if announced.isdecimal() and len(body) + int(announced) > limit:
+        total = len(body) + int(announced)
+        raise TryError(f"the answer announces {total} bytes where at most {limit} can be")
+    since, had, window = time.monotonic(), len(body), transport.read
     # read1 returns what has come, where read would wait for all of a piece: a server that drips
-    # would keep it, and the deadline from being looked at, for hours.
+    # would keep it, and the rate from being looked at, for hours.
     while piece := response.read1(_PIECE, decode_content=True):
         body += piece
         if len(body) > limit:
             raise TryError(f"the answer has more than the {limit} bytes that it can have")
-        if time.monotonic() > deadline:
-            raise TryError(f"the answer is too slow: {len(body)} bytes had come when time was up")
-    return bytes(body)
+        passed = time.monotonic() - since
+        if passed >= window:
+            if len(body) - had < transport.least_rate * passed:
+                raise TryError(
+                    f"the answer is too slow: {(len(body) - had) / passed:.3g} bytes/s, where the "
+                    f"setting http.least_rate asks for {transport.least_rate:g} over each "
+                    f"{window:g} s (http.read_timeout); {len(body)} bytes had come",
+                    starved=True,
+                )
+            since, had = since + passed, len(body)
 
 
-def _start(response: BaseHTTPResponse, deadline: float) -> bytes:
+def _start(transport: Transport, response: BaseHTTPResponse) -> bytes:
     """Return a body that is not asked for, such as an error's message, as far as it can be had."""
     import urllib3
 
+    body = bytearray()
     try:
-        return _body(response, _ERROR_BODY, deadline)
+        _read(transport, response, _ERROR_BODY, body)
     except (TryError, urllib3.exceptions.HTTPError, OSError):
         return b""
+    return bytes(body)
 
 
-def _in_words(error: BaseException, connect: float, read: float) -> str:
-    """Say what failed, without the library's object names, and without addresses of proxies."""
+def _in_words(error: BaseException, connect: float, read: float) -> tuple[str, bool]:
+    """Say what failed, and whether it was for the time that it took.
+
+    Without the library's object names, and without addresses of proxies.
+    """
     from urllib3 import exceptions
 
     chain: list[BaseException] = []
@@ -106,13 +163,14 @@ def _in_words(error: BaseException, connect: float, read: float) -> str:
         if isinstance(link, exceptions.NewConnectionError):
             continue  # a kind of ConnectTimeoutError that is no timeout; its cause says more
         if isinstance(link, exceptions.ConnectTimeoutError):
-            return f"no connection within {connect:g} s"
+            return f"no connection within {connect:g} s (http.connect_timeout)", True
         if isinstance(link, exceptions.ReadTimeoutError | TimeoutError):
-            return f"no byte for {read:g} s"
+            return f"no byte for {read:g} s (http.read_timeout)", True
         if isinstance(link, exceptions.IncompleteRead):
-            return f"the answer is truncated: {link.expected} of its bytes did not come"
+            missing = link.expected
+            return f"the answer is truncated: {missing} of its bytes did not come", False
         if isinstance(link, exceptions.DecodeError):
-            return "the answer's compression is damaged"
+            return "the answer's compression is damaged", False
     root = chain[-1]
     detail = root.strerror if isinstance(root, OSError) and root.strerror else None
-    return f"the connection failed: {detail or type(root).__name__}"
+    return f"the connection failed: {detail or type(root).__name__}", False

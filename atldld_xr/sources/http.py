@@ -14,6 +14,7 @@ from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import hide_credentials, short
 from atldld_xr.sources.connections import open_transport
 from atldld_xr.sources.downloads import download
+from atldld_xr.sources.partial_body import PartialBody
 from atldld_xr.sources.redirects import LEARNT
 from atldld_xr.sources.retry import TransportError, TryError, persist
 
@@ -53,12 +54,22 @@ def get(
         If a setting has no value that it can have.
     """
     address = f"{url}?{urlencode(params, safe=_PLAIN)}" if params else url
-    transport, learnt, params = open_transport(), LEARNT(), params or {}
+    transport, learnt, params = open_transport(url), LEARNT(), params or {}
+    partial = PartialBody()
+
+    def ask(address: str) -> tuple[T, str]:
+        """Return what is made of a body, and where it came from."""
+        body, origin = download(transport, address, limit, partial)
+        try:
+            return check(body), origin
+        except ValueError:
+            partial.forget()
+            raise
 
     def ask_where_it_leads(foretold: str) -> tuple[T] | None:
         """Return what is had without a redirect, None if the front door is to be asked."""
         try:
-            made = check(download(transport, foretold, limit)[0])
+            made, _ = ask(foretold)
         except (TryError, ValueError) as error:
             learnt.forget(url, params)
             if isinstance(error, TryError) and (error.status == 429 or error.retry_after):
@@ -71,8 +82,7 @@ def get(
         foretold = learnt.foretell(url, params)
         if foretold and (had := ask_where_it_leads(foretold)):
             return had[0]
-        body, origin = download(transport, address, limit)
-        made = check(body)
+        made, origin = ask(address)
         if foretold:
             learnt.blame(url, params)
         if origin != address:

@@ -68,6 +68,8 @@ class TryError(Exception):
         Why, in words.
     again : bool
         Whether another try may do better.
+    starved : bool
+        Whether the answer was too slow, or did not come in time.
     status, body, retry_after : optional
         The HTTP status, the start of the body and the ``Retry-After`` header of the answer.
     """
@@ -77,13 +79,14 @@ class TryError(Exception):
         reason: str,
         *,
         again: bool = True,
+        starved: bool = False,
         status: int | None = None,
         body: bytes = b"",
         retry_after: str | None = None,
     ) -> None:
         super().__init__(reason)
         self.reason, self.again, self.status, self.body = reason, again, status, body
-        self.retry_after = retry_after
+        self.starved, self.retry_after = starved, retry_after
 
 
 def persist(attempt: Callable[[], T], address: str) -> T:
