@@ -50,7 +50,8 @@ def steadily(step: int, wait: float, body: bytes = GOOD) -> Answer:
 
 def test_what_still_comes_is_not_too_slow(server: Server) -> None:
     server.answers = [steadily(100, 0.04)]  # 2500 bytes/s, for 1.6 s
-    assert get(server) == GOOD
+    with config.set({"http.least_rate": 200}):
+        assert get(server) == GOOD
     assert len(server.requests) == 1
 
 
