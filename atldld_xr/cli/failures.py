@@ -13,6 +13,7 @@ import click
 
 from atldld_xr.cli import signals
 from atldld_xr.cli.text import say
+from atldld_xr.cli.waiting import waits_told
 from atldld_xr.errors import (
     AtldldError,
     DatasetNotFoundError,
@@ -52,7 +53,7 @@ class CarefulGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command, and turn what it raises into something to say and an exit code."""
         try:
-            with _warnings_in_words():
+            with _warnings_in_words(), waits_told():
                 return super().invoke(ctx)
         except (Failure, click.ClickException, click.exceptions.Exit, BrokenPipeError):
             raise  # click ends programs whose output nobody reads on quietly

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -14,6 +16,7 @@ from atldld_xr.sources.retry import TryError
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
+_NOBODY_THERE = (errno.ECONNREFUSED, errno.ENETUNREACH, errno.EHOSTUNREACH)
 _MOST_REDIRECTS = 5  # the service's downloads take one
 _PIECE = 1 << 16
 _ERROR_BODY = 1 << 16  # as much of an error's body is kept: it may hold the service's message
@@ -50,13 +53,11 @@ def download(
     """
     with transport.pace.place() as began, transport.places:
         try:
-            had = _follow(transport, address, limit, partial)
+            return _follow(transport, address, limit, partial)
         except TryError as error:
             if error.starved:
                 transport.pace.starved(began)
             raise
-    transport.pace.came()
-    return had
 
 
 def _follow(
@@ -78,10 +79,7 @@ def _follow(
                 _start(transport, response)
         raise TryError(f"more than {_MOST_REDIRECTS} redirects", again=False)
     except (urllib3.exceptions.HTTPError, OSError) as error:  # requests' own are OSErrors
-        reason, starved = _in_words(error, transport.connect, transport.read)
-        # Those that are ValueErrors are about a malformed address, which no retry mends.
-        again = not isinstance(error, ValueError)
-        raise TryError(reason, again=again, starved=starved) from error
+        raise _failure(error, transport) from error
 
 
 def _answer(
@@ -145,11 +143,8 @@ def _start(transport: Transport, response: BaseHTTPResponse) -> bytes:
     return bytes(body)
 
 
-def _in_words(error: BaseException, connect: float, read: float) -> tuple[str, bool]:
-    """Say what failed, and whether it was for the time that it took.
-
-    Without the library's object names, and without addresses of proxies.
-    """
+def _failure(error: BaseException, transport: Transport) -> TryError:
+    """Say what failed, without the library's object names, and without addresses of proxies."""
     from urllib3 import exceptions
 
     chain: list[BaseException] = []
@@ -163,14 +158,20 @@ def _in_words(error: BaseException, connect: float, read: float) -> tuple[str, b
         if isinstance(link, exceptions.NewConnectionError):
             continue  # a kind of ConnectTimeoutError that is no timeout; its cause says more
         if isinstance(link, exceptions.ConnectTimeoutError):
-            return f"no connection within {connect:g} s (http.connect_timeout)", True
+            reason = f"no connection within {transport.connect:g} s (http.connect_timeout)"
+            return TryError(reason, starved=True)
         if isinstance(link, exceptions.ReadTimeoutError | TimeoutError):
-            return f"no byte for {read:g} s (http.read_timeout)", True
+            return TryError(f"no byte for {transport.read:g} s (http.read_timeout)", starved=True)
         if isinstance(link, exceptions.IncompleteRead):
-            missing = link.expected
-            return f"the answer is truncated: {missing} of its bytes did not come", False
+            return TryError(f"the answer is truncated: {link.expected} of its bytes did not come")
         if isinstance(link, exceptions.DecodeError):
-            return "the answer's compression is damaged", False
+            return TryError("the answer's compression is damaged")
     root = chain[-1]
     detail = root.strerror if isinstance(root, OSError) and root.strerror else None
-    return f"the connection failed: {detail or type(root).__name__}", False
+    return TryError(
+        f"the connection failed: {detail or type(root).__name__}",
+        # Those that are ValueErrors are about a malformed address, which no retry mends.
+        again=not isinstance(error, ValueError),
+        is_unreachable=isinstance(root, socket.gaierror)
+        or getattr(root, "errno", None) in _NOBODY_THERE,
+    )

@@ -89,7 +89,7 @@ def get(
             learnt.learn(url, params, origin)
         return made
 
-    return persist(attempt, address)
+    return persist(attempt, address, transport.pace)
 
 
 def check_address(url: str) -> str:
