@@ -32,6 +32,7 @@ config = Settings(
             "memory": {"limit": 256_000_000},  # bytes of decoded tiles kept without Dask
             "http": {
                 "connections": 8,  # at once, per process
+                "requests_per_second": None,  # at most, per process; None: as many as there are
                 "retries": 6,
                 "backoff": 0.5,  # seconds, doubled at each retry, with jitter
                 "longest_wait": 60,  # seconds, between two tries
@@ -57,6 +58,7 @@ _DAY = 86_400
 # What would make a loop, a wait or a socket fail, or never end, is refused by name instead.
 _RANGES = {
     "http.connections": (1, 1000),
+    "http.requests_per_second": (0.001, 100_000),
     "http.retries": (0, 1000),
     "http.backoff": (0, _DAY),
     "http.longest_wait": (0, _DAY),
@@ -74,7 +76,8 @@ def setting(name: str, kind: Callable[[Any], T]) -> T:
     name : str
         The setting, for instance "http.retries".
     kind : callable
-        One of `as_bool`, `as_int`, `as_float`, `as_bytes`, `as_path`, `as_text`, `as_source`.
+        One of `as_bool`, `as_int`, `as_float`, `as_rate`, `as_bytes`, `as_path`, `as_text` and
+        `as_source`.
 
     Raises
     ------
@@ -120,6 +123,11 @@ def as_float(value: Any) -> float:
     if isinstance(value, bool):
         raise TypeError
     return float(value)
+
+
+def as_rate(value: Any) -> float | None:
+    """Return a number, None where none is given."""
+    return None if value is None or value == "" else as_float(value)
 
 
 def as_int(value: Any) -> int:
@@ -173,6 +181,7 @@ _ON, _OFF = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 _WORDS: dict[Callable[[Any], object], str] = {
     as_bool: "true or false",
     as_float: "a number of at least {least}{most}",
+    as_rate: "a number of at least {least}{most}, or nothing",
     as_int: "a whole number of at least {least}{most}",
     as_bytes: "a number of bytes such as 500MB or 10GB",
     as_path: "a path",
@@ -190,6 +199,7 @@ KINDS: dict[str, Callable[[Any], Any]] = {
     "cache.incomplete_minutes": as_float,
     "memory.limit": as_bytes,
     "http.connections": as_int,
+    "http.requests_per_second": as_rate,
     "http.retries": as_int,
     "http.backoff": as_float,
     "http.longest_wait": as_float,

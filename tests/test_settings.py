@@ -17,6 +17,7 @@ from atldld_xr.settings import (
     as_float,
     as_int,
     as_path,
+    as_rate,
     config,
     setting,
 )
@@ -41,6 +42,9 @@ GOOD = [
     ("http.connections", as_int, "3", 3),
     ("http.connections", as_int, 3.0, 3),
     ("http.retries", as_int, 0, 0),
+    ("http.requests_per_second", as_rate, None, None),
+    ("http.requests_per_second", as_rate, "", None),
+    ("http.requests_per_second", as_rate, "0.5", 0.5),
 ]
 BAD = [
     ("cache.enabled", as_bool, "maybe"),
@@ -66,6 +70,11 @@ BAD = [
     ("http.read_timeout", as_float, 0),
     ("http.connect_timeout", as_float, float("inf")),
     ("http.longest_wait", as_float, "soon"),
+    ("http.least_rate", as_float, -1),
+    ("http.requests_per_second", as_rate, 0),
+    ("http.requests_per_second", as_rate, "many"),
+    ("http.learn_redirects", as_bool, "sometimes"),
+    ("http.allow_downgrade", as_bool, 3),
 ]
 
 

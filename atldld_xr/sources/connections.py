@@ -12,15 +12,17 @@ from urllib.parse import urlsplit
 
 from atldld_xr.files.proxies import MALFORMED, environ_proxies, environment
 from atldld_xr.forks import PerProcess
-from atldld_xr.settings import as_float, as_int, setting
+from atldld_xr.settings import as_float, as_int, as_rate, setting
 from atldld_xr.sources.pace import Pace
 from atldld_xr.sources.retry import TryError
+from atldld_xr.sources.token_bucket import TokenBucket
 
 if TYPE_CHECKING:
     from requests.adapters import HTTPAdapter
     from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 
 _MOST_HOSTS = 64
+_PROJECT = "https://github.com/atldld-xr/atldld_xr"  # for who wonders about our requests
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Transport:
         How fast the service is asked.
     connect, read, least_rate : float
         The settings ``http.connect_timeout``, ``http.read_timeout`` and ``http.least_rate``.
+    most_a_second : float, optional
+        The setting ``http.requests_per_second``.
     """
 
     adapter: HTTPAdapter
@@ -45,9 +49,11 @@ class Transport:
     connect: float
     read: float
     least_rate: float
+    most_a_second: float | None
 
 
 _ADAPTERS: PerProcess[dict[int, tuple[HTTPAdapter, threading.BoundedSemaphore]]] = PerProcess(dict)
+_TOKENS: PerProcess[TokenBucket] = PerProcess(TokenBucket)
 _PACES: PerProcess[dict[str, Pace]] = PerProcess(dict)
 
 
@@ -60,17 +66,19 @@ def open_transport(url: str) -> Transport:
         An address of the service, whose pace is kept wherever it redirects to.
     """
     connections = setting("http.connections", as_int)
-    waits = (
-        setting("http.connect_timeout", as_float),
-        setting("http.read_timeout", as_float),
-        setting("http.least_rate", as_float),
-    )
     adapters = _ADAPTERS()
     # Of two threads that come here first, both go on with the same connections.
     found = adapters.get(connections) or adapters.setdefault(
         connections, (_new_adapter(connections), threading.BoundedSemaphore(connections))
     )
-    return Transport(*found, _pace(urlsplit(url).netloc), *waits)
+    return Transport(
+        *found,
+        _pace(urlsplit(url).netloc),
+        connect=setting("http.connect_timeout", as_float),
+        read=setting("http.read_timeout", as_float),
+        least_rate=setting("http.least_rate", as_float),
+        most_a_second=setting("http.requests_per_second", as_rate),
+    )
 
 
 def _pace(host: str) -> Pace:
@@ -113,7 +121,7 @@ def _site(
         raise TryError(MALFORMED, again=False) from None
     adapter.cert_verify(pool, site, certificates, None)  # type: ignore[no-untyped-call]
     headers = requests.utils.default_headers()
-    pool.headers = {**headers, "User-Agent": f"atldld-xr/{__version__}"}
+    pool.headers = {**headers, "User-Agent": f"atldld-xr/{__version__} (+{_PROJECT})"}
     return pool, adapter.request_url(request, proxies).removesuffix("/")
 
 
@@ -131,6 +139,8 @@ def ask(transport: Transport, address: str, more: Mapping[str, str]) -> BaseHTTP
     """
     from urllib3 import Timeout
 
+    if transport.most_a_second is not None:
+        _TOKENS().take(transport.most_a_second)
     scheme, site, path, query, _ = urlsplit(address)
     pool, before = _site(transport.adapter, f"{scheme}://{site}", _certificates(), environment())
     return pool.urlopen(

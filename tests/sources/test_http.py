@@ -29,6 +29,7 @@ from answering import (
 from atldld_xr.errors import DatasetNotFoundError, InvalidArgumentError
 from atldld_xr.settings import config
 from atldld_xr.sources import http
+from loopback import unused_port
 
 QUICK = {"http.backoff": 0.01, "http.retries": 3, "http.longest_wait": 60}
 
@@ -84,11 +85,12 @@ def test_slow_answers_are_given_up_and_retried(server: Server, fault: Answer) ->
     assert len(server.requests) == 2
 
 
-def test_an_open_port_that_nobody_answers_at_is_given_up(server: Server) -> None:
-    address = server.url
-    server.server_close()
-    with pytest.raises(http.TransportError, match="Connection refused, after 1 retry") as caught:
-        http.get(address, check=check, limit=10)
+def test_a_port_that_nobody_answers_at_is_given_up(server: Server) -> None:
+    with (
+        unused_port() as port,
+        pytest.raises(http.TransportError, match="Connection refused, after 1 retry") as caught,
+    ):
+        http.get(f"http://127.0.0.1:{port}", check=check, limit=10)
     assert caught.value.retried == 1
 
 
