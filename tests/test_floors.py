@@ -20,7 +20,7 @@ FLOORS = (
     {"compute", "plan"},
     {"phantom", "planes", "warp"},
     {"sources"},
-    {"arrays", "testing"},
+    {"arrays", "doctor", "testing"},
     {"datasets", "store"},
     {"volumes"},
     {"export"},

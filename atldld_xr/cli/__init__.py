@@ -17,6 +17,7 @@ from atldld_xr._version import __version__
 from atldld_xr.cli import options
 from atldld_xr.cli.cache import cache
 from atldld_xr.cli.config import config
+from atldld_xr.cli.doctor import doctor
 from atldld_xr.cli.export import export
 from atldld_xr.cli.failures import CarefulGroup
 from atldld_xr.cli.look import image, info, preview
@@ -45,6 +46,7 @@ Exit codes:
   2    an argument or option that cannot work; nothing was written
   3    there is no such data set or image
   4    done, but some sections could not be read; of status also: not all is written yet
+  5    of doctor: the service does not answer
   130  interrupted by Ctrl-C; 143 by SIGTERM, which batch systems send before they kill; 129 by
        SIGHUP. A second signal ends the program at once, without clearing up
 
@@ -67,7 +69,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
     options.help_if_alone(ctx)
 
 
-for command in (info, image, preview, export, status, verify, mirror, cache, config):
+for command in (info, image, preview, export, status, verify, mirror, cache, config, doctor):
     cli.add_command(command)
 
 

@@ -38,11 +38,11 @@ from atldld_xr.sources.protocol import PIECE_SIDE, TILE_SIDE, service_tile_side
 from atldld_xr.sources.whole_images import whole_images
 
 # One query gets everything that registration needs.
-_DATASET_INCLUDE = "products,genes,alignment3d,section_images(alignment2d)"
+DATASET_INCLUDE = "products,genes,alignment3d,section_images(alignment2d)"
 _IMAGE_INCLUDE = "alignment2d,section_data_set(products)"
 
 # The filter that turns the service's colours of an expression mask into one grey channel.
-_VIEWS: dict[View, dict[str, str]] = {
+VIEWS: dict[View, dict[str, str]] = {
     "image": {},
     "expression": {"view": "expression"},
     "intensity": {"view": "expression", "filter": "colormap", "filterVals": "0,1,0,256,0"},
@@ -97,7 +97,7 @@ class ApiSource:
             If the service cannot be reached or reports a failure.
         """
         return self._record(
-            "SectionDataSet", "section data set", dataset_id, _DATASET_INCLUDE, is_complete_dataset
+            "SectionDataSet", "section data set", dataset_id, DATASET_INCLUDE, is_complete_dataset
         )
 
     def image_record(self, image_id: int) -> Mapping[str, Any]:
@@ -343,7 +343,7 @@ def _window(image: SectionImage, tile: Tile, view: View) -> dict[str, str | int]
             "width": tile.width,
             "height": tile.height,
         }
-    return params | _VIEWS[view]
+    return params | VIEWS[view]
 
 
 def _name(tile: Tile, view: View) -> str:

@@ -54,6 +54,16 @@ def is_grey(data: bytes) -> bool:
     return _header(data)[2].lower() == "gray"
 
 
+def colours(data: bytes) -> tuple[str, str]:
+    """Return a JPEG's colour space, and at what resolution it holds colours: "444", "420"."""
+    import simplejpeg
+
+    _check_markers(data)
+    _header(data)
+    _, _, space, sampling = simplejpeg.decode_jpeg_header(data)
+    return str(space), str(sampling)
+
+
 def encode(pixels: NDArray[np.uint8], quality: int = 100) -> bytes:
     """Return (height, width, 3) or (height, width) pixels as a JPEG with every pixel's colour."""
     import simplejpeg
