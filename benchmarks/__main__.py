@@ -53,7 +53,8 @@ def main() -> None:
                 cases.append(changes(bench))
                 _print(cases[-1])
     about = _about(folder, size.name, repeats, codec, time.perf_counter() - started)
-    _write(cases, about, arguments.out, judged=size.name == "full")
+    if not _write(cases, about, arguments.out, judged=size.name == "full"):
+        raise SystemExit(1)
 
 
 def _parse() -> argparse.Namespace:
@@ -107,7 +108,8 @@ def _about(folder: Folder, size: str, repeats: int, codec: Any, seconds: float) 
     }
 
 
-def _write(cases: list[Case], about: dict[str, Any], out: Path, *, judged: bool) -> None:
+def _write(cases: list[Case], about: dict[str, Any], out: Path, *, judged: bool) -> bool:
+    """Write the report, and return whether every bar is reached."""
     out.mkdir(parents=True, exist_ok=True)
     text = report.markdown(cases, about, judged=judged)
     (out / "benchmarks.md").write_text(text)
@@ -116,7 +118,8 @@ def _write(cases: list[Case], about: dict[str, Any], out: Path, *, judged: bool)
     subtitle = f"{about['size']} run; {about['sections']}; {about['machine']}"
     chart.draw(cases, out / "benchmarks.png", judged=judged, subtitle=subtitle)
     short = report.missed(cases, judged=judged)
-    print(f"wrote {out}/benchmarks.md, .json and .png; {len(short)} bars missed")
+    print(f"wrote {out}/benchmarks.md, .json and .png; {len(short)} bars missed", flush=True)
+    return not short
 
 
 if __name__ == "__main__":

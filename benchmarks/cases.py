@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import statistics
 from collections.abc import Callable
 from itertools import combinations
@@ -13,6 +12,7 @@ from atldld_xr.sources.protocol import TILE_SIDE
 from benchmarks.folder import FEW_ID, MANY_ID
 from benchmarks.measure import Bench, order
 from benchmarks.results import Case
+from benchmarks.wide import wide
 
 FEW_REPEATS = 3
 """Turns, at most, of races in which a contestant takes many seconds."""
@@ -21,17 +21,12 @@ _TOO_SHORT = 0.05
 """Seconds: of what takes less, ratios of single runs say nothing."""
 
 
-def auto_tier(bench: Bench) -> int:
-    """Return the tier that the coarse resolution asks for."""
-    return math.floor(math.log2(bench.size.coarse / bench.size.pixel))
-
-
 def coarse(bench: Bench) -> Case:
     """Race over a whole data set, at the tier that its resolution needs."""
     size = bench.size
     case = Case("coarse", f"whole data sets at {size.coarse} um, to Zarr, tier chosen")
     few = {"dataset": FEW_ID, "count": size.few, "resolution": size.coarse}
-    by_hand = {"tier": auto_tier(bench), "codec": bench.codec}
+    by_hand = {"tier": bench.tier(size.coarse), "codec": bench.codec}
     race = bench.race(
         {
             "this project": order("ours.export", **few),
@@ -340,5 +335,6 @@ CASES: dict[str, Callable[[Bench], Case]] = {
     "series": series,
     "cluster": cluster,
     "memory": memory,
+    "wide": wide,
 }
 """By their names on the command line."""

@@ -18,7 +18,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from atldld_xr.allen.tiers import tier_size
-from atldld_xr.sources.protocol import TILE_SIDE, WHOLE_SIDE
+from atldld_xr.sources.protocol import PIECE_SIDE, TILE_SIDE, WHOLE_SIDE
 from atldld_xr.testing import Phantom, draw
 from atldld_xr.warp.averages import reduce_tile
 from benchmarks import geometry
@@ -34,7 +34,7 @@ FEW_ID, MANY_ID = 900000010, 900000020
 _QUALITY = 85
 _GRAIN_TISSUE, _GRAIN_GLASS = 7.0, 1.0
 _STRIP = 256
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -204,9 +204,13 @@ def _write_tiers(
 
 
 def _tiles(width: int, height: int) -> Iterator[tuple[int, int, int, int]]:
-    for top in range(0, height, TILE_SIDE):
-        for left in range(0, width, TILE_SIDE):
-            yield left, top, min(TILE_SIDE, width - left), min(TILE_SIDE, height - top)
+    """Yield the tiles, and the squares of them that one request may carry."""
+    side = TILE_SIDE
+    while side <= PIECE_SIDE:
+        for top in range(0, height, side):
+            for left in range(0, width, side):
+                yield left, top, min(side, width - left), min(side, height - top)
+        side *= 2
 
 
 def _file(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -158,6 +159,10 @@ class Bench:
     before: Path | None = None
     changes: dict[str, list[tuple[Run, Run]]] = field(default_factory=dict)
 
+    def tier(self, resolution: float) -> int:
+        """Return the tier that a resolution asks for."""
+        return math.floor(math.log2(resolution / self.size.pixel))
+
     def race(self, orders: Mapping[str, Order], repeats: int | None = None) -> Race:
         """Run contestants in turns: A, B, C, A, B, C, ...
 
@@ -173,7 +178,7 @@ class Bench:
             for name, what in orders.items():
                 now = run(what, self.server, self.scratch)
                 runs[name].append(now)
-                if self.before is not None and what.module in _OURS:
+                if self.before is not None and what.module in _OURS and "once" not in what.options:
                     then = run(what, self.server, self.scratch, self.before)
                     self.changes.setdefault(_describe(what), []).append((now, then))
         return Race(runs)

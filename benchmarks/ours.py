@@ -107,6 +107,7 @@ def window(
     resolution: int,
     side: int,
     chunks: Literal["auto"] | None = "auto",
+    once: bool = False,
 ) -> Iterator[Facts]:
     """Load a window in the middle of each of some sections, from an open Dataset.
 
@@ -122,6 +123,8 @@ def window(
         Output pixel size and the window's side, in micrometres.
     chunks : "auto" or None
         With Dask or without.
+    once : bool
+        Whether section and window are taken by one indexing, and not one after the other.
     """
     opened = atldld_xr.open_dataset(
         dataset, source=server, resolution=resolution, tier=0, chunks=chunks
@@ -133,11 +136,14 @@ def window(
         yield {}
         for image_id in ids:
             start = time.perf_counter()
-            values = (
-                image.sel(section_image_id=image_id)
-                .sel(y=slice(y - side / 2, y + side / 2), x=slice(x - side / 2, x + side / 2))
-                .values
-            )
+            window = {
+                "y": slice(y - side / 2, y + side / 2),
+                "x": slice(x - side / 2, x + side / 2),
+            }
+            if once:
+                values = image.sel(section_image_id=image_id, **window).values
+            else:
+                values = image.sel(section_image_id=image_id).sel(window).values
             each.append(time.perf_counter() - start)
         yield {}
     yield {

@@ -1,4 +1,4 @@
-"""The server, in a process of its own: ``python -m benchmarks.serve FOLDER``.
+"""The server, in a process of its own: ``python -m benchmarks.serve FOLDER LATENCY BANDWIDTH``.
 
 It prints its address; for each line that it reads it prints, as JSON, what it has served since the
 last one. It ends with its input.
@@ -49,11 +49,16 @@ class Server:
     ----------
     folder : Path
         What to serve.
+    latency : float
+        Seconds before each answer.
+    bandwidth : float, optional
+        Bytes a second of each connection.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, latency: float = 0, bandwidth: float | None = None) -> None:
+        line = [str(latency), str(bandwidth or "")]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.serve", str(folder)],
+            [sys.executable, "-m", "benchmarks.serve", str(folder), *line],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -90,7 +95,10 @@ class Server:
 
 def main() -> None:
     """Serve until the input ends."""
-    with AllenServer(mirror=sys.argv[1]) as server:
+    folder, latency, bandwidth = sys.argv[1:]
+    with AllenServer(
+        mirror=folder, latency=float(latency), bandwidth=float(bandwidth) if bandwidth else None
+    ) as server:
         print(server.url, flush=True)
         cpu = time.process_time()
         for _ in sys.stdin:

@@ -32,6 +32,8 @@ from atldld_xr.sources.protocol import Source
 
 Key = tuple[Any, ...]
 
+_NO_SECTION = -1
+
 
 def dask_array(
     variable: BlockVariable | SectionVariable, source: Source, source_token: str
@@ -158,7 +160,7 @@ class FetchLayer(PlanLayer):
     ) -> tuple[Layer, Mapping[Key, set[Key]]]:
         """Make the tasks of some tiles, and those that fetch many of them at once."""
         places: dict[int, list[TilePlace]] = defaultdict(list)
-        for _, index, *place in sorted(key for key in keys if key in self):
+        for _, index, *place in sorted(k for k in keys if k in self and k[1:] != (_NO_SECTION,)):
             places[index].append(tuple(place))
         tasks: dict[Key, Task] = {}
         for index, needed in places.items():
@@ -229,11 +231,13 @@ class BlockLayer(VariableLayer):
     ) -> tuple[Layer, Mapping[Key, set[Key]]]:
         """Make the tasks of some blocks; of a window, such that only what is sliced is read."""
         own = [key for key in keys if key in self]
-        tasks = window_tasks(self.variable, self.source, self.fetch, own)
-        if tasks is None:
-            return super().cull(keys, all_hlg_keys)
-        layer = MaterializedLayer(tasks, annotations=self.annotations)
-        return layer, {key: set() for key in tasks}
+        windows = window_tasks(self.variable, self.source, self.fetch, own)
+        tasks = {key: self.task(key) for key in own} if windows is None else windows
+        dependencies = {key: set(task.dependencies) for key, task in tasks.items()}
+        if own and self.fetch and not any(dependencies.values()):
+            # Dask keeps all tasks of the layers that are left when no key is: it is given one.
+            dependencies[own[0]] = {(self.fetch, _NO_SECTION)}
+        return MaterializedLayer(tasks, annotations=self.annotations), dependencies
 
 
 class SectionLayer(VariableLayer):
