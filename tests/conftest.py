@@ -31,6 +31,15 @@ def _own_settings(tmp_path):
         yield
 
 
+@pytest.fixture(autouse=True)
+def _nothing_noticed():
+    """Have nothing known of a service that was at the same port in another test."""
+    yield
+    from atldld_xr.sources.noticed import noticed
+
+    noticed().forget()
+
+
 @pytest.fixture
 def failing_masks():
     """Have a mask of `masks.Masks` fail, as it does again when the test is over."""

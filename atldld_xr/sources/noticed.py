@@ -63,6 +63,11 @@ class Noticed:
         with self._lock:
             return Counter(self._counts.get(url, {}))
 
+    def forget(self) -> None:
+        """Start anew, as where other services come to be at the same addresses."""
+        with self._lock:
+            self._counts.clear()
+
     def _count(self, url: str, kind: str, **sizes: str) -> None:
         with self._lock:
             counts = self._counts.setdefault(url, Counter())

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import threading
 
+from atldld_xr.testing.quirks import read_quirks
 from atldld_xr.testing.server import AllenServer
 
 
@@ -23,13 +24,25 @@ def main() -> None:
     parser.add_argument(
         "--no-redirect", action="store_true", help="answer with images where they are asked for"
     )
+    parser.add_argument(
+        "--quirk",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="what it does otherwise, as tiers=ceiling, windows=false or redirect_status=303",
+    )
     arguments = parser.parse_args()
+    try:
+        quirks = read_quirks(arguments.quirk)
+    except ValueError as error:
+        parser.error(str(error))
     with AllenServer(
         mirror=arguments.mirror,
         port=arguments.port,
         redirect=not arguments.no_redirect,
         latency=arguments.latency,
         bandwidth=arguments.bandwidth,
+        quirks=quirks,
     ) as server:
         print(server.url, flush=True)
         with contextlib.suppress(KeyboardInterrupt):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
 
 Tiers = Literal["floor", "ceiling", "short"]
 Offsets = Literal["floor", "nearest", "exact"]
@@ -82,3 +82,24 @@ class Quirks:
         if not self.grey_filter:
             ignored += ("filter", "filterVals")
         return {name: value for name, value in params.items() if name not in ignored}
+
+
+def read_quirks(pairs: Iterable[str]) -> Quirks:
+    """Return quirks as a command line gives them, ``name=value`` each; truths are "true", "false".
+
+    Raises
+    ------
+    ValueError
+        For what is none.
+    """
+    defaults: dict[str, Any] = {field.name: field.default for field in fields(Quirks)}
+    given: dict[str, Any] = {}
+    for pair in pairs:
+        name, _, value = pair.partition("=")
+        if name not in defaults:
+            raise ValueError(f"{name!r} is no quirk; there are {', '.join(defaults)}")
+        kind = type(defaults[name])
+        if kind is bool and value not in ("true", "false"):
+            raise ValueError(f"{name} is true or false")
+        given[name] = value == "true" if kind is bool else kind(value)
+    return Quirks(**given)

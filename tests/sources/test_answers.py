@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import atldld_xr
 from atldld_xr.allen.metadata import parse_dataset
 from atldld_xr.allen.tiers import Tile, tier_size
 from atldld_xr.sources import answers, jpeg
@@ -17,7 +18,7 @@ from atldld_xr.sources.api import ApiSource
 from atldld_xr.sources.mirror import MirrorSource
 from atldld_xr.sources.noticed import noticed
 from atldld_xr.sources.save_mirror import save_mirror
-from atldld_xr.sources.whole_images import WholeImages
+from atldld_xr.sources.whole_images import WholeImages, whole_images
 from atldld_xr.testing import AllenServer, Phantom, Quirks
 
 SMALL = Phantom(id=900000007, count=3, resolution=16.0)
@@ -125,6 +126,21 @@ def test_a_service_that_ignores_windows(caplog):
         data = source.fetch_bytes(IMAGE, windows[0], "image")
     assert jpeg.size(data) == (512, 512)
     assert "windows are cut here, from whole images" in caplog.text
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_an_export_from_it_asks_for_each_image_once(cache, tmp_path, monkeypatch):
+    monkeypatch.setattr(whole_images(), "_limit", 1)  # one is kept, as of the largest images
+    several = replace(LARGE, count=4)
+    settings = {"cache.enabled": cache, "cache.directory": str(tmp_path / "cache")}
+    with (
+        AllenServer([several], quirks=Quirks(windows=False)) as server,
+        atldld_xr.config.set(settings),
+    ):
+        ds = atldld_xr.open_dataset(several.id, source=server.url, resolution=12, tier=0)
+        ds.atldld.to_zarr(tmp_path / "a.zarr", progress=False)
+        # All tiles of one are some 40; as many as there are connections were asked for at first.
+        assert server.image_requests <= 3 + atldld_xr.config.get("http.connections") + 2
 
 
 def test_a_mirror_is_made_of_services_that_differ(tmp_path):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import requests
 import simplejpeg
 
 from atldld_xr.testing import AllenServer, Phantom, Quirks
+from atldld_xr.testing.quirks import read_quirks
 
 SMALL = Phantom(id=900000007, count=3, resolution=16.0)
 IMAGE = SMALL.record["section_images"][0]
@@ -101,6 +105,20 @@ def test_sampling_of_colours(http, sampling):
 def test_what_no_server_does_is_refused(wrong):
     with pytest.raises(ValueError, match=r"is one of|is no redirect"):
         Quirks(**wrong)
+
+
+def test_quirks_of_a_command_line():
+    given = ["tiers=ceiling", "windows=false", "ipv6=true", "redirect_status=303"]
+    expected = Quirks(tiers="ceiling", windows=False, ipv6=True, redirect_status=303)
+    assert read_quirks(given) == expected
+    assert read_quirks([]) == Quirks()
+    for wrong in ("up=1", "windows=no", "windows", "redirect_status=x", "tiers=up"):
+        with pytest.raises(ValueError, match=r"."):
+            read_quirks([wrong])
+    command = [sys.executable, "-m", "atldld_xr.testing", "--quirk", "windows=no"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "error: windows is true or false" in done.stderr
 
 
 def test_plain_is_what_was_served_before(http):
