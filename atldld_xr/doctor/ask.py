@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 import requests
+import urllib3
 
 from atldld_xr._version import __version__
 from atldld_xr.errors import AtldldError
@@ -22,6 +23,7 @@ from atldld_xr.settings import as_float, setting
 _MOST_REDIRECTS = 5
 _MOST_BYTES = 30_000_000
 _PIECE = 1 << 16
+_PATIENCE = 5  # a whole answer may take this many times the time allowed without a byte
 _WAIT = 1.0  # before the one retry of what may pass
 
 
@@ -116,7 +118,7 @@ class Asker:
                 exchange = self._ask(f"{self.url}/{path}", params)
             except requests.exceptions.SSLError as error:
                 raise AskError(f"the certificate is not good: {_cause(error)}") from error
-            except (requests.RequestException, OSError) as error:
+            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                 if is_last:
                     raise AskError(_in_words(error)) from error
             else:
@@ -163,18 +165,22 @@ class Asker:
 
     def _body(self, answer: requests.Response) -> bytes:
         body = bytearray()
-        for piece in answer.iter_content(_PIECE):
+        deadline = time.monotonic() + _PATIENCE * self._timeout[1]
+        # What has come, not a whole piece: of a server that drips that would take hours.
+        while piece := answer.raw.read1(_PIECE, decode_content=True):
             body += piece
             self.nbytes += len(piece)
             if len(body) > _MOST_BYTES:
                 raise AskError(f"the answer has more than {_MOST_BYTES} bytes")
+            if time.monotonic() > deadline:
+                raise AskError(f"the answer is too slow: {len(body)} bytes had come")
         return bytes(body)
 
 
 def _in_words(error: BaseException) -> str:
     if isinstance(error, requests.ConnectTimeout):
         return "no connection in time"
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, requests.Timeout | urllib3.exceptions.ReadTimeoutError):
         return "no answer in time"
     return one_line(f"the connection failed: {_cause(error)}", 200)
 

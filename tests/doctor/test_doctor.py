@@ -13,7 +13,7 @@ import xarray as xr
 from click.testing import CliRunner
 
 import atldld_xr
-from answering import Server, running
+from answering import Server, cut, drip, running, stall
 from atldld_xr.cli import cli
 from atldld_xr.doctor.findings import ASSUMPTIONS
 from atldld_xr.doctor.run import examine
@@ -193,6 +193,21 @@ def test_something_else_than_the_service_is_told_and_not_asked_more(body):
     assert by_outcome(report, "failed") == {"record"}
     assert report.reached
     assert not report.good
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [(drip, "too slow"), (stall, "no answer in time"), (cut, "failed: IncompleteRead")],
+)
+def test_answers_that_do_not_come_are_not_waited_for(answer, said):
+    with (
+        running(Server()) as server,
+        atldld_xr.config.set({"http.read_timeout": 0.3}),
+    ):
+        server.answers = [answer]
+        report = examine(f"{server.url}/api/v2")
+    assert said in report.findings[0].found
+    assert not report.reached
 
 
 def test_what_fails_is_told_and_the_rest_is_asked():

@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from answering import GOOD, Server, Tunnel, forget_routes, running, status
+from atldld_xr.doctor.run import examine
 from atldld_xr.settings import config
 from atldld_xr.sources import http
+from atldld_xr.testing import AllenServer, Phantom
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +72,28 @@ def secure(identity: Path) -> Iterator[Server]:
     context.load_cert_chain(identity)
     with running(Server(context=context)) as server:
         yield server
+
+
+def test_doctor_tells_of_certificates_and_of_a_step_down_to_http(secure, identity, monkeypatch):
+    with AllenServer([Phantom(count=3, resolution=32.0)]) as plain:
+
+        def front_door(handler):
+            answer = requests.get(
+                f"{plain.url.removesuffix('/api/v2')}{handler.path}", allow_redirects=False
+            )
+            led = {"Location": answer.headers["Location"]} if answer.is_redirect else {}
+            kind = answer.headers["Content-Type"]
+            handler.reply(answer.status_code, answer.content, Content_Type=kind, **led)
+
+        secure.answers = [front_door]
+        report = examine(f"{secure.url}/api/v2")
+        assert not report.reached
+        assert "the certificate is not good" in report.findings[0].found
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(identity))
+        report = examine(f"{secure.url}/api/v2")
+        assert report.good, report.rows
+        (told,) = (finding.found for finding in report.findings if finding.name == "TLS")
+        assert told == "the certificate is good; images are led on to http, as recorded of Allen's"
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
