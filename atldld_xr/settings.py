@@ -22,6 +22,7 @@ config = Settings(
             "source": None,
             # The Allen service, or something that answers like it.
             "api_url": "https://api.brain-map.org/api/v2",
+            "offline": False,  # take everything from the cache and from mirrors
             "cache": {
                 "enabled": True,
                 "directory": None,  # None: the user's cache directory of the platform
@@ -192,6 +193,7 @@ _WORDS: dict[Callable[[Any], object], str] = {
 KINDS: dict[str, Callable[[Any], Any]] = {
     "source": as_source,
     "api_url": as_text,
+    "offline": as_bool,
     "cache.enabled": as_bool,
     "cache.directory": as_path,
     "cache.limit": as_bytes,

@@ -48,7 +48,9 @@ def info(dataset: str, as_json: bool, **reading: Any) -> None:
     found = look(dataset, **reading)
     if as_json:
         asked = {
-            name: value for name, value in reading.items() if name not in ("source", "refresh")
+            name: value
+            for name, value in reading.items()
+            if name not in ("source", "refresh", "offline")
         }
         print_json({**asdict(found), "options": asked})
     else:
@@ -73,6 +75,7 @@ def info(dataset: str, as_json: bool, **reading: Any) -> None:
 )
 @options.source
 @options.refresh
+@options.offline
 def image(
     image_id: str,
     out: Path,
@@ -80,6 +83,7 @@ def image(
     expression: str | None,
     source: str | None,
     refresh: bool,
+    offline: bool | None,
 ) -> None:
     """Save one section image as it is, unregistered, to OUT.
 
@@ -90,12 +94,12 @@ def image(
     from atldld_xr.allen.tiers import View
     from atldld_xr.files.atomic import write_whole
     from atldld_xr.plan.arguments import check_mask, check_tier
-    from atldld_xr.sources.protocol import asked_anew
+    from atldld_xr.sources.protocol import asked_anew, kept_alone
     from atldld_xr.sources.read_whole import read_whole
     from atldld_xr.sources.resolve import resolve
 
     encode = _encoder(out)
-    opened = resolve(source)
+    opened = kept_alone(resolve(source), offline)
     number = check_id(image_id, "section image")
     found = parse_image(asked_anew(opened, refresh).image_record(number))
     check_tier(tier, found)

@@ -98,6 +98,13 @@ refresh = click.option(
     is_flag=True,
     help="Ask for the metadata anew, though the cache may have them. Images do not change.",
 )
+offline = click.option(
+    "--offline",
+    is_flag=True,
+    default=None,
+    help="Ask the service for nothing: take metadata of any age and images from the cache. "
+    "[default: the setting offline]",
+)
 reference_space = click.option(
     "--reference-space",
     type=int,
@@ -182,6 +189,7 @@ _READING = (
     ),
     source,
     refresh,
+    offline,
 )
 
 

@@ -34,6 +34,7 @@ class AtldldBackendEntrypoint(BackendEntrypoint):
         "detection_xy",
         "source",
         "refresh",
+        "offline",
     )
 
     def open_dataset(

@@ -73,6 +73,10 @@ def open_dataset(planned: DatasetPlan) -> xr.Dataset:
         the setting ``cache.metadata_days``; if sections are missing from them, for another reason
         than that Allen failed these, for ``cache.incomplete_minutes``. Images do not change, and
         are not asked for again.
+    offline : bool, optional
+        Whether the service is asked for nothing, now and when somebody looks at pixels: metadata of
+        any age and images are taken from the cache, or from the mirror that is the `source`.
+        Default: as the setting ``offline`` is at that time.
 
     Returns
     -------

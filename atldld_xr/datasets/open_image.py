@@ -21,7 +21,7 @@ from atldld_xr.datasets.attributes import (
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.plan.arguments import Chunks, check_mask, check_options, check_tier, split_blocks
 from atldld_xr.plan.load_plan import LoadPlan, SectionPlan, default_fill
-from atldld_xr.sources.protocol import Source, asked_anew
+from atldld_xr.sources.protocol import Source, asked_anew, kept_alone
 from atldld_xr.sources.resolve import resolve
 
 
@@ -33,6 +33,7 @@ def open_image(
     chunks: Chunks = "auto",
     source: str | PathLike[str] | Source | None = None,
     refresh: bool = False,
+    offline: bool | None = None,
 ) -> xr.Dataset:
     """Open one section image as it is, unregistered, as a lazy array.
 
@@ -51,6 +52,8 @@ def open_image(
         As for `open_dataset`.
     refresh : bool
         Whether to ask for the metadata anew, as for `open_dataset`.
+    offline : bool, optional
+        Whether to take all from the cache, as for `open_dataset`.
 
     Returns
     -------
@@ -66,7 +69,7 @@ def open_image(
     """
     check_options("nearest", "raise", None, expression, None)
     image_id = check_id(image_id, "section image")
-    opened = resolve(source)
+    opened = kept_alone(resolve(source), offline)
     record = asked_anew(opened, refresh).image_record(image_id)
     image, products = parse_image(record), product_ids(record.get("section_data_set"))
     checked = check_tier(tier, image)

@@ -26,7 +26,7 @@ from atldld_xr.arrays.variables import (
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.plan.arguments import Chunks, Tier, check_options, check_tier, split_blocks
 from atldld_xr.plan.load_plan import Interpolation, LoadPlan, SectionPlan, default_fill
-from atldld_xr.sources.protocol import Source, asked_anew
+from atldld_xr.sources.protocol import Source, asked_anew, kept_alone
 from atldld_xr.sources.resolve import parse_dataset_name, resolve
 
 Placed = tuple[SectionImage, NDArray[np.float64]]
@@ -82,13 +82,14 @@ def plan_dataset(
     detection_xy: tuple[float, float] | None = None,
     source: str | PathLike[str] | Source | None = None,
     refresh: bool = False,
+    offline: bool | None = None,
 ) -> DatasetPlan:
     """Plan what `open_dataset` makes of the same arguments; raises what that does."""
     check_options(interpolation, on_error, fill_value, expression, detection_xy)
     dataset_id = parse_dataset_name(dataset)
     # Arguments are checked before the request: any plane and space have the same bounds.
     Grid(CORONAL, get_space(9 if reference_space is None else reference_space), resolution, anchor)
-    opened = resolve(source, dataset)
+    opened = kept_alone(resolve(source, dataset), offline)
 
     data = parse_dataset(asked_anew(opened, refresh).dataset_record(dataset_id))
     space = data.reference_space_id if reference_space is None else reference_space

@@ -29,6 +29,7 @@ from atldld_xr.errors import (
 from atldld_xr.foreign_json import MOST_BYTES
 from atldld_xr.known_as import known_as
 from atldld_xr.messages.repeating import short
+from atldld_xr.settings import as_bool, setting
 from atldld_xr.sources import answers, http, jpeg
 from atldld_xr.sources.cache import default_cache
 from atldld_xr.sources.kept import read_kept, to_keep
@@ -60,6 +61,8 @@ class ApiSource:
         Its base address, for instance ``https://api.brain-map.org/api/v2``.
     fresh : bool
         Whether records are asked for anew, though the cache may have them.
+    offline : bool, optional
+        Whether the cache alone is looked into. Default: as the setting ``offline`` is then.
 
     Raises
     ------
@@ -70,10 +73,13 @@ class ApiSource:
     url: str
     # No field: what is asked anew is the same data, by the same name in graphs and stores.
     fresh: InitVar[bool] = False
+    offline: InitVar[bool | None] = None
     _is_fresh: ClassVar[bool] = False
+    _offline: ClassVar[bool | None] = None
 
-    def __post_init__(self, fresh: bool) -> None:
+    def __post_init__(self, fresh: bool, offline: bool | None) -> None:
         object.__setattr__(self, "_is_fresh", bool(fresh))
+        object.__setattr__(self, "_offline", offline)
         object.__setattr__(self, "url", http.check_address(self.url))
 
     def dataset_record(self, dataset_id: int) -> Mapping[str, Any]:
@@ -110,8 +116,23 @@ class ApiSource:
         )
 
     def refreshed(self) -> ApiSource:
-        """Return the same, which asks for records anew, and has the cache keep them."""
-        return replace(self, fresh=True)
+        """Return the same, which asks for records anew, and has the cache keep them.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If it is offline.
+        """
+        if self._is_offline():
+            raise InvalidArgumentError("refresh asks the service anew, and offline is on")
+        return replace(self, fresh=True, offline=self._offline)
+
+    def kept_only(self, offline: bool) -> ApiSource:
+        """Return the same, which takes from the cache alone what it has, however old, or not."""
+        return replace(self, fresh=self._is_fresh, offline=offline)
+
+    def _is_offline(self) -> bool:
+        return setting("offline", as_bool) if self._offline is None else self._offline
 
     def query(
         self,
@@ -225,6 +246,7 @@ class ApiSource:
                 params=_window(image, tile, view),
                 check=lambda data: (data, self._decode(data, image, tile, view)),
                 limit=answers.most_bytes(image, tile, or_whole=cuts is None),
+                offline=self._is_offline(),
             )
         except http.TransportError as error:
             raise SectionImageError(image.id, error.address, error.full_reason) from error
@@ -287,7 +309,8 @@ class ApiSource:
         cache = default_cache()
         key = f"{_folder(self.url)}/{model}/{record_id}.json"
         kept = read_kept(cache.get(key)) if cache else None
-        if kept is not None and kept.is_current and not self._is_fresh:
+        is_taken = kept is not None and (kept.is_current or self._is_offline())
+        if kept is not None and is_taken and not self._is_fresh:
             # Not what was put there: fetched again.
             with contextlib.suppress(MetadataError, DatasetNotFoundError):
                 return check(kept.answer)
@@ -310,7 +333,13 @@ class ApiSource:
         """Return the envelope of a successful answer."""
         address = f"{self.url}/{path}"
         try:
-            envelope = http.get(address, params=params, check=rma.parse_envelope, limit=MOST_BYTES)
+            envelope = http.get(
+                address,
+                params=params,
+                check=rma.parse_envelope,
+                limit=MOST_BYTES,
+                offline=self._is_offline(),
+            )
         except http.TransportError as error:
             # The service may say more in the body than by the status.
             said = rma.failure_message(error.body)

@@ -29,6 +29,7 @@ def get(
     params: Mapping[str, str | int] | None = None,
     check: Callable[[bytes], T],
     limit: int,
+    offline: bool = False,
 ) -> T:
     """Return what `check` makes of the body at an address, retrying what may pass.
 
@@ -45,6 +46,8 @@ def get(
         Takes the body; raises ValueError, with a reason in words, for one that is no good.
     limit : int
         Bytes that the body can have at most. More are refused before memory is spent on them.
+    offline : bool
+        Whether it must not be asked for, and so cannot be had.
 
     Raises
     ------
@@ -54,6 +57,8 @@ def get(
         If a setting has no value that it can have.
     """
     address = f"{url}?{urlencode(params, safe=_PLAIN)}" if params else url
+    if offline:
+        raise TransportError("it is not in the cache, and not asked for, as offline is on", address)
     transport, learnt, params = open_transport(url), LEARNT(), params or {}
     partial = PartialBody()
 

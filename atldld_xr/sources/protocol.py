@@ -119,3 +119,28 @@ def asked_anew(source: Source, refresh: object) -> Source:
     if not isinstance(refresh, bool | np.bool_):
         raise InvalidArgumentError(f"refresh must be True or False, not {short(refresh)}")
     return source.refreshed() if refresh and isinstance(source, KeepingSource) else source
+
+
+@runtime_checkable
+class RemoteSource(Source, Protocol):
+    """A source that is asked over the network, and that can do with what was kept of it."""
+
+    def kept_only(self, offline: bool) -> Source:
+        """Return the same source, which is not asked for anything, or is, whatever is set."""
+
+
+def kept_alone(source: Source, offline: object) -> Source:
+    """Return the source to take all from: itself, or where it is remote one that may not be asked.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If `offline` is neither True nor False nor None, by which the setting decides.
+    """
+    if offline is None:
+        return source
+    if not isinstance(offline, bool | np.bool_):
+        raise InvalidArgumentError(
+            f"offline must be True, False or None (as the setting offline is), not {short(offline)}"
+        )
+    return source.kept_only(bool(offline)) if isinstance(source, RemoteSource) else source
