@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
-from itertools import product
+from itertools import chain, product
 from typing import Any
 
 import dask
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from atldld_xr.arrays.fetch import fetch_pieces, fetch_tile, plan_pieces
 from atldld_xr.arrays.variables import BlockVariable, SectionVariable, TilePlace, errors_in
+from atldld_xr.arrays.whole_sections import has_client, section_tasks
 from atldld_xr.arrays.window_blocks import window_tasks
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.plan.load_plan import Block, LoadPlan, SectionPlan
@@ -95,6 +96,12 @@ class PlanLayer(Layer):  # type: ignore[misc]  # Dask is not typed
     def __init__(self, name: str) -> None:
         super().__init__()
         self.name = name
+        self.is_sent = False
+        """Whether it is culled for a cluster, whose workers share no memory."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A cluster's scheduler culls what its client has sent.
+        return {**self.__dict__, "is_sent": has_client()}
 
     @abstractmethod
     def places(self) -> Iterator[Key]:
@@ -130,7 +137,9 @@ class PlanLayer(Layer):  # type: ignore[misc]  # Dask is not typed
         self, keys: set[Key], all_hlg_keys: Collection[Key]
     ) -> tuple[Layer, Mapping[Key, set[Key]]]:
         """Make the tasks of some keys, and no others."""
-        tasks = {key: self.task(key) for key in keys if key in self}
+        return self._made_of({key: self.task(key) for key in keys if key in self})
+
+    def _made_of(self, tasks: dict[Key, Task]) -> tuple[Layer, dict[Key, set[Key]]]:
         layer = MaterializedLayer(tasks, annotations=self.annotations)
         return layer, {key: set(t.dependencies) for key, t in tasks.items()}
 
@@ -165,13 +174,15 @@ class FetchLayer(PlanLayer):
         tasks: dict[Key, Task] = {}
         for index, needed in places.items():
             tasks.update((task.key, task) for task in self._section_tasks(index, needed))
-        layer = MaterializedLayer(tasks, annotations=self.annotations)
-        return layer, {key: set(task.dependencies) for key, task in tasks.items()}
+        return self._made_of(tasks)
 
     def _section_tasks(self, index: int, places: list[TilePlace]) -> Iterator[Task]:
         plan = self.plan
         section = plan.sections[index]
-        for bundle in bundles_of(plan_pieces(self.source, section, places, plan.view)):
+        pieces = plan_pieces(self.source, section, places, plan.view)
+        # On a cluster each by itself: what is in one bundle is on one worker.
+        bundles = [(piece,) for piece in pieces] if self.is_sent else bundles_of(pieces)
+        for bundle in bundles:
             inside = [place for piece in bundle for place in piece.places]
             if len(inside) == 1:
                 yield self.task((self.name, index, *inside[0]))
@@ -229,15 +240,28 @@ class BlockLayer(VariableLayer):
     def cull(
         self, keys: set[Key], all_hlg_keys: Collection[Key]
     ) -> tuple[Layer, Mapping[Key, set[Key]]]:
-        """Make the tasks of some blocks; of a window, such that only what is sliced is read."""
+        """Make the tasks of some blocks.
+
+        On threads, those of a window such that only what is sliced is read; on a cluster, by
+        sections where these are many.
+        """
         own = [key for key in keys if key in self]
-        windows = window_tasks(self.variable, self.source, self.fetch, own)
-        tasks = {key: self.task(key) for key in own} if windows is None else windows
-        dependencies = {key: set(task.dependencies) for key, task in tasks.items()}
-        if own and self.fetch and not any(dependencies.values()):
+        tasks: dict[Key, Task] = {}
+        if self.is_sent:
+            tasks = section_tasks(self.name, self.variable, self.source, own)
+        else:
+            tasks = window_tasks(self.variable, self.source, self.fetch, own)
+        layer, dependencies = self._made_of(
+            tasks | {key: self.task(key) for key in own if key not in tasks}
+        )
+        if (
+            own
+            and self.fetch
+            and not any(key[0] == self.fetch for key in chain(*dependencies.values()))
+        ):
             # Dask keeps all tasks of the layers that are left when no key is: it is given one.
-            dependencies[own[0]] = {(self.fetch, _NO_SECTION)}
-        return MaterializedLayer(tasks, annotations=self.annotations), dependencies
+            dependencies[own[0]] |= {(self.fetch, _NO_SECTION)}
+        return layer, dependencies
 
 
 class SectionLayer(VariableLayer):

@@ -22,8 +22,6 @@ from numpy.typing import NDArray
 from atldld_xr.arrays.read_tiles import read_tiles
 from atldld_xr.arrays.tile_memory import TileMemory
 from atldld_xr.arrays.variables import BlockVariable
-from atldld_xr.compute.client import check_connected
-from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.forks import PerProcess
 from atldld_xr.plan.load_plan import Block
 from atldld_xr.sources.protocol import Source
@@ -51,7 +49,7 @@ def whole_blocks() -> Iterator[None]:
 
 def window_tasks(
     variable: BlockVariable, source: Source, fetch: str, keys: Iterable[Key]
-) -> dict[Key, Task] | None:
+) -> dict[Key, Task]:
     """Return tasks that make some blocks, or of each what is sliced of it.
 
     Parameters
@@ -67,24 +65,24 @@ def window_tasks(
 
     Returns
     -------
-    dict of Task, or None
-        None if these are no windows: most blocks of a section, more than 64 tiles of one; where
-        nothing is fetched; or where a cluster is connected, whose workers share no memory.
+    dict of Task
+        None of them if these are no windows: most blocks of a section, more than 64 tiles of one;
+        or where nothing is fetched.
     """
     plan = variable.plan
-    if not variable.needs_tiles or _WHOLE.get() or _is_on_cluster():
-        return None
+    if not variable.needs_tiles or _WHOLE.get():
+        return {}
     blocks: dict[int, list[Key]] = defaultdict(list)
     for key in keys:
         blocks[key[1]].append(key)
     few = len(plan.chunks[0]) * len(plan.chunks[1]) // 2
     if any(len(some) > few for some in blocks.values()):
-        return None
+        return {}
     for index, some in blocks.items():
         section = plan.sections[index]
         tiles = {tile for key in some for tile in section.tiles(plan.block(*key[2:4]))}
         if len(tiles) > _MOST_TILES:
-            return None
+            return {}
     memory = _memory(fetch)
     # Each computation tries anew.
     memory.forget_failures()
@@ -94,13 +92,6 @@ def window_tasks(
         everything = tuple(slice(0, size, 1) for size in reader.shape)
         tasks[key] = Task(key, getter, reader, everything, False, None)
     return tasks
-
-
-def _is_on_cluster() -> bool:
-    try:
-        return check_connected() is not None
-    except InvalidArgumentError:  # an asynchronous one
-        return True
 
 
 def _memory(fetch: str) -> TileMemory:

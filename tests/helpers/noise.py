@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -53,6 +54,25 @@ class NoiseSource:
         rows = slice(tile.top, tile.top + tile.height)
         out = pixels[rows, tile.left : tile.left + tile.width]
         return out[..., 0] if view == "intensity" else out
+
+
+@dataclass(frozen=True)
+class LoggedNoise(NoiseSource):
+    """Noise that writes each tile it is asked for in a file, in whatever process."""
+
+    log: str = ""
+
+    def read(self, image: Any, tile: Any, view: str) -> np.ndarray:
+        with open(self.log, "a") as file:
+            file.write(f"{image.id} {tile.left} {tile.top} {view}\n")
+        return super().read(image, tile, view)
+
+    def asked(self) -> Counter[str]:
+        """Return how often each tile was asked for, and forget it."""
+        with open(self.log, "r+") as file:
+            found = Counter(file.read().splitlines())
+            file.truncate(0)
+        return found
 
 
 @lru_cache(maxsize=16)
