@@ -9,13 +9,11 @@ from itertools import combinations
 from typing import Any
 
 from atldld_xr.sources.protocol import TILE_SIDE
+from benchmarks.cluster_case import FEW_REPEATS, cluster
 from benchmarks.folder import FEW_ID, MANY_ID
 from benchmarks.measure import Bench, order
 from benchmarks.results import Case
 from benchmarks.wide import wide
-
-FEW_REPEATS = 3
-"""Turns, at most, of races in which a contestant takes many seconds."""
 
 _TOO_SHORT = 0.05
 """Seconds: of what takes less, ratios of single runs say nothing."""
@@ -236,27 +234,6 @@ def series(bench: Bench) -> Case:
         "A section's record, plan and tasks are what its memory is for; its pixels are 34 kB. Dask "
         f"alone takes {least:.1f} kB a block for such means."
     )
-    return case
-
-
-def cluster(bench: Bench) -> Case:
-    """Race a cluster of two processes against two threads."""
-    size = bench.size
-    case = Case("cluster", f"one section at {size.fine} um: two processes against two threads")
-    options = {"dataset": FEW_ID, "count": 1, "resolution": size.fine}
-    race = bench.race(
-        {
-            "threads": order("ours.export", **options),
-            "cluster": order("ours.cluster", **options),
-        },
-        min(bench.repeats, FEW_REPEATS),
-    )
-    case.contestants = race.figures()
-    case.notes.append("The cluster is up, and its workers have imported, before the clock starts.")
-    case.at_most("time of the cluster over the threads'", race.ratio("cluster", "threads"), 1.3)
-    moved = max(run.facts["moved"] for run in race.runs["cluster"]) / 1e6
-    # Results of writing are a number per block; a tile is 0.8 MB.
-    case.at_most("moved between workers", moved, 0.1, "MB", timed=False)
     return case
 
 

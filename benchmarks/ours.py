@@ -7,6 +7,7 @@ import resource
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -187,6 +188,42 @@ def cluster(
         "moved": sum(figures["moved"] for figures in after.values()),
         "transfers": sum(figures["transfers"] for figures in after.values()),
     }
+
+
+def mean(
+    server: str, out: str, dataset: int, count: int, resolution: int, processes: int = 0
+) -> Iterator[Facts]:
+    """Compute the mean across sections, on two threads or on a cluster, which is up already.
+
+    Parameters
+    ----------
+    server, out : str
+        The service's address; nothing is written.
+    dataset, count, resolution : int
+        As for `export`.
+    processes : int
+        Of the cluster, of one thread each; 0 for threads.
+    """
+    with ExitStack() as stack:
+        if processes:
+            from distributed import Client, LocalCluster
+
+            local = LocalCluster(n_workers=processes, threads_per_worker=1, dashboard_address=None)
+            client = stack.enter_context(Client(stack.enter_context(local)))
+            before = client.run(_worker_figures)
+        else:
+            stack.enter_context(dask.config.set(scheduler="threads", num_workers=THREADS))
+        yield {}
+        image = _open(server, dataset, count, resolution=resolution).image
+        found = image.mean("coronal").values
+        yield {}
+        facts = {"mean": float(found.mean())}
+        if processes:
+            after = client.run(_worker_figures)
+            facts["workers_cpu"] = sum(after[w]["cpu"] - before[w]["cpu"] for w in after)
+            facts["workers_peak"] = max(figures["peak"] for figures in after.values())
+            facts["moved"] = sum(figures["moved"] for figures in after.values())
+    yield facts
 
 
 def _worker_figures(dask_worker: Any) -> dict[str, float]:
