@@ -53,7 +53,8 @@ class Pace:
         finally:
             with self._turn:
                 self._under_way -= 1
-                self._turn.notify()
+                # All, as one may have woken to find that there is a pause.
+                self._turn.notify_all()
 
     def starved(self, began: float) -> None:
         """Halve how many are under way, for an answer that began then and did not come.
@@ -75,7 +76,7 @@ class Pace:
         with self._turn:
             self._in_a_row, self.is_gone = 0, False
             self._allowed += 1 / self._allowed
-            self._turn.notify()
+            self._turn.notify_all()
 
     def failed(self) -> int:
         """Take note of one that did not; returns how many that makes in a row."""

@@ -146,6 +146,7 @@ def persist(attempt: Callable[[], T], address: str, pace: Pace | None = None) ->
 
     began, unreached = time.monotonic(), 0
     for tries in range(1, retries + 2):
+        asked_at = time.monotonic()
         try:
             result = attempt()
         except (TryError, ValueError) as error:
@@ -154,7 +155,8 @@ def persist(attempt: Callable[[], T], address: str, pace: Pace | None = None) ->
             failure = error if isinstance(error, TryError) else TryError(str(error))
             in_a_row = pace.failed() if failure.again else 0
             unreached += failure.is_unreachable
-            is_gone = failure.is_unreachable and (unreached > 1 or pace.is_gone)
+            is_slow = time.monotonic() - asked_at > _SILENT  # as resolvers without network are
+            is_gone = failure.is_unreachable and (unreached > 1 or pace.is_gone or is_slow)
             if is_gone or tries > retries or not failure.again:
                 pace.is_gone = is_gone
                 raise _final(failure, address, tries - 1) from error

@@ -144,6 +144,8 @@ def test_offline_on_the_command_line(server: Any, tmp_path: Path, command: str) 
     }[command]
     line += ["--source", server.url]
     assert "offline is on" in run(*line, "--offline", code=1).stderr
+    with atldld_xr.config.set({"offline": True}):
+        assert "offline is on" in run(*line, code=1).stderr
     asks_nothing(server)
     run(*line)
     server.clear_log()

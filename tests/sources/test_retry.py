@@ -152,6 +152,23 @@ def test_a_host_that_is_not_there_is_tried_once_more(host: str) -> None:
         assert time.monotonic() - start < 2
 
 
+def test_one_that_takes_long_not_to_be_there_is_not_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As names are that nobody resolves in seconds."""
+    monkeypatch.setattr(retry, "_SILENT", 0.05)
+    tries = []
+
+    def attempt() -> None:
+        tries.append(1)
+        time.sleep(0.1)
+        raise TryError("gone", is_unreachable=True)
+
+    with pytest.raises(TransportError):
+        persist(attempt, "x", Pace())
+    assert len(tries) == 1
+
+
 def test_one_that_is_back_is_noticed() -> None:
     pace, answers = Pace(), [TryError("gone", is_unreachable=True)] * 3
 

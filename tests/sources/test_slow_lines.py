@@ -248,3 +248,21 @@ def test_the_whole_is_checked_and_begun_anew_if_it_is_bad(server: Server) -> Non
     server.answers = [Resuming(1), spoilt, Resuming(0)]
     assert get(server) == BODY
     assert [headers.get("Range") for _, headers in server.requests] == [None, "bytes=3000-", None]
+
+
+def test_nobody_is_left_waiting_after_a_pause() -> None:
+    pace, done = Pace(), []
+    with pace.place() as began, pace.place():
+        pace.starved(began)  # one at a time from now on
+
+    def hold(k: int) -> None:
+        with pace.place():
+            if k % 5 == 0:
+                pace.pause(0.02)
+            time.sleep(0.002)
+        pace.came()
+        done.append(k)
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(hold, range(60)))
+    assert sorted(done) == list(range(60))
