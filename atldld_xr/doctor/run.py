@@ -20,8 +20,9 @@ from atldld_xr.doctor.findings import Finding, Report
 from atldld_xr.errors import AtldldError, DatasetNotFoundError
 from atldld_xr.settings import as_text, setting
 from atldld_xr.sources import jpeg
-from atldld_xr.sources.api import DATASET_INCLUDE, VIEWS
+from atldld_xr.sources.api import DATASET_INCLUDE
 from atldld_xr.sources.http import check_address
+from atldld_xr.sources.service_images import VIEWS
 
 DATASET = 69289763
 """Prox1, sagittal, 18 sections: what is asked about where it is there."""

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, replace
-from functools import lru_cache
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,36 +14,26 @@ from atldld_xr.allen import rma
 from atldld_xr.allen.completeness import is_complete_dataset, is_complete_image
 from atldld_xr.allen.ids import check_id
 from atldld_xr.allen.metadata import SectionImage, single_record
-from atldld_xr.allen.tiers import Tile, View, slide_offset, starts_before
+from atldld_xr.allen.tiers import Tile, View
 from atldld_xr.errors import (
     DatasetNotFoundError,
     InvalidArgumentError,
     MetadataError,
-    SectionImageError,
     ServiceError,
 )
 from atldld_xr.foreign_json import MOST_BYTES
 from atldld_xr.known_as import known_as
 from atldld_xr.messages.repeating import short
 from atldld_xr.settings import as_bool, setting
-from atldld_xr.sources import answers, http, jpeg
+from atldld_xr.sources import http
 from atldld_xr.sources.cache import default_cache
 from atldld_xr.sources.kept import read_kept, to_keep
-from atldld_xr.sources.kept_pieces import cut, larger
-from atldld_xr.sources.noticed import noticed
 from atldld_xr.sources.protocol import PIECE_SIDE, TILE_SIDE, service_tile_side
-from atldld_xr.sources.whole_images import whole_images
+from atldld_xr.sources.service_images import ServiceImages, cache_folder
 
 # One query gets everything that registration needs.
 DATASET_INCLUDE = "products,genes,alignment3d,section_images(alignment2d)"
 _IMAGE_INCLUDE = "alignment2d,section_data_set(products)"
-
-# The filter that turns the service's colours of an expression mask into one grey channel.
-VIEWS: dict[View, dict[str, str]] = {
-    "image": {},
-    "expression": {"view": "expression"},
-    "intensity": {"view": "expression", "filter": "colormap", "filterVals": "0,1,0,256,0"},
-}
 
 
 @known_as("atldld_xr.sources.api")
@@ -216,78 +202,15 @@ class ApiSource:
         CacheError
             If the cache is on and cannot be written.
         """
-        cache = default_cache()
-        # A service that cuts no windows is read by whole images, which are kept decoded.
-        is_by_pieces = cache and noticed().cuts_windows(self.url) is not False
-        for piece in larger(image, tile) if is_by_pieces else ():
-            # What came in a larger piece is not asked for again.
-            kept = self._kept(image, piece, view)
-            if kept is not None:
-                return cut(kept[1], piece, tile)
-        return self._read(image, tile, view)[1]
+        return self._images.read(image, tile, view)
 
     def fetch_bytes(self, image: SectionImage, tile: Tile, view: View) -> bytes:
         """Return the verified JPEG that `read` decodes; raises as `read` does."""
-        data, pixels = self._read(image, tile, view)
-        return data or jpeg.encode(pixels)
+        return self._images.fetch_bytes(image, tile, view)
 
-    def _read(self, image: SectionImage, tile: Tile, view: View) -> tuple[bytes, NDArray[np.uint8]]:
-        """Return pixels and the JPEG that they are from, empty if it is of more than the tile."""
-        cuts = tile.whole or noticed().cuts_windows(self.url)
-        if cuts is False:
-            return b"", self._cut(image, tile, view)
-        kept = self._kept(image, tile, view)
-        if kept is not None:
-            return kept
-        address = f"{self.url}/section_image_download/{image.id}"
-        try:
-            data, pixels = http.get(
-                address,
-                params=_window(image, tile, view),
-                check=lambda data: (data, self._decode(data, image, tile, view)),
-                limit=answers.most_bytes(image, tile, or_whole=cuts is None),
-                offline=self._is_offline(),
-            )
-        except http.TransportError as error:
-            raise SectionImageError(image.id, error.address, error.full_reason) from error
-        came = tile if pixels is not None else answers.whole_tile(image, tile.tier)
-        if cache := default_cache():
-            cache.put(self._key(image, came, view), data)
-        return (data, pixels) if pixels is not None else (b"", self._cut(image, tile, view))
-
-    def _decode(
-        self, data: bytes, image: SectionImage, tile: Tile, view: View
-    ) -> NDArray[np.uint8] | None:
-        """Return a tile's pixels, None if the whole image came in its place."""
-        answer = answers.decode(data, tile, grey=view == "intensity", image=image)
-        noticed().enter(self.url, answer, tile)
-        if view == "intensity":
-            noticed().look_for_colours(self.url, data)
-        return answer.pixels
-
-    def _kept(
-        self, image: SectionImage, tile: Tile, view: View
-    ) -> tuple[bytes, NDArray[np.uint8]] | None:
-        """Return what the cache has of a rectangle, None if it has nothing that is good."""
-        cache = default_cache()
-        key = self._key(image, tile, view)
-        if cache and (kept := cache.get(key)) is not None:
-            with contextlib.suppress(ValueError):
-                pixels = self._decode(kept, image, tile, view)
-                if pixels is not None:
-                    return kept, pixels
-            cache.discard(key)  # the disk's fault, or another's hand: fetched again
-        return None
-
-    def _key(self, image: SectionImage, tile: Tile, view: View) -> str:
-        return f"{_folder(self.url)}/section_image/{image.id}/{_name(tile, view)}.jpg"
-
-    def _cut(self, image: SectionImage, tile: Tile, view: View) -> NDArray[np.uint8]:
-        """Return a tile's pixels, cut here from the whole image."""
-        whole = answers.whole_tile(image, tile.tier)
-        key = (self.url, image.id, tile.tier, view)
-        pixels = whole_images().get(key, lambda: self._read(image, whole, view)[1])
-        return answers.cut(pixels, tile)
+    @property
+    def _images(self) -> ServiceImages:
+        return ServiceImages(self.url, offline=self._is_offline())
 
     def _record(
         self,
@@ -307,7 +230,7 @@ class ApiSource:
             return record
 
         cache = default_cache()
-        key = f"{_folder(self.url)}/{model}/{record_id}.json"
+        key = f"{cache_folder(self.url)}/{model}/{record_id}.json"
         kept = read_kept(cache.get(key)) if cache else None
         is_taken = kept is not None and (kept.is_current or self._is_offline())
         if kept is not None and is_taken and not self._is_fresh:
@@ -348,33 +271,3 @@ class ApiSource:
             said = rma.failure_message(envelope) or "no reason given"
             raise ServiceError(f"{name}: the service reports a failure: {said} ({address})")
         return envelope
-
-
-@lru_cache(maxsize=16)
-def _folder(url: str) -> str:
-    """Return the cache's folder for an address: the host for people, the hash to tell it apart."""
-    host = re.sub(r"[^a-z0-9.-]+", "_", urlsplit(url).netloc.lower()).strip("._-")
-    return f"{host[:60]}-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
-
-
-def _window(image: SectionImage, tile: Tile, view: View) -> dict[str, str | int]:
-    """Return the query for a tile: its origin in pixels of the slide, its size in the tier's.
-
-    Without a window the service returns the section's part of its slide, which is all of the tile.
-    Where that starts within a pixel of the tier, it is not left to the service to round.
-    """
-    params: dict[str, str | int] = {"downsample": tile.tier}
-    starts_within = any(starts_before(offset, tile.tier) for offset in (image.x, image.y))
-    if not tile.whole or starts_within:
-        params |= {
-            "left": slide_offset(image.x, tile.left, tile.tier),
-            "top": slide_offset(image.y, tile.top, tile.tier),
-            "width": tile.width,
-            "height": tile.height,
-        }
-    return params | VIEWS[view]
-
-
-def _name(tile: Tile, view: View) -> str:
-    place = "" if tile.whole else f"_{tile.left}_{tile.top}_{tile.width}x{tile.height}"
-    return f"{tile.tier}{place}" + ("" if view == "image" else f"_{view}")

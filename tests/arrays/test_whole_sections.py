@@ -143,7 +143,7 @@ def test_what_is_sent_is_small(cluster):
     assert image.data.npartitions > 10_000
     data = pickle.dumps(image.data.dask)
     layers = pickle.loads(data).layers.values()
-    assert [layer.is_sent for layer in layers if hasattr(layer, "is_sent")] == [True]
+    assert [layer.is_sent for layer in layers] == [True, True]
     assert len(data) < 1000 * 500
 
 

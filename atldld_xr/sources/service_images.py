@@ -1,0 +1,150 @@
+"""Pixels of the service: asked for by windows, checked, kept, and cut from what is kept."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atldld_xr.allen.metadata import SectionImage
+from atldld_xr.allen.tiers import Tile, View, slide_offset, starts_before
+from atldld_xr.errors import SectionImageError
+from atldld_xr.sources import answers, http, jpeg
+from atldld_xr.sources.cache import default_cache
+from atldld_xr.sources.kept_pieces import cut, larger
+from atldld_xr.sources.noticed import noticed
+from atldld_xr.sources.whole_images import whole_images
+
+# The filter that turns the service's colours of an expression mask into one grey channel.
+VIEWS: dict[View, dict[str, str]] = {
+    "image": {},
+    "expression": {"view": "expression"},
+    "intensity": {"view": "expression", "filter": "colormap", "filterVals": "0,1,0,256,0"},
+}
+
+
+@dataclass(frozen=True)
+class ServiceImages:
+    """The section images of a service.
+
+    Attributes
+    ----------
+    url : str
+        Its base address.
+    offline : bool
+        Whether the cache alone is looked into.
+    """
+
+    url: str
+    offline: bool
+
+    def read(self, image: SectionImage, tile: Tile, view: View) -> NDArray[np.uint8]:
+        """Return verified pixels, as `ApiSource.read` does."""
+        cache = default_cache()
+        # A service that cuts no windows is read by whole images, which are kept decoded.
+        is_by_pieces = cache and noticed().cuts_windows(self.url) is not False
+        for piece in larger(image, tile) if is_by_pieces else ():
+            # What came in a larger piece is not asked for again.
+            kept = self._kept(image, piece, view)
+            if kept is not None:
+                return cut(kept[1], piece, tile)
+        return self._read(image, tile, view)[1]
+
+    def fetch_bytes(self, image: SectionImage, tile: Tile, view: View) -> bytes:
+        """Return the verified JPEG of a rectangle, or where the service cuts none one made here."""
+        data, pixels = self._read(image, tile, view)
+        return data or jpeg.encode(pixels)
+
+    def _read(self, image: SectionImage, tile: Tile, view: View) -> tuple[bytes, NDArray[np.uint8]]:
+        """Return pixels and the JPEG that they are from, empty if it is of more than the tile."""
+        cuts = tile.whole or noticed().cuts_windows(self.url)
+        if cuts is False:
+            return b"", self._cut(image, tile, view)
+        kept = self._kept(image, tile, view)
+        if kept is not None:
+            return kept
+        address = f"{self.url}/section_image_download/{image.id}"
+        try:
+            data, pixels = http.get(
+                address,
+                params=_window(image, tile, view),
+                check=lambda data: (data, self._decode(data, image, tile, view)),
+                limit=answers.most_bytes(image, tile, or_whole=cuts is None),
+                offline=self.offline,
+            )
+        except http.TransportError as error:
+            raise SectionImageError(image.id, error.address, error.full_reason) from error
+        came = tile if pixels is not None else answers.whole_tile(image, tile.tier)
+        if cache := default_cache():
+            cache.put(self._key(image, came, view), data)
+        return (data, pixels) if pixels is not None else (b"", self._cut(image, tile, view))
+
+    def _decode(
+        self, data: bytes, image: SectionImage, tile: Tile, view: View
+    ) -> NDArray[np.uint8] | None:
+        """Return a tile's pixels, None if the whole image came in its place."""
+        answer = answers.decode(data, tile, grey=view == "intensity", image=image)
+        noticed().enter(self.url, answer, tile)
+        if view == "intensity":
+            noticed().look_for_colours(self.url, data)
+        return answer.pixels
+
+    def _kept(
+        self, image: SectionImage, tile: Tile, view: View
+    ) -> tuple[bytes, NDArray[np.uint8]] | None:
+        """Return what the cache has of a rectangle, None if it has nothing that is good."""
+        cache = default_cache()
+        key = self._key(image, tile, view)
+        if cache and (kept := cache.get(key)) is not None:
+            with contextlib.suppress(ValueError):
+                pixels = self._decode(kept, image, tile, view)
+                if pixels is not None:
+                    return kept, pixels
+            cache.discard(key)  # the disk's fault, or another's hand: fetched again
+        return None
+
+    def _key(self, image: SectionImage, tile: Tile, view: View) -> str:
+        return f"{cache_folder(self.url)}/section_image/{image.id}/{_name(tile, view)}.jpg"
+
+    def _cut(self, image: SectionImage, tile: Tile, view: View) -> NDArray[np.uint8]:
+        """Return a tile's pixels, cut here from the whole image."""
+        whole = answers.whole_tile(image, tile.tier)
+        key = (self.url, image.id, tile.tier, view)
+        pixels = whole_images().get(key, lambda: self._read(image, whole, view)[1])
+        return answers.cut(pixels, tile)
+
+
+@lru_cache(maxsize=16)
+def cache_folder(url: str) -> str:
+    """Return the cache's folder for an address: the host for people, the hash to tell it apart."""
+    host = re.sub(r"[^a-z0-9.-]+", "_", urlsplit(url).netloc.lower()).strip("._-")
+    return f"{host[:60]}-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
+
+
+def _window(image: SectionImage, tile: Tile, view: View) -> dict[str, str | int]:
+    """Return the query for a tile: its origin in pixels of the slide, its size in the tier's.
+
+    Without a window the service returns the section's part of its slide, which is all of the tile.
+    Where that starts within a pixel of the tier, it is not left to the service to round.
+    """
+    params: dict[str, str | int] = {"downsample": tile.tier}
+    starts_within = any(starts_before(offset, tile.tier) for offset in (image.x, image.y))
+    if not tile.whole or starts_within:
+        params |= {
+            "left": slide_offset(image.x, tile.left, tile.tier),
+            "top": slide_offset(image.y, tile.top, tile.tier),
+            "width": tile.width,
+            "height": tile.height,
+        }
+    return params | VIEWS[view]
+
+
+def _name(tile: Tile, view: View) -> str:
+    place = "" if tile.whole else f"_{tile.left}_{tile.top}_{tile.width}x{tile.height}"
+    return f"{tile.tier}{place}" + ("" if view == "image" else f"_{view}")
