@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @contextmanager
@@ -24,6 +28,26 @@ def ending_threads(count: int, name: str) -> Iterator[ThreadPoolExecutor]:
         raise
     finally:
         pool.shutdown(wait=wait, cancel_futures=True)
+
+
+def in_order(
+    pool: ThreadPoolExecutor,
+    jobs: Iterable[tuple[T, Callable[[], R]]],
+    is_full: Callable[[int], bool],
+) -> Iterator[tuple[T, R]]:
+    """Have threads do jobs, and yield each one's name and result, in order.
+
+    Jobs are taken, by this thread, while there is room beside those that are not yielded yet.
+    """
+    rest, waiting = iter(jobs), deque[tuple[T, Future[R]]]()
+    while True:
+        if not is_full(len(waiting)) and (job := next(rest, None)) is not None:
+            waiting.append((job[0], pool.submit(job[1])))
+        elif waiting:
+            name, future = waiting.popleft()
+            yield name, future.result()
+        else:
+            return
 
 
 @contextmanager

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import partial
 from os import PathLike
 from typing import Any
 
 import numpy as np
 
 from atldld_xr.compute.progress import progress_bar
-from atldld_xr.compute.threads import ending_threads
+from atldld_xr.compute.threads import ending_threads, in_order
 from atldld_xr.files.file_store import FileStore
 from atldld_xr.store.inventory import root_problems, unexpected_files
 from atldld_xr.store.ledger import Ledger
@@ -98,17 +98,14 @@ def verify(
         ending_threads(8, "atldld-verify") as pool,
         progress_bar("verifying", len(checks), enabled=progress) as advance,
     ):
-        rest = iter(checks)
-        while batch := list(islice(rest, _AT_A_TIME)):
-            for (_, size, _), problem in zip(
-                batch, pool.map(lambda check: _problem(store, listing, *check), batch), strict=True
-            ):
-                advance(1)
-                if problem:
-                    problems.append(problem)
-                else:
-                    chunks += 1
-                    nbytes += size or 0
+        jobs = ((check, partial(_problem, store, listing, *check)) for check in checks)
+        for (_, size, _), problem in in_order(pool, jobs, lambda waiting: waiting >= _AT_A_TIME):
+            advance(1)
+            if problem:
+                problems.append(problem)
+            else:
+                chunks += 1
+                nbytes += size or 0
     return Verification(store.url, chunks, nbytes, tuple(problems), excluded_of(plan))
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from typing import Any
 
 import numpy as np
 
-from atldld_xr.arrays.fetch import fetch_piece, plan_pieces
-from atldld_xr.arrays.variables import TilePlace, errors_in, pixels_of
-from atldld_xr.compute.threads import ending_threads
+from atldld_xr.arrays.fetch import fetch_pieces, plan_pieces
+from atldld_xr.arrays.variables import errors_in, pixels_of
+from atldld_xr.compute.threads import ending_threads, in_order
 from atldld_xr.errors import SectionImageError, StoreError
 from atldld_xr.export.run.section_tasks import ChunkTask, SectionTask
 from atldld_xr.files.checksum import checksum
@@ -86,8 +87,9 @@ def make_on_threads(
     that nobody takes a chunk of it for good without knowing that.
 
     What is in memory at a time: for each maker a chunk, with the tiles that it needs, and up to
-    128 tiles more, fetched ahead or kept for other chunks; if the tiles that a row of chunks
-    shares with the next are more, as in sections 30 000 pixels wide, those.
+    128 tiles more, fetched ahead or kept for other chunks, and the rest of the pieces that they
+    come in; if the tiles that a row of chunks shares with the next are more, as in sections 30 000
+    pixels wide, those. Of each connection a piece of 16 tiles, as it is cut.
 
     Parameters
     ----------
@@ -105,45 +107,39 @@ def make_on_threads(
         ending_threads(compute_threads, "atldld-make") as make,
         ending_threads(connections, "atldld-fetch") as fetch,
     ):
-        queue: deque[tuple[Future[ChunkEntry | None], _SectionRun, bool]] = deque()
+        tiles: dict[Any, Future[Any]] = {}
 
-        def next_done() -> Iterator[ChunkEntry | SectionEntry]:
-            future, work, is_last = queue.popleft()
-            written = future.result()
-            if written is not None and work.section_task.is_whole:
-                work.written.append(written)
+        def is_full(waiting: int) -> bool:
+            return waiting >= room or (waiting >= compute_threads and len(tiles) >= _TILES)
+
+        runs = (_SectionRun(section_task, job, fetch, tiles) for section_task in section_tasks)
+        steps = ((run, step) for run in runs for step in run.steps())
+        for run, written in in_order(make, steps, is_full):
+            if written is not None and run.section_task.is_whole:
+                run.written.append(written)
             elif written is not None:
                 yield written
-            if is_last and work.section_task.inputs:  # else nothing was read that could be told of
-                yield work.finished()
-
-        def held(work: _SectionRun) -> int:
-            works = {id(some): some for _, some, _ in queue} | {id(work): work}
-            return sum(some.held for some in works.values())
-
-        for section_task in section_tasks:
-            work = _SectionRun(section_task, job, fetch)
-            steps = work.steps()
-            for n, step in enumerate(steps, 1):
-                while len(queue) >= room or (
-                    len(queue) >= compute_threads and held(work) >= _TILES
-                ):
-                    yield from next_done()
-                queue.append((make.submit(step()), work, n == len(steps)))
-        while queue:
-            yield from next_done()
+            run.steps_left -= 1
+            if not run.steps_left and run.section_task.inputs:  # else nothing was read to tell of
+                yield run.finished()
 
 
 class _SectionRun:
     """A section in work: its tiles, for as long as something needs them, and what went wrong."""
 
-    def __init__(self, section_task: SectionTask, job: Job, fetch: ThreadPoolExecutor) -> None:
+    def __init__(
+        self,
+        section_task: SectionTask,
+        job: Job,
+        fetch: ThreadPoolExecutor,
+        tiles: dict[Any, Future[Any]],
+    ) -> None:
         self.section_task, self.job, self._fetch = section_task, job, fetch
+        self._tiles = tiles
+        """Those that are here or on their way, of all sections: by whose they are, and key."""
         self.written: list[ChunkEntry] = []
         """What has been written and not been told of."""
         self._lock = Lock()
-        self._tiles: dict[TileKey, Future[dict[TilePlace, Any]]] = {}
-        """Of each tile that is here or on its way the piece that it comes in."""
         self._errors: dict[TileKey, SectionImageError] = {}
         self._needs = {
             id(chunk_task): chunk_task.tiles() for chunk_task in section_task.chunk_tasks
@@ -159,6 +155,7 @@ class _SectionRun:
         # Tiles that no chunk needs: only whether they can be had is of interest.
         self._extra = list(dict.fromkeys(key for key in asked if key not in self._users))
         self._pieces = self._plan_pieces()
+        self.steps_left = max(len(section_task.chunk_tasks) + len(self._extra), 1)
 
     def _plan_pieces(self) -> dict[TileKey, Piece]:
         """Return the piece that each tile comes in: as few requests as all of the section needs."""
@@ -170,23 +167,22 @@ class _SectionRun:
                 pieces.update(((n, *place), piece) for place in piece.places)
         return pieces
 
-    def steps(self) -> list[Callable[[], Callable[[], ChunkEntry | None]]]:
-        """Return what is to be done: each, when there is room for it, gives a thread's job."""
+    def steps(self) -> Iterator[Callable[[], ChunkEntry | None]]:
+        """Yield what is to be done by a thread; when one is taken, its tiles are asked for.
 
-        def chunk_step(chunk_task: ChunkTask) -> Callable[[], Callable[[], ChunkEntry]]:
-            return lambda: self._chunk_job(chunk_task)
-
-        def extra_step(key: TileKey) -> Callable[[], Callable[[], None]]:
-            return lambda: self._extra_job(key)
-
-        steps: list[Any] = [chunk_step(chunk_task) for chunk_task in self.section_task.chunk_tasks]
-        steps += [extra_step(key) for key in self._extra]
-        return steps or [lambda: lambda: None]
-
-    @property
-    def held(self) -> int:
-        """How many tiles are here, or on their way."""
-        return len(self._tiles)
+        It has their keys alone: who takes the next holds the one before, and would hold its tiles.
+        """
+        for chunk_task in self.section_task.chunk_tasks:
+            places = self._needs.pop(id(chunk_task))
+            keys = [(chunk_task.tile_input or 0, *place) for place in places]
+            self._start(keys)
+            yield partial(self._make_chunk, chunk_task, keys)
+        for key in self._extra:
+            self._users[key] = 1
+            self._start([key])
+            yield partial(self._look_at, key)
+        if not (self.section_task.chunk_tasks or self._extra):
+            yield lambda: None
 
     def finished(self) -> SectionEntry:
         """Return what is known when all is done."""
@@ -200,52 +196,34 @@ class _SectionRun:
             failures.setdefault(name, failure_of(self._errors[key]))
         return SectionEntry(self.section_task.at, values, failures, tuple(self.written))
 
-    def _chunk_job(self, chunk_task: ChunkTask) -> Callable[[], ChunkEntry]:
-        places = self._needs.pop(id(chunk_task))
-        keys = [(chunk_task.tile_input or 0, *place) for place in places]
-        futures = [self._start(key) for key in keys]
-
-        def job() -> ChunkEntry:
-            tiles = {p: f.result()[p] for p, f in zip(places, futures, strict=True)}
-            block: Any = chunk_task.make(chunk_task.section, chunk_task.block, tiles)
-            block = block[(np.newaxis, ..., *chunk_task.trailing)]
-            if chunk_task.transpose is not None:
-                block = chunk_task.transpose(block)
-            for key in keys:
-                self._release(key)
-            return self.job.write(chunk_task.array, chunk_task.place, block)
-
-        return job
-
-    def _extra_job(self, key: TileKey) -> Callable[[], None]:
-        self._users[key] = 1
-        future = self._start(key)
-
-        def job() -> None:
-            future.result()
+    def _make_chunk(self, chunk_task: ChunkTask, keys: Sequence[TileKey]) -> ChunkEntry:
+        tiles = {key[1:]: self._tiles[self, key].result()[key[1:]] for key in keys}
+        block: Any = chunk_task.make(chunk_task.section, chunk_task.block, tiles)
+        block = block[(np.newaxis, ..., *chunk_task.trailing)]
+        if chunk_task.transpose is not None:
+            block = chunk_task.transpose(block)
+        for key in keys:
             self._release(key)
+        return self.job.write(chunk_task.array, chunk_task.place, block)
 
-        return job
+    def _look_at(self, key: TileKey) -> None:
+        self._tiles[self, key].result()
+        self._release(key)
 
-    def _start(self, key: TileKey) -> Future[dict[TilePlace, Any]]:
-        if key not in self._tiles:
-            future = self._fetch.submit(self._fetch_piece, key[0], self._pieces[key])
-            for place in self._pieces[key].places:
-                self._tiles[key[0], *place] = future
-        return self._tiles[key]
-
-    def _fetch_piece(self, n: int, piece: Piece) -> dict[TilePlace, Any]:
-        tile_input = self.section_task.inputs[n]
-        tiles = fetch_piece(
-            tile_input.source, tile_input.section, piece, tile_input.view, tile_input.on_error
-        )
-        return dict(zip(piece.places, tiles, strict=True))
+    def _start(self, keys: Iterable[TileKey]) -> None:
+        for key in keys:
+            if (self, key) not in self._tiles:
+                of, piece = self.section_task.inputs[key[0]], self._pieces[key]
+                future = self._fetch.submit(
+                    fetch_pieces, of.source, of.section, [piece], of.view, of.on_error
+                )
+                self._tiles.update(((self, (key[0], *place)), future) for place in piece.places)
 
     def _release(self, key: TileKey) -> None:
         with self._lock:
             self._users[key] -= 1
             if self._users[key]:
                 return
-            tile = self._tiles.pop(key).result().pop(key[1:])
+            tile = self._tiles.pop((self, key)).result().pop(key[1:])
         for error in errors_in([tile]):
             self._errors[key] = error
