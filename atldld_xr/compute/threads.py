@@ -37,11 +37,13 @@ def in_order(
 ) -> Iterator[tuple[T, R]]:
     """Have threads do jobs, and yield each one's name and result, in order.
 
-    Jobs are taken, by this thread, while there is room beside those that are not yielded yet.
+    Jobs are taken, by this thread, while there is room beside those that are not yielded yet. What
+    is done is yielded before more are taken.
     """
     rest, waiting = iter(jobs), deque[tuple[T, Future[R]]]()
     while True:
-        if not is_full(len(waiting)) and (job := next(rest, None)) is not None:
+        is_next_done = bool(waiting) and waiting[0][1].done()
+        if not is_next_done and not is_full(len(waiting)) and (job := next(rest, None)) is not None:
             waiting.append((job[0], pool.submit(job[1])))
         elif waiting:
             name, future = waiting.popleft()

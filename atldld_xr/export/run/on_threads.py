@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from atldld_xr.arrays.fetch import fetch_pieces, plan_pieces
-from atldld_xr.arrays.variables import errors_in, pixels_of
+from atldld_xr.arrays.variables import TilePlace, errors_in, pixels_of
 from atldld_xr.compute.threads import ending_threads, in_order
 from atldld_xr.errors import SectionImageError, StoreError
-from atldld_xr.export.run.section_tasks import ChunkTask, SectionTask
+from atldld_xr.export.run.section_tasks import ChunkTask, SectionTask, TileInput
 from atldld_xr.files.checksum import checksum
 from atldld_xr.files.file_store import FileStore
 from atldld_xr.plan.pieces import Piece
@@ -27,8 +27,16 @@ from atldld_xr.store.ledger_entries import ChunkEntry, SectionEntry
 TileKey = tuple[int, int, int]
 """TileInput, row and column of a tile of a section task."""
 
-# Tiles that are held at most beyond those of the chunks that are being made; 0.8 MB each.
-_TILES = 128
+# Bytes of tiles that are held at most, or on their way, beyond those of the chunks that are being
+# made: 112 tiles of 512 px.
+_MOST_AHEAD = 112 * 512 * 512 * 3
+
+# As many as keep eight connections busy with whole sections at 10 um: of more, no more chunks wait
+# than threads are about to make.
+_ENOUGH_AHEAD = 50_000_000
+
+# Chunks that wait to be made at most: each is a few names and numbers.
+_MOST_WAITING = 1000
 
 # Seconds for which a look at the lease is good enough.
 _CHECKED = 1.0
@@ -87,9 +95,9 @@ def make_on_threads(
     that nobody takes a chunk of it for good without knowing that.
 
     What is in memory at a time: for each maker a chunk, with the tiles that it needs, and up to
-    128 tiles more, fetched ahead or kept for other chunks, and the rest of the pieces that they
-    come in; if the tiles that a row of chunks shares with the next are more, as in sections 30 000
-    pixels wide, those. Of each connection a piece of 16 tiles, as it is cut.
+    88 MB of tiles more, fetched ahead or kept for other chunks, and the rest of the piece that
+    the last of them comes in; if the tiles that a row of chunks shares with the next are more, as
+    in sections 30 000 pixels wide, those. For each processor a piece of 12.6 MB, as it is cut.
 
     Parameters
     ----------
@@ -107,10 +115,14 @@ def make_on_threads(
         ending_threads(compute_threads, "atldld-make") as make,
         ending_threads(connections, "atldld-fetch") as fetch,
     ):
-        tiles: dict[Any, Future[Any]] = {}
+        tiles = _HeldTiles()
 
         def is_full(waiting: int) -> bool:
-            return waiting >= room or (waiting >= compute_threads and len(tiles) >= _TILES)
+            return (
+                waiting >= _MOST_WAITING
+                or (waiting >= room and tiles.nbytes >= _ENOUGH_AHEAD)
+                or (waiting >= compute_threads and tiles.nbytes >= _MOST_AHEAD)
+            )
 
         runs = (_SectionRun(section_task, job, fetch, tiles) for section_task in section_tasks)
         steps = ((run, step) for run in runs for step in run.steps())
@@ -124,6 +136,41 @@ def make_on_threads(
                 yield run.finished()
 
 
+class _HeldTiles:
+    """The tiles of all sections in work that are here or on their way, with the pieces they are of.
+
+    Attributes
+    ----------
+    lock : Lock
+        Held by whoever changes it.
+    nbytes : int
+        Their size in all, in bytes.
+    """
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.nbytes = 0
+        self._pieces: dict[Any, tuple[Future[dict[TilePlace, Any]], int]] = {}
+
+    def __contains__(self, key: Any) -> bool:
+        return key in self._pieces
+
+    def __getitem__(self, key: Any) -> Future[dict[TilePlace, Any]]:
+        return self._pieces[key][0]
+
+    def add(self, key: Any, piece: Future[dict[TilePlace, Any]], nbytes: int) -> None:
+        """Enter a tile of so many bytes."""
+        with self.lock:
+            self._pieces[key] = piece, nbytes
+            self.nbytes += nbytes
+
+    def pop(self, key: Any) -> Future[dict[TilePlace, Any]]:
+        """Take a tile out; the lock is held."""
+        piece, nbytes = self._pieces.pop(key)
+        self.nbytes -= nbytes
+        return piece
+
+
 class _SectionRun:
     """A section in work: its tiles, for as long as something needs them, and what went wrong."""
 
@@ -132,14 +179,12 @@ class _SectionRun:
         section_task: SectionTask,
         job: Job,
         fetch: ThreadPoolExecutor,
-        tiles: dict[Any, Future[Any]],
+        tiles: _HeldTiles,
     ) -> None:
         self.section_task, self.job, self._fetch = section_task, job, fetch
         self._tiles = tiles
-        """Those that are here or on their way, of all sections: by whose they are, and key."""
         self.written: list[ChunkEntry] = []
         """What has been written and not been told of."""
-        self._lock = Lock()
         self._errors: dict[TileKey, SectionImageError] = {}
         self._needs = {
             id(chunk_task): chunk_task.tiles() for chunk_task in section_task.chunk_tasks
@@ -199,6 +244,7 @@ class _SectionRun:
     def _make_chunk(self, chunk_task: ChunkTask, keys: Sequence[TileKey]) -> ChunkEntry:
         tiles = {key[1:]: self._tiles[self, key].result()[key[1:]] for key in keys}
         block: Any = chunk_task.make(chunk_task.section, chunk_task.block, tiles)
+        del tiles  # they are not held while it is written
         block = block[(np.newaxis, ..., *chunk_task.trailing)]
         if chunk_task.transpose is not None:
             block = chunk_task.transpose(block)
@@ -217,13 +263,21 @@ class _SectionRun:
                 future = self._fetch.submit(
                     fetch_pieces, of.source, of.section, [piece], of.view, of.on_error
                 )
-                self._tiles.update(((self, (key[0], *place)), future) for place in piece.places)
+                for place in piece.places:
+                    self._tiles.add((self, (key[0], *place)), future, _size(of, place))
 
     def _release(self, key: TileKey) -> None:
-        with self._lock:
+        with self._tiles.lock:
             self._users[key] -= 1
             if self._users[key]:
                 return
             tile = self._tiles.pop((self, key)).result().pop(key[1:])
         for error in errors_in([tile]):
             self._errors[key] = error
+
+
+def _size(tile_input: TileInput, place: TilePlace) -> int:
+    """Return the bytes of a tile's pixels."""
+    tile = tile_input.section.tile(*place)
+    pixels = tile.width * tile.height >> 2 * tile_input.section.reduction
+    return pixels * (1 if tile_input.view == "intensity" else 3)
