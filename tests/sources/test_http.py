@@ -236,7 +236,7 @@ def test_redirects_may_take_their_time_each(server: Server) -> None:
         handler.reply(302, Location="/y")
 
     server.answers = [slow, slow, slow, good]
-    settings = {"http.connect_timeout": 0.05, "http.read_timeout": 0.3, "http.retries": 0}
+    settings = {"http.connect_timeout": 0.05, "http.read_timeout": 0.7, "http.retries": 0}
     with config.set(settings):
         assert get(server) == GOOD
     server.answers = [slow]
