@@ -132,6 +132,23 @@ def window(
     return Finding("window", "as expected", found)
 
 
+def large_window(large: NDArray[np.uint8] | None, tile: NDArray[np.uint8], side: int) -> Finding:
+    """Judge a window of many tiles against the tile at its corner; None is one that is refused."""
+    if large is None:
+        then = "tiles are asked for one by one, once a large one has failed"
+        return Finding("large window", "differs", f"one of {side} px does not come", then)
+    if large.shape[:2] != (side, side):
+        size = f"{large.shape[1]} x {large.shape[0]} px came for {side} x {side}"
+        return Finding("large window", "differs", size, "it is refused, and asked for tile by tile")
+    off = difference(large[: tile.shape[0], : tile.shape[1]], tile)
+    if off:
+        found = f"a tile cut from one of {side} px differs by {off:.2g} levels from the tile itself"
+        then = "pixels depend, by so much, on what was asked for at once"
+        return Finding("large window", "differs", found, then)
+    found = f"a tile cut from one of {side} px is the tile, to the bit"
+    return Finding("large window", "as expected", found)
+
+
 def slide_offsets(
     whole: NDArray[np.uint8], aligned: NDArray[np.uint8], image: SectionImage, tier: int
 ) -> Finding:

@@ -21,6 +21,7 @@ ASSUMPTIONS = {
     "conversion": "image_to_reference is what the matrices say",
     "tier sizes": "a side at tier d is floor(side / 2**d)",
     "window": "left and top in pixels of the slide, width and height in those of the tier",
+    "large window": "one of 2048 px is given, and a tile cut from it is the tile, to the bit",
     "slide offsets": "a section starts at floor(x / 2**d) of its slide's tier",
     "redirect": "downloads lead on to /cgi-bin/imageservice by a 302",
     "redirect's target": "that of two windows differs in their numbers alone",

@@ -22,6 +22,7 @@ from atldld_xr.settings import as_text, setting
 from atldld_xr.sources import jpeg
 from atldld_xr.sources.api import DATASET_INCLUDE
 from atldld_xr.sources.http import check_address
+from atldld_xr.sources.protocol import PIECE_SIDE, TILE_SIDE, service_tile_side
 from atldld_xr.sources.service_images import VIEWS
 
 DATASET = 69289763
@@ -92,6 +93,7 @@ class _Examination:
             "conversion": lambda: self._conversion(data, image),
             "tier sizes": lambda: self._tier_sizes(image),
             "window": lambda: self._window(image),
+            "large window": lambda: self._large_window(image),
             "slide offsets": lambda: self._slide_offsets(data),
             "redirect": lambda: checks.redirect(self._an_image().hops),
             "redirect's target": self._redirect_target,
@@ -217,6 +219,18 @@ class _Examination:
         finding = checks.window(whole, cut, left, top, side)
         self._cuts_windows = finding.outcome == "as expected"
         return finding
+
+    def _large_window(self, image: SectionImage) -> Finding:
+        if not self._cuts_windows:
+            return Finding("large window", "not asked", "windows are not cut")
+        if service_tile_side(image, 0) != TILE_SIDE or min(image.width, image.height) < PIECE_SIDE:
+            return Finding("large window", "not asked", "the image is asked for as a whole")
+        tile = self._fetch(image.id, **_place(image, 0, 0, 0, TILE_SIDE, TILE_SIDE))
+        try:
+            large = self._fetch(image.id, **_place(image, 0, 0, 0, PIECE_SIDE, PIECE_SIDE))
+        except (ValueError, AskError):
+            return checks.large_window(None, tile, PIECE_SIDE)
+        return checks.large_window(large, tile, PIECE_SIDE)
 
     def _redirect_target(self) -> Finding:
         windows = [e.hops for e in self._hops if any("left=" in h.target for h in e.hops)]

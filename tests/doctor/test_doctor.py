@@ -15,6 +15,7 @@ from click.testing import CliRunner
 import atldld_xr
 from answering import Server, cut, drip, running, stall
 from atldld_xr.cli import cli
+from atldld_xr.doctor import checks
 from atldld_xr.doctor.findings import ASSUMPTIONS
 from atldld_xr.doctor.run import examine
 from atldld_xr.errors import InvalidArgumentError
@@ -241,3 +242,22 @@ def test_every_assumption_is_in_the_table():
     page = Path(__file__).parents[2] / "docs" / "service.md"
     rows = re.findall(r"^\| `([^`]+)` \| (.+?) \|", page.read_text(), re.MULTILINE)
     assert [name for name, _ in rows] == list(ASSUMPTIONS)
+
+
+def test_a_large_window_is_compared_with_the_tile_in_it():
+    with AllenServer([TILED]) as server:
+        report = examine(server.url, dataset=TILED.id)
+    (finding,) = (f for f in report.findings if f.name == "large window")
+    assert finding.outcome == "as expected"
+    assert "to the bit" in finding.found
+
+
+def test_a_large_window_that_differs_is_named():
+    tile = np.full((512, 512, 3), 7, np.uint8)
+    large = np.full((2048, 2048, 3), 7, np.uint8)
+    assert checks.large_window(large, tile, 2048).outcome == "as expected"
+    large[3, 4] = 9
+    for other in (large, large[:600], None):
+        finding = checks.large_window(other, tile, 2048)
+        assert finding.outcome == "differs"
+        assert finding.then
