@@ -235,7 +235,7 @@ class BlockLayer(VariableLayer):
         block = self.variable.plan.block(row, column)
         places = tuple(self.variable.places(section, block))
         tiles = (TaskRef((self.fetch, index, *place)) for place in places)
-        return Task(key, _make_block, self.variable.make, section, block, places, *tiles)
+        return Task(key, make_block, self.variable.make, section, block, places, *tiles)
 
     def cull(
         self, keys: set[Key], all_hlg_keys: Collection[Key]
@@ -294,7 +294,7 @@ class SectionLayer(VariableLayer):
         return Task(key, _make_value, self.variable.maker(index), self.variable.dtype, *tiles)
 
 
-def _make_block(
+def make_block(
     make: Any, section: SectionPlan, block: Block, places: tuple[TilePlace, ...], *tiles: Any
 ) -> NDArray[Any]:
     made: NDArray[Any] = make(section, block, dict(zip(places, tiles, strict=True)))

@@ -44,10 +44,7 @@ class PlanArray(BackendArray):
         return normalize_token((type(self).__name__, self.variable, self.source))
 
     def _read(self, key: tuple[Any, ...]) -> Any:
-        ranges = [
-            range(size)[k] if isinstance(k, slice) else range(int(k), int(k) + 1)
-            for k, size in zip(key, self.shape, strict=True)
-        ]
+        ranges = ranges_of(key, self.shape)
         if isinstance(self.variable, SectionVariable):
             out = self._values(self.variable, ranges[0])
         else:
@@ -91,3 +88,11 @@ class PlanArray(BackendArray):
 
     def _tiles(self, plan: LoadPlan, index: int, places: list[TilePlace]) -> list[Any]:
         return read_tiles(self.source, plan, index, places, TILES)
+
+
+def ranges_of(key: tuple[Any, ...], shape: tuple[int, ...]) -> list[range]:
+    """Return what a key of slices and numbers takes along each dimension."""
+    return [
+        range(size)[k] if isinstance(k, slice) else range(int(k), int(k) + 1)
+        for k, size in zip(key, shape, strict=True)
+    ]

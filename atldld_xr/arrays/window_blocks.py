@@ -138,28 +138,39 @@ class BlockReader:
         """One section, rows, columns and what follows."""
         return 1, *self.block.shape, *(size for _, size in self.variable.trailing_dims)
 
-    def __getitem__(self, index: Any) -> NDArray[Any]:
-        """Return what is indexed, as NumPy would."""
-        empty = np.broadcast_to(np.zeros((), self.variable.dtype), self.shape)
-        index = index if isinstance(index, tuple) else (index,)
-        index += (slice(None),) * (len(self.shape) - len(index))
-        if not empty[index].size:
-            out: NDArray[Any] = empty[index].copy()
-            return out
+    def window(self, index: Any) -> Block | None:
+        """Return what of the pixels is made for an index of NumPy's; None if nothing is."""
+        index = self._whole(index)
+        if not np.broadcast_to(np.zeros((), bool), self.shape)[index].size:
+            return None
         rows, columns = (
             np.atleast_1d(np.arange(size)[at])
             for size, at in zip(self.block.shape, index[1:3], strict=True)
         )
-        y, x = int(rows.min()), int(columns.min())
         y0, x0 = self.block.y0, self.block.x0
-        window = Block(y0 + y, y0 + int(rows.max()) + 1, x0 + x, x0 + int(columns.max()) + 1)
+        return Block(
+            y0 + rows.min(), y0 + rows.max() + 1, x0 + columns.min(), x0 + columns.max() + 1
+        )
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        """Return what is indexed, as NumPy would."""
+        index, window = self._whole(index), self.window(index)
+        if window is None:
+            empty = np.broadcast_to(np.zeros((), self.variable.dtype), self.shape)
+            out: NDArray[Any] = empty[index].copy()
+            return out
         plan = self.variable.plan
         section = plan.sections[self.section]
         places = self.variable.places(section, window)
         tiles = read_tiles(self.source, plan, self.section, places, self.memory)
         made: Any = self.variable.make(section, window, dict(zip(places, tiles, strict=True)))
+        y, x = window.y0 - self.block.y0, window.x0 - self.block.x0
         moved = _moved(index[1], self.block.shape[0], y), _moved(index[2], self.block.shape[1], x)
         return made[np.newaxis][(index[0], *moved, *index[3:])]  # type: ignore[no-any-return]
+
+    def _whole(self, index: Any) -> tuple[Any, ...]:
+        index = index if isinstance(index, tuple) else (index,)
+        return (*index, *(slice(None),) * (len(self.shape) - len(index)))
 
 
 def _reader(*arguments: Any) -> BlockReader:

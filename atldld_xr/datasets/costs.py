@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from atldld_xr.allen.tiers import Tile, View
 from atldld_xr.arrays.fetch import plan_pieces
+from atldld_xr.arrays.needs import BlockGrid, Needs
 from atldld_xr.arrays.variables import DERIVED, BlockVariable
-from atldld_xr.plan.load_plan import LoadPlan, SectionPlan
+from atldld_xr.datasets.explain import Explanation, explain_needs
+from atldld_xr.plan.load_plan import LoadPlan
 from atldld_xr.sources.protocol import Source
 
 if TYPE_CHECKING:
     from atldld_xr.datasets.plan_dataset import DatasetPlan
-
-JPEG_BYTES_PER_PIXEL = 0.25
-"""A rough figure to estimate downloads by. Sections have much plain background: recorded ones of
-in situ hybridization take about 0.16 bytes per pixel at tier 2, and more where they are coarser."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +40,10 @@ class Costs:
         The bytes of the data variables that are exported by default, uncompressed.
     chunks : int
         The chunks that a Zarr store has of them.
+    blocks_without_pixels : int
+        Those of them that no tile of their section touches: they cost nothing.
+    estimated_seconds : float
+        About how long fetching takes, over an ocean: see `Explanation.seconds`.
     """
 
     sections: int
@@ -54,6 +55,8 @@ class Costs:
     estimated_jpeg_bytes: int
     output_bytes: int
     chunks: int
+    blocks_without_pixels: int
+    estimated_seconds: float
 
 
 def estimate_costs(planned: DatasetPlan) -> Costs:
@@ -64,24 +67,40 @@ def estimate_costs(planned: DatasetPlan) -> Costs:
     planned : DatasetPlan
         What `atldld_xr.datasets.plan_dataset.plan_dataset` returns.
     """
-    plans = planned.plans
-    pixels = {
-        view: [piece.width * piece.height for piece in needed_pieces(plan, planned.source)]
-        for view, plan in plans.items()
-    }
-    source_pixels = sum(map(sum, pixels.values()))
-    made = [v for v in planned.variables if isinstance(v, BlockVariable)]
-    arrays = [v for v in made if v.name != DERIVED]
+    found = explain_plan(planned)
     return Costs(
-        sections=len(planned.data.images),
+        sections=len(found.sections),
         excluded=len(planned.data.excluded),
-        tiers={view: _count_tiers(plan) for view, plan in plans.items()},
-        requests=sum(map(len, pixels.values())),
-        source_pixels=source_pixels,
-        decoded_bytes=sum(sum(pixels[v]) * math.prod(p.channels) for v, p in plans.items()),
-        estimated_jpeg_bytes=round(source_pixels * JPEG_BYTES_PER_PIXEL),
-        output_bytes=sum(math.prod(array.shape) * array.dtype.itemsize for array in arrays),
-        chunks=sum(_count_chunks(array.plan) for array in arrays),
+        tiers={view: found.tiers.get(view, {}) for view in planned.plans},
+        requests=found.requests,
+        source_pixels=found.pixels,
+        decoded_bytes=found.decoded_bytes,
+        estimated_jpeg_bytes=found.estimated_bytes,
+        output_bytes=found.output_bytes,
+        chunks=found.chunks,
+        blocks_without_pixels=found.blocks_without_pixels,
+        estimated_seconds=round(found.seconds, 3),
+    )
+
+
+def explain_plan(planned: DatasetPlan) -> Explanation:
+    """Return what it takes to make all of a planned data set, by section."""
+    needs = Needs()
+    for plan in planned.plans.values():
+        for section in plan.sections:
+            pieces = plan_pieces(planned.source, section, section.tiles(plan.whole), plan.view)
+            needs.ask_for_pieces(section, plan.view, pieces)
+    made = [v for v in planned.variables if isinstance(v, BlockVariable) and v.name != DERIVED]
+    for variable in made:
+        grid = BlockGrid.of_plan(variable.plan)
+        for section in variable.plan.sections:
+            needs.make_all(section, grid)
+    axis = planned.grid.plane.section_axis
+    return explain_needs(
+        needs,
+        {image.id: (image.section_number, float(point[axis])) for image, point in planned.placed},
+        output_bytes=sum(math.prod(array.shape) * array.dtype.itemsize for array in made),
+        chunks=needs.blocks.total(),
     )
 
 
@@ -99,12 +118,3 @@ def needed_pieces(plan: LoadPlan, source: Source) -> list[Tile]:
         for section in plan.sections
         for piece in plan_pieces(source, section, section.tiles(plan.whole), plan.view)
     ]
-
-
-def _count_tiers(plan: LoadPlan) -> dict[int, int]:
-    read: list[SectionPlan] = [section for section in plan.sections if section.readable]
-    return dict(sorted(Counter(section.tier for section in read).items()))
-
-
-def _count_chunks(plan: LoadPlan) -> int:
-    return len(plan.sections) * len(plan.chunks[0]) * len(plan.chunks[1])

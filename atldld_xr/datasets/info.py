@@ -11,11 +11,13 @@ from atldld_xr.allen.excluded import count_reasons, reasons_in_words
 from atldld_xr.allen.metadata import ExcludedSection
 from atldld_xr.allen.sides import Hemisphere, find_hemisphere, sides_along_r
 from atldld_xr.datasets.arguments import with_arguments_of
-from atldld_xr.datasets.costs import JPEG_BYTES_PER_PIXEL, Costs, estimate_costs
+from atldld_xr.datasets.costs import Costs, estimate_costs
+from atldld_xr.datasets.explain import JPEG_BYTES_PER_PIXEL
 from atldld_xr.datasets.plan_dataset import DatasetPlan, plan_dataset
 from atldld_xr.messages.text import (
     format_bytes,
     format_count,
+    format_duration,
     format_range,
     format_rows,
     without_masks,
@@ -212,5 +214,7 @@ def _cost_rows(facts: DatasetInfo) -> list[tuple[str, str]]:
             "source pixels",
             f"{costs.source_pixels:,}, {format_bytes(costs.decoded_bytes)} decoded",
         ),
+        ("time to fetch", f"about {format_duration(costs.estimated_seconds)} across an ocean"),
         ("export", f"{format_bytes(costs.output_bytes)} uncompressed, in {chunks}"),
+        ("", f"{costs.blocks_without_pixels:,} of them without pixels"),
     ]

@@ -91,6 +91,27 @@ def nearest_section(data: Stack, coordinate: float, tolerance: float | None = No
     return data.isel({across.dims[0]: index})
 
 
+def sections_of(data: xr.Dataset | xr.DataArray) -> dict[int, tuple[int | None, float | None]]:
+    """Return the section number and coordinate of a Dataset's sections, by the image's id."""
+    ids = data.coords.get("section_image_id")
+    if ids is None or ids.ndim > 1:
+        return {}
+    columns = []
+    for name in ("section_number", *SECTION_DIMS):
+        column = data.coords.get(name)
+        if column is not None and column.dims == ids.dims and column.dtype.kind in "iuf":
+            columns.append((name, np.atleast_1d(column.values).tolist()))
+    known = dict(columns)
+    numbers = known.pop("section_number", [None] * ids.size)
+    places = next(iter(known.values()), [None] * ids.size)
+    return {
+        int(image_id): (None if number is None else int(number), place)
+        for image_id, number, place in zip(
+            np.atleast_1d(ids.values).tolist(), numbers, places, strict=True
+        )
+    }
+
+
 def _micrometres(name: str, value: Any) -> float:
     from atldld_xr.messages.repeating import short
 

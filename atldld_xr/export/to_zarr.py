@@ -84,7 +84,7 @@ def export(
     check_names(lazy)
     lazy = say_made_of(lazy)
     check_attributes(lazy)
-    regular = _regular(lazy)
+    regular = regular_dataset(lazy)
     arrays = {str(name): v.data for name, v in regular.variables.items() if v.chunks is not None}
     section_tasks = SectionTasks(
         {name: lazy.variables[name].data for name in arrays},
@@ -211,7 +211,7 @@ def lazy_dataset(dataset: xr.Dataset) -> xr.Dataset:
     return dataset.assign(out).drop_encoding()
 
 
-def _regular(dataset: xr.Dataset) -> xr.Dataset:
+def regular_dataset(dataset: xr.Dataset) -> xr.Dataset:
     """Return the Dataset with chunks of one size in each array, as Zarr has them."""
     out = {}
     for name, variable in dataset.variables.items():

@@ -22,6 +22,14 @@ def format_bytes(count: int) -> str:
     return f"{size:.3g} TB" if size < 999.5 else f"{size:,.0f} TB"
 
 
+def format_duration(seconds: float) -> str:
+    """Return a duration in seconds, minutes or hours."""
+    if seconds < 99.5:
+        return f"{seconds:.2g} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 99.5 else f"{minutes / 60:.3g} h"
+
+
 def format_range(values: Iterable[float], unit: str) -> str:
     """Return the range of some numbers, or the number if all are the same."""
     values = list(values)

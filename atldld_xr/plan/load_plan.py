@@ -173,17 +173,22 @@ class SectionPlan:
         These are the tiles that come within the kernel's reach of the parallelogram that the block
         is on the image, so that the blocks of any chunking together need the same tiles.
         """
+        return list(self._tiles(block))
+
+    def touches(self, block: Block) -> bool:
+        """Return whether a block needs any tile: one that needs none has no pixel of the image."""
+        return next(self._tiles(block), None) is not None
+
+    def _tiles(self, block: Block) -> Iterator[tuple[int, int]]:
         window = self.window(block)
         if window is None:
-            return []
+            return
         left, top, right, bottom = window
         side = self.sampled_tile_side
-        return [
-            (row, column)
-            for row in range(top // side, (bottom - 1) // side + 1)
-            for column in range(left // side, (right - 1) // side + 1)
-            if self._meets(block, column * side, row * side)
-        ]
+        for row in range(top // side, (bottom - 1) // side + 1):
+            for column in range(left // side, (right - 1) // side + 1):
+                if self._meets(block, column * side, row * side):
+                    yield row, column
 
     def _meets(self, block: Block, left: int, top: int) -> bool:
         """Return whether a block's parallelogram comes within reach of the tile that starts here.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -62,9 +63,34 @@ def compute_and_write(
         return
     connected_client()  # its workers are told the storage options
     with own_threads() as threads, whole_blocks():
-        chunks = _chunks(arrays, job, is_missing)
-        while batch := list(islice(chunks, _BATCH)):
+        for batch in batches(_chunks(arrays, job, is_missing)):
             yield from _compute(batch, threads, sections)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Chunks that are computed together, with their graph, whole and as far as they need it."""
+
+    chunks: Sequence[Delayed]
+    graph: HighLevelGraph
+    needed: HighLevelGraph
+
+
+def batches(chunks: Iterator[Delayed]) -> Iterator[Batch]:
+    """Yield chunks in batches that a scheduler can take."""
+    while some := list(islice(chunks, _BATCH)):
+        yield from _split(some)
+
+
+def _split(chunks: Sequence[Delayed]) -> Iterator[Batch]:
+    graph = HighLevelGraph.merge(*(chunk.dask for chunk in chunks))
+    needed = graph.cull({chunk.key for chunk in chunks})
+    if len(chunks) > 1 and len(needed) + len(_tiles(graph, needed)) > _MOST_TASKS:
+        half = len(chunks) // 2
+        yield from _split(chunks[:half])
+        yield from _split(chunks[half:])
+    else:
+        yield Batch(chunks, graph, needed)
 
 
 def _chunks(
@@ -81,18 +107,11 @@ def _chunks(
 
 
 def _compute(
-    batch: Sequence[Delayed], threads: Mapping[str, Any], sections: Sequence[tuple[int, int]]
+    batch: Batch, threads: Mapping[str, Any], sections: Sequence[tuple[int, int]]
 ) -> Iterator[ChunkEntry | ValuesEntry | SectionEntry]:
-    graph = HighLevelGraph.merge(*(chunk.dask for chunk in batch))
-    needed = graph.cull({chunk.key for chunk in batch})
-    tiles = _tiles(graph, needed)
-    if len(batch) > 1 and len(needed) + len(tiles) > _MOST_TASKS:
-        half = len(batch) // 2
-        yield from _compute(batch[:half], threads, sections)
-        yield from _compute(batch[half:], threads, sections)
-        return
+    tiles = _tiles(batch.graph, batch.needed)
     with cluster_errors():
-        errors, *done = dask.compute(_errors(graph, tiles), *batch, **threads)
+        errors, *done = dask.compute(_errors(batch.graph, tiles), *batch.chunks, **threads)
     ids_in_store = {image_id for _, image_id in sections}
     reasons: dict[int, dict[str, str]] = {}
     for name, error in errors:

@@ -138,11 +138,11 @@ class Trace:
     """
 
     def __init__(self, array: Any, chunks: tuple[int, ...]) -> None:
-        self.array, self._chunks = array, chunks
+        self.array, self.chunks = array, chunks
         layers = array.dask.layers
         self._made = {k: v for k, v in layers.items() if isinstance(v, BlockLayer | SectionLayer)}
-        self._fetches = {k: v for k, v in layers.items() if isinstance(v, FetchLayer)}
-        ours = self._made.keys() | self._fetches.keys()
+        self.fetches = {k: v for k, v in layers.items() if isinstance(v, FetchLayer)}
+        ours = self._made.keys() | self.fetches.keys()
         self._slice_layers = [layer for name, layer in layers.items() if name not in ours]
 
     @property
@@ -161,7 +161,7 @@ class Trace:
         """Whether it is a part of what a plan makes, with a section to each chunk."""
         if not self._made or not self.array.ndim or set(self.array.chunks[0]) - {1}:
             return False
-        if self._chunks[0] != 1 and not self.is_value:
+        if self.chunks[0] != 1 and not self.is_value:
             return False
         if self.array.name in self._made:
             return True
@@ -178,27 +178,31 @@ class Trace:
         """Yield the places of a section's chunks in the store."""
         if at < self.array.shape[0]:
             counts = (
-                -(-n // c) for n, c in zip(self.array.shape[1:], self._chunks[1:], strict=True)
+                -(-n // c) for n, c in zip(self.array.shape[1:], self.chunks[1:], strict=True)
             )
             for place in np.ndindex(*counts):
                 yield (at, *place)
+
+    def origin(self, at: int) -> tuple[Any, tuple[Any, ...], list[range]]:
+        """Return the layer, and key there, of a section's first chunk, and what of that it is."""
+        origin = self._origin((at, *(0,) * (self.array.ndim - 1)))
+        assert origin is not None
+        return origin
 
     def chunk_tasks(
         self, name: str, places: Sequence[ChunkPlace], tile_input: Callable[..., int]
     ) -> Iterator[ChunkTask]:
         """Yield chunks of one section as things to be made and written."""
-        origin = self._origin((places[0][0], *(0,) * (self.array.ndim - 1)))
-        assert origin is not None
-        layer, (_, index, row, column, *_), ranges = origin
+        layer, (_, index, row, column, *_), ranges = self.origin(places[0][0])
         plan, section = layer.variable.plan, layer.variable.plan.sections[index]
         corner = plan.block(row, column)
         y0, x0 = corner.y0 + ranges[1].start, corner.x0 + ranges[2].start
         number = None
         if layer.variable.needs_tiles:
-            number = tile_input(self._fetches[layer.fetch].source, plan, section)
+            number = tile_input(self.fetches[layer.fetch].source, plan, section)
         _, rows, columns, *_ = self.array.shape
         for place in places:
-            (top, left), (high, wide) = place[1:3], self._chunks[1:3]
+            (top, left), (high, wide) = place[1:3], self.chunks[1:3]
             block = Block(
                 y0 + top * high,
                 y0 + min((top + 1) * high, rows),
@@ -207,7 +211,7 @@ class Trace:
             )
             trailing = tuple(
                 _slice_of(r[at * size : (at + 1) * size])
-                for r, at, size in zip(ranges[3:], place[3:], self._chunks[3:], strict=True)
+                for r, at, size in zip(ranges[3:], place[3:], self.chunks[3:], strict=True)
             )
             make, uses_pixels = layer.variable.make, layer.variable.uses_pixels
             yield ChunkTask(
@@ -216,13 +220,11 @@ class Trace:
 
     def value(self, name: str, at: int, tile_input: Callable[..., int]) -> SectionValue:
         """Return a section's value as something to be made."""
-        origin = self._origin((at,))
-        assert origin is not None
-        layer, (_, index), _ = origin
+        layer, (_, index), _ = self.origin(at)
         variable = layer.variable
         needs = tuple(
             (
-                tile_input(self._fetches[fetch].source, plan, plan.sections[index]),
+                tile_input(self.fetches[fetch].source, plan, plan.sections[index]),
                 tuple(variable.places(plan, index)),
             )
             for fetch, plan in layer.fetches.items()

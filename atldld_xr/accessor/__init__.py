@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Generic, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import xarray as xr
 
-from atldld_xr.datasets.sections import Stack, nearest_section, section_dim
+from atldld_xr.accessor.of_sections import OfSections
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,48 +17,8 @@ if TYPE_CHECKING:
     from atldld_xr.volumes import VolumeReport
 
 
-class _OfSections(Generic[Stack]):
-    """What both accessors have."""
-
-    def __init__(self, data: Stack) -> None:
-        self._data: Stack = data
-
-    @property
-    def section_dim(self) -> str:
-        """The dimension across sections: "coronal" or "sagittal".
-
-        Raises
-        ------
-        InvalidArgumentError
-            If there is none, as of one section or of a mean along it.
-        """
-        return section_dim(self._data)
-
-    def section(self, coordinate: float, *, tolerance: float | None = None) -> Stack:
-        """Return the section nearest to a coordinate, whichever way the brain was cut.
-
-        Parameters
-        ----------
-        coordinate : float
-            Along `section_dim`, in micrometres.
-        tolerance : float, optional
-            How far the section may be, in micrometres. Default: at any distance.
-
-        Returns
-        -------
-        xarray.Dataset or xarray.DataArray
-            Lazy, without the dimension across sections.
-
-        Raises
-        ------
-        InvalidArgumentError
-            If there is no dimension across sections, no section so near, or a number cannot work.
-        """
-        return nearest_section(self._data, coordinate, tolerance)
-
-
 @xr.register_dataset_accessor("atldld")  # type: ignore[no-untyped-call]  # xarray types it not
-class AtldldAccessor(_OfSections[xr.Dataset]):
+class AtldldAccessor(OfSections[xr.Dataset]):
     """What this package does with a Dataset, whole or sliced."""
 
     @property
@@ -319,5 +279,5 @@ class AtldldAccessor(_OfSections[xr.Dataset]):
 
 
 @xr.register_dataarray_accessor("atldld")  # type: ignore[no-untyped-call]  # xarray types it not
-class AtldldArrayAccessor(_OfSections[xr.DataArray]):
+class AtldldArrayAccessor(OfSections[xr.DataArray]):
     """What this package does with one variable of a Dataset, whole or sliced."""
