@@ -80,7 +80,8 @@ class OfSections(Generic[Stack]):
             Where blocks that overlap are read at a time and ask for what is not there yet (exports
             of a Dataset without Dask, and what xarray has made chunks of; windows on several
             blocks that need more than 8 tiles each), their number depends on which is first: it is
-            told for one after the other.
+            told for one after the other. On a cluster with more threads than sections, these are
+            cut, and tiles where they are asked for more than once.
         seconds_per_request : float
             What a request is assumed to take: two ways to the service and back.
         bytes_per_second : float

@@ -37,25 +37,26 @@ def explain_export(dataset: xr.Dataset, **assumed: float) -> Explanation:
     """
     chosen = choose(dataset, None)
     lazy = lazy_dataset(chosen)
-    regular = regular_dataset(lazy)
-    arrays = {str(name): v.data for name, v in regular.variables.items() if v.chunks is not None}
-    section_tasks = SectionTasks(
-        {name: lazy.variables[name].data for name in arrays},
-        {name: tuple(map(max, array.chunks)) for name, array in arrays.items()},
-    )
+    arrays = {str(name): v.data for name, v in lazy.variables.items() if v.chunks is not None}
+    # As a store has them: of one size in each array.
+    chunks = {name: tuple(map(max, array.chunks)) for name, array in arrays.items()}
+    section_tasks = SectionTasks(arrays, chunks)
     needs = Needs()
     _explain_sections(section_tasks, needs)
-    others = {name: array for name, array in arrays.items() if name not in section_tasks.names}
+    others = regular_dataset(lazy.drop_vars(list(section_tasks.names)))
     why = reasons(chosen, section_tasks.names)
+    dask_arrays = [v.data for v in others.variables.values() if v.chunks is not None]
     # As `compute_and_write` has them: values come first.
-    by_dask = sorted((*why.values(), *others.values()), key=lambda array: array.ndim > 1)
-    _explain_dask(by_dask, needs)
-    large = [array for array in arrays.values() if array.ndim > 1]
+    _explain_dask(sorted([*why.values(), *dask_arrays], key=lambda array: array.ndim > 1), needs)
+    large = [name for name, array in arrays.items() if array.ndim > 1]
     return explain_needs(
         needs,
         sections_of(dataset),
-        output_bytes=sum(array.nbytes for array in large),
-        chunks=sum(prod(array.numblocks) for array in large),
+        output_bytes=sum(arrays[name].nbytes for name in large),
+        chunks=sum(
+            prod(-(-n // size) for n, size in zip(arrays[name].shape, chunks[name], strict=True))
+            for name in large
+        ),
         **assumed,
     )
 

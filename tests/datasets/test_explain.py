@@ -146,7 +146,11 @@ def masked(data):
     return data.atldld.masked[["image"]].isel(y=slice(0, 900))
 
 
-@pytest.mark.parametrize("more", [mean, brighter, rechunked, masked])
+def uneven(data):
+    return data.isel(y=slice(100, 900)).set_coords("coverage")
+
+
+@pytest.mark.parametrize("more", [uneven, mean, brighter, rechunked, masked])
 def test_of_what_more_is_done_the_graph_is_looked_at(server, tmp_path, more):
     data = more(open_large(server))
     assert check_export(server, data, tmp_path).requests

@@ -165,7 +165,8 @@ class Trace:
             return False
         if self.array.name in self._made:
             return True
-        return all(self._is_contiguous(place) for place in np.ndindex(*self.array.numblocks))
+        offsets: dict[ChunkPlace, Any] = {}
+        return all(self._is_contiguous(p, offsets) for p in np.ndindex(*self.array.numblocks))
 
     @cached_property
     def content_token(self) -> str:
@@ -231,15 +232,15 @@ class Trace:
         )
         return SectionValue(name, variable.maker(index), needs)
 
-    def _is_contiguous(self, place: ChunkPlace) -> bool:
-        """Return whether a chunk goes on where the ones above and to its left end."""
-        offset = self._offset_in_plan(place)
+    def _is_contiguous(self, place: ChunkPlace, offsets: dict[ChunkPlace, Any]) -> bool:
+        """Return whether a chunk goes on where the ones above and to its left, seen before, end."""
+        offset = offsets[place] = self._offset_in_plan(place)
         if offset is None or any(place[3:]):
             return False
         for axis in (1, 2):
             if len(place) > axis and place[axis]:
                 before = (*place[:axis], place[axis] - 1, *place[axis + 1 :])
-                offset_before = self._offset_in_plan(before)
+                offset_before = offsets[before]
                 step = self.array.chunks[axis][before[axis]]
                 if (
                     offset_before is None
