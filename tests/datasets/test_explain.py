@@ -277,7 +277,10 @@ def test_what_cannot_be_is_refused(options):
 
 def test_info_and_explain_are_one_computation(server):
     options = {"resolution": 8, "tier": 0, "expression": True, "on_error": "fill"}
-    costs = atldld_xr.info(LARGE.id, source=server.url, **options).costs
+    info = atldld_xr.info(LARGE.id, source=server.url, **options)
+    costs = info.costs
+    assert f"{costs.blocks_without_pixels:,} of them without pixels" in str(info)
+    assert "time to fetch" in str(info)
     found = open_large(server, **options).atldld.explain()
     assert costs.requests == found.requests
     assert costs.source_pixels == found.pixels
