@@ -189,7 +189,8 @@ class MirrorSource:
         side = self.piece_side(image, tile.tier, view)
         if side <= TILE_SIDE or tile.whole:
             return None
-        return None if (piece := square_of(image, tile, side)) == tile else piece
+        piece = square_of(image, tile, side)
+        return None if piece == tile else piece
 
     def fetch_bytes(self, image: SectionImage, tile: Tile, view: View) -> bytes:
         """Return the verified JPEG that `read` decodes; raises as `read` does."""
@@ -323,7 +324,8 @@ class MirrorSource:
         return record
 
     def _holdings(self) -> str:
-        if not (contents := contents_of(self)).known:
+        contents = contents_of(self)
+        if not contents.known:
             return "there is no mirror there, or none that can be listed"
         ids = [str(i) for i in sorted(contents.datasets)]
         more = f" and {len(ids) - 10} more" if len(ids) > 10 else ""
@@ -337,8 +339,8 @@ def decode_tile(data: bytes, tile: Tile, view: View) -> NDArray[np.uint8]:
     return pixels
 
 
-# The last squares that tiles were cut from: a window's four lie in one, mostly.
 _pieces = PerProcess(lambda: WholeImages(26_000_000))
+"""The last squares that tiles were cut from: a window's four lie in one, mostly."""
 
 
 @functools.lru_cache(maxsize=32)
