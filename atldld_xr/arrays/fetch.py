@@ -75,8 +75,7 @@ def plan_pieces(
     side = section.tile_side
     if isinstance(source, WideSource) and source.url not in _NARROW:
         side = source.piece_side(section.image, section.tier, view)
-    # Of files none is read in parts, however many could be read at once.
-    at_once = 1 if getattr(source, "has_files", False) else setting("http.connections", as_int)
+    at_once = setting("http.connections", as_int)
     return pieces_of(section, places, side=side, at_once=at_once)
 
 

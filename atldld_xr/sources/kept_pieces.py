@@ -30,24 +30,15 @@ def larger(image: SectionImage, tile: Tile) -> Iterator[Tile]:
     width, height = tier_size(image.width, tile.tier), tier_size(image.height, tile.tier)
     side = TILE_SIDE
     while side <= PIECE_SIDE:
-        square = square_of(image, tile, side)
-        if square is not None:
-            yield square
-            if square.whole:
+        left, top = tile.left // side * side, tile.top // side * side
+        right, bottom = min(left + side, width), min(top + side, height)
+        if right >= tile.left + tile.width and bottom >= tile.top + tile.height:
+            whole = (left, top, right, bottom) == (0, 0, width, height)
+            yield Tile(tile.tier, left, top, right - left, bottom - top, whole)
+            if whole:
                 return
         side *= 2
     yield Tile(tile.tier, 0, 0, width, height, whole=True)
-
-
-def square_of(image: SectionImage, tile: Tile, side: int) -> Tile | None:
-    """Return the square of a grid of some side in which a rectangle lies, None if in no one."""
-    width, height = tier_size(image.width, tile.tier), tier_size(image.height, tile.tier)
-    left, top = tile.left // side * side, tile.top // side * side
-    right, bottom = min(left + side, width), min(top + side, height)
-    if right < tile.left + tile.width or bottom < tile.top + tile.height:
-        return None
-    whole = (left, top, right, bottom) == (0, 0, width, height)
-    return Tile(tile.tier, left, top, right - left, bottom - top, whole)
 
 
 def cut(pixels: NDArray[np.uint8], piece: Tile, tile: Tile) -> NDArray[np.uint8]:

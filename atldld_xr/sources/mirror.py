@@ -4,7 +4,7 @@ Its layout, d being the tier, w and h the size of a tile in pixels of the tier::
 
     section_data_set_{id}.json                                          the service's answer
     section_image_{id}_downsample_{d}.jpg                               a whole section
-    section_image_{id}_downsample_{d}_{left}_{top}_{w}x{h}.jpg          a tile of one, or a square
+    section_image_{id}_downsample_{d}_{left}_{top}_{w}x{h}.jpg          a tile of one
     ..._expression.jpg, ..._intensity.jpg                               the same of its mask
     mirror.json                                                         what it holds, if made here
 """
@@ -14,9 +14,8 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,11 +37,9 @@ from atldld_xr.files.file_store import FileStore
 from atldld_xr.files.paths import absolute, is_path, without_scheme
 from atldld_xr.files.storage_options import StorageOptionsRef, register
 from atldld_xr.foreign_json import MOST_BYTES
-from atldld_xr.forks import PerProcess
 from atldld_xr.known_as import known_as
 from atldld_xr.messages.repeating import short
 from atldld_xr.sources import answers, jpeg
-from atldld_xr.sources.kept_pieces import cut, square_of
 from atldld_xr.sources.mirror_contents import (
     MANIFEST,
     MOST_MANIFEST_BYTES,
@@ -53,9 +50,8 @@ from atldld_xr.sources.mirror_contents import (
     names_in_page,
     read_manifest,
 )
-from atldld_xr.sources.protocol import TILE_SIDE, service_tile_side
+from atldld_xr.sources.protocol import service_tile_side
 from atldld_xr.sources.retry import TransportError, TryError, persist
-from atldld_xr.sources.whole_images import WholeImages
 
 
 @known_as("atldld_xr.sources.mirror")
@@ -81,8 +77,6 @@ class MirrorSource:
 
     path: str
     storage_options: Mapping[str, Any] | StorageOptionsRef | None = field(default=None, repr=False)
-
-    has_files: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         given: Any = os.fspath(self.path) if isinstance(self.path, os.PathLike) else self.path
@@ -126,7 +120,7 @@ class MirrorSource:
         """
         dataset_id = check_id(dataset_id, "section data set")
         # A mirror may have grown since this process listed it; whoever opens a data set looks anew.
-        contents_of.cache_clear()
+        _contents.cache_clear()
         try:
             body = self.cat(dataset_file(dataset_id))
         except FileNotFoundError:
@@ -138,8 +132,8 @@ class MirrorSource:
     def image_record(self, image_id: int) -> Mapping[str, Any]:
         """Return Allen's ``SectionImage`` record; raises as `dataset_record` does."""
         image_id = check_id(image_id, "section image")
-        contents_of.cache_clear()  # as for a data set
-        for dataset_id in sorted(contents_of(self).datasets):
+        _contents.cache_clear()  # as for a data set
+        for dataset_id in sorted(_contents(self).datasets):
             try:
                 body = self.cat(dataset_file(dataset_id))
             except FileNotFoundError:  # though the manifest names it
@@ -154,19 +148,16 @@ class MirrorSource:
 
     def tiers(self, image: SectionImage, view: View) -> frozenset[int] | None:
         """Return the tiers at hand; None where that cannot be told: no listing, no manifest."""
-        contents = contents_of(self)
-        return frozenset(contents.tiers(image.id, view)) if contents.known else None
+        contents = _contents(self)
+        if not contents.known:
+            return None
+        return frozenset(contents.tiers(image.id, view))
 
     def tile_side(self, image: SectionImage, tier: int, view: View) -> int:
         """Return the side of the grid of tiles: a whole section is one tile, however large."""
-        if contents_of(self).tiers(image.id, view).get(tier) is True:
+        if _contents(self).tiers(image.id, view).get(tier):
             return max(tier_size(image.width, tier), tier_size(image.height, tier))
         return service_tile_side(image, tier)
-
-    def piece_side(self, image: SectionImage, tier: int, view: View) -> int:
-        """Return the side of the squares that its files are, in pixels of the tier."""
-        held = contents_of(self).tiers(image.id, view).get(tier, False)
-        return self.tile_side(image, tier, view) if isinstance(held, bool) else held
 
     def read(self, image: SectionImage, tile: Tile, view: View) -> NDArray[np.uint8]:
         """Return verified pixels: (height, width, 3), or (height, width) for the intensity view.
@@ -176,21 +167,7 @@ class MirrorSource:
         SectionImageError
             If the mirror does not have them, or not whole.
         """
-        piece = self._piece(image, tile, view)
-        if piece is not None:
-            name = f"{self.path}/{image_file(image.id, piece, view)}"
-            with suppress(SectionImageError):  # what is not there so may be there as a tile
-                pixels = _pieces().get(name, lambda: self._read(image, piece, view)[1])
-                return cut(pixels, piece, tile)
         return self._read(image, tile, view)[1]
-
-    def _piece(self, image: SectionImage, tile: Tile, view: View) -> Tile | None:
-        """Return the larger square that a rectangle is to be cut from; None if it is a file."""
-        side = self.piece_side(image, tile.tier, view)
-        if side <= TILE_SIDE or tile.whole:
-            return None
-        piece = square_of(image, tile, side)
-        return None if piece == tile else piece
 
     def fetch_bytes(self, image: SectionImage, tile: Tile, view: View) -> bytes:
         """Return the verified JPEG that `read` decodes; raises as `read` does."""
@@ -324,7 +301,7 @@ class MirrorSource:
         return record
 
     def _holdings(self) -> str:
-        contents = contents_of(self)
+        contents = _contents(self)
         if not contents.known:
             return "there is no mirror there, or none that can be listed"
         ids = [str(i) for i in sorted(contents.datasets)]
@@ -339,12 +316,8 @@ def decode_tile(data: bytes, tile: Tile, view: View) -> NDArray[np.uint8]:
     return pixels
 
 
-_pieces = PerProcess(lambda: WholeImages(26_000_000))
-"""The last squares that tiles were cut from: a window's four lie in one, mostly."""
-
-
 @functools.lru_cache(maxsize=32)
-def contents_of(mirror: MirrorSource) -> Contents:
+def _contents(mirror: MirrorSource) -> Contents:
     """List a mirror; where that yields nothing, as on most web servers, read its manifest."""
     names = mirror.names()
     contents = list_contents(names)

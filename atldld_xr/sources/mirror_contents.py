@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +11,6 @@ from typing import Any, get_args
 from atldld_xr.allen.tiers import Tile, View
 from atldld_xr.foreign_json import parse_json
 from atldld_xr.messages.repeating import short
-from atldld_xr.sources.protocol import TILE_SIDE
 
 MANIFEST = "mirror.json"
 """What a mirror holds, for those that cannot list it; and what could not be put there."""
@@ -20,8 +18,7 @@ MANIFEST = "mirror.json"
 MOST_MANIFEST_BYTES = 100_000_000
 """Bytes of a manifest: all images of Allen's, three views of each at three tiers, have 95 MB."""
 
-_FORMATS = (1, 2)  # the second has tiers in larger squares than tiles
-_SIDES = tuple(TILE_SIDE << k for k in range(1, 7))
+_FORMAT = 1
 _MOST_IMAGES = 1_000_000  # Allen's are 700 000
 _MOST_KINDS = 10_000  # of images, by the views and tiers that there are
 _MOST_OTHER_BYTES = 16_000_000
@@ -38,11 +35,8 @@ _IMAGE = re.compile(rf'"({_ID})"\s*+:\s*+(\{{\s*+{_HELD}(?:,\s*+{_HELD})*+\}})\s
 _IN_A_PAGE = re.compile(r"section_[a-z0-9_]{1,99}\.(?:jpg|json)(?!\.\w)")  # nor one under way
 
 
-Held = bool | int
-"""How a tier is there: True in one piece, False by tiles, a number by squares of so many pixels."""
-
-Views = Mapping[str, Mapping[int, Held]]
-"""By view, the tiers that are there, each with how it is."""
+Views = Mapping[str, Mapping[int, bool]]
+"""By view, the tiers that are there, each with whether it is there in one piece."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +50,8 @@ class Contents:
     datasets : frozenset of int
         The ids of the data sets whose metadata are there.
     images : mapping
-        By image id and view, the tiers, each with how it is there. Images of which the same is
-        there may share it: it is not to be changed.
+        By image id and view, the tiers, each with whether it is there in one piece. Images of which
+        the same is there may share it: it is not to be changed.
     failures : mapping
         By the names of their files, what could not be put there; of a manifest.
     """
@@ -67,8 +61,8 @@ class Contents:
     images: Mapping[int, Views] = field(default_factory=dict)
     failures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def tiers(self, image_id: int, view: str) -> Mapping[int, Held]:
-        """Return the tiers of an image that are there, each with how it is."""
+    def tiers(self, image_id: int, view: str) -> Mapping[int, bool]:
+        """Return the tiers of an image that are there, each with whether it is in one piece."""
         return self.images.get(image_id, {}).get(view, {})
 
 
@@ -87,29 +81,15 @@ def image_file(image_id: int, tile: Tile, view: View) -> str:
 def list_contents(names: Iterable[str]) -> Contents:
     """Tell from the names of its files what a mirror holds."""
     datasets = set()
-    images: dict[int, dict[str, dict[int, Held]]] = {}
+    images: dict[int, dict[str, dict[int, bool]]] = {}
     for name in names:
         if match := _DATASET_FILE.fullmatch(name):
             datasets.add(int(match[1]))
         elif match := _IMAGE_FILE.fullmatch(name):
             views = images.setdefault(int(match[1]), {})
             tiers = views.setdefault(match[4] or "image", {})
-            tier, held = int(match[2]), _held(match[3])
-            # Of what is there in several ways, the largest.
-            tiers[tier] = max(tiers.get(tier, False), held, key=_size)
+            tiers[int(match[2])] = tiers.get(int(match[2]), False) or match[3] is None
     return Contents(True, frozenset(datasets), images)
-
-
-def _held(place: str | None) -> Held:
-    """Return how a tier is there, by the place in a file's name."""
-    if place is None:
-        return True
-    longest = max(map(int, place.rpartition("_")[2].split("x")))
-    return next((side for side in _SIDES if side // 2 < longest <= side), False)
-
-
-def _size(held: Held) -> float:
-    return math.inf if held is True else int(held)
 
 
 def names_in_page(page: bytes) -> set[str]:
@@ -145,8 +125,8 @@ def read_manifest(content: bytes) -> Contents:
 
     rest = parse_json(_IMAGE.sub(take, content), most=_MOST_OTHER_BYTES)
     try:
-        if rest.get("format", 1) not in _FORMATS:
-            raise ValueError(f"it is of the format {short(rest['format'])}, not 1 or 2")
+        if rest.get("format", _FORMAT) != _FORMAT:
+            raise ValueError(f"it is of the format {short(rest['format'])}, not {_FORMAT}")
         datasets = [_id(value) for value in rest["section_data_sets"]]
         failures = {_image_name(failure["file"]): dict(failure) for failure in rest["failures"]}
         if rest["images"] != {}:
@@ -158,15 +138,9 @@ def read_manifest(content: bytes) -> Contents:
 
 def _read_views(text: bytes) -> Views:
     return {
-        view: {int(_matched(_TIER, tier)): _checked(held) for tier, held in tiers.items()}
+        view: {int(_matched(_TIER, tier)): bool(whole) for tier, whole in tiers.items()}
         for view, tiers in parse_json(text).items()
     }
-
-
-def _checked(held: Any) -> Held:
-    if not isinstance(held, bool) and held not in _SIDES:
-        raise ValueError("it has squares of sides that cannot be")
-    return held  # type: ignore[no-any-return]
 
 
 def write_manifest(contents: Contents, source: str) -> bytes:
@@ -191,14 +165,8 @@ def write_manifest(contents: Contents, source: str) -> bytes:
             texts[id(views)] = json.dumps(views, separators=(",", ":"))
         return texts[id(views)]
 
-    has_squares = any(
-        not isinstance(held, bool)
-        for views in {id(views): views for views in contents.images.values()}.values()
-        for tiers in views.values()
-        for held in tiers.values()
-    )
     head = {
-        "format": 2 if has_squares else 1,
+        "format": _FORMAT,
         "source": source,
         "section_data_sets": sorted(contents.datasets),
         "failures": [contents.failures[name] for name in sorted(contents.failures)],

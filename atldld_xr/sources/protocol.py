@@ -90,11 +90,7 @@ class Source(Protocol):
 
 @runtime_checkable
 class WideSource(Source, Protocol):
-    """A source of which one `read` can ask for many tiles.
-
-    One that has files of many tiles says so by an attribute `has_files`, which is true: it is asked
-    for them as they are.
-    """
+    """A source of which one `read` can ask for many tiles."""
 
     def piece_side(self, image: SectionImage, tier: int, view: View) -> int:
         """Return the side of the largest square to ask for, in pixels of the tier.

@@ -7,7 +7,7 @@ equals the one opened from the service to the bit.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
@@ -23,16 +23,15 @@ from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import is_one_of, is_some_of, is_whole
 from atldld_xr.settings import as_int, setting
 from atldld_xr.sources.jpeg import encode, most_bytes
-from atldld_xr.sources.mirror import MirrorSource, contents_of, decode_tile
+from atldld_xr.sources.mirror import MirrorSource, decode_tile
 from atldld_xr.sources.mirror_contents import (
     MANIFEST,
     Contents,
-    Held,
     dataset_file,
     image_file,
     write_manifest,
 )
-from atldld_xr.sources.protocol import TILE_SIDE, Source, WideSource, service_tile_side
+from atldld_xr.sources.protocol import Source, service_tile_side
 
 _QUALITY = 100  # of what a source without bytes draws: its pixels, as near as JPEG can
 
@@ -83,8 +82,6 @@ class _Job:
     image: SectionImage
     tile: Tile
     view: View
-    held: Held
-    """How the mirror has the tier, when it has all such rectangles of it."""
 
     @property
     def file(self) -> str:
@@ -148,8 +145,7 @@ def save_mirror(
     records = {dataset_id: source.dataset_record(dataset_id) for dataset_id in ids}
     parsed = [parse_dataset(record) for record in records.values()]
     images = [image for data in parsed for image in data.images]
-    contents_of.cache_clear()
-    jobs = _list_jobs(source, images, tiers, views, contents_of(target.mirror))
+    jobs = _list_jobs(source, images, tiers, views)
 
     files = size = skipped = 0
     for dataset_id, record in records.items():
@@ -177,7 +173,6 @@ def save_mirror(
         # Not waited for: after an interrupt, tries under way may go on for a minute.
         pool.shutdown(wait=False, cancel_futures=True)
     target.write_manifest(source.url, records, jobs, failures)
-    contents_of.cache_clear()
     return MirrorSummary(
         files,
         size,
@@ -188,11 +183,7 @@ def save_mirror(
 
 
 def _list_jobs(
-    source: Source,
-    images: Sequence[SectionImage],
-    tiers: Sequence[int],
-    views: Sequence[View],
-    contents: Contents,
+    source: Source, images: Sequence[SectionImage], tiers: Sequence[int], views: Sequence[View]
 ) -> list[_Job]:
     most = max((image.tier_count for image in images), default=0)
     if not _are_tiers(tiers, most):
@@ -200,15 +191,13 @@ def _list_jobs(
             f"tiers are whole numbers from 0 to {most - 1}, not {short(tiers)}"
         )
     return [
-        _Job(image, tile, view, held)
+        _Job(image, tile, view)
         for image in images
         for view in dict.fromkeys(views)
         if view == "image" or image.has_expression
         for tier in sorted(set(tiers))
         if tier < image.tier_count
-        for tile, held in _rectangles(
-            source, image, tier, view, contents.tiers(image.id, view).get(tier)
-        )
+        for tile in _tiles(source, image, tier, view)
     ]
 
 
@@ -220,28 +209,20 @@ def _are_tiers(tiers: object, most: int) -> bool:
     )
 
 
-def _rectangles(
-    source: Source, image: SectionImage, tier: int, view: View, held: Held | None
-) -> Iterator[tuple[Tile, Held]]:
-    """Yield what is to be asked for, and kept, each with how the tier is there then.
-
-    As large as the source gives; as they are there, where some are there already.
-    """
+def _tiles(source: Source, image: SectionImage, tier: int, view: View) -> list[Tile]:
     width, height = tier_size(image.width, tier), tier_size(image.height, tier)
     # Those of a source without bytes are drawn here: on the grid that a mirror is read on.
-    side = service_tile_side(image, tier)
-    if isinstance(source, BytesSource):
-        side = source.tile_side(image, tier, view)
-        if side == TILE_SIDE < max(width, height) and isinstance(source, WideSource):
-            by_default = TILE_SIDE if held is False else source.piece_side(image, tier, view)
-            side = by_default if held is None or isinstance(held, bool) else held
+    side = (
+        source.tile_side(image, tier, view)
+        if isinstance(source, BytesSource)
+        else service_tile_side(image, tier)
+    )
     whole = side >= max(width, height)
-    is_square = side > TILE_SIDE and service_tile_side(image, tier) == TILE_SIDE
-    held = whole or (side if is_square else False)
-    for top in range(0, height, side):
-        for left in range(0, width, side):
-            size = min(side, width - left), min(side, height - top)
-            yield Tile(tier, left, top, *size, whole), held
+    return [
+        Tile(tier, left, top, min(side, width - left), min(side, height - top), whole)
+        for top in range(0, height, side)
+        for left in range(0, width, side)
+    ]
 
 
 def _copy(source: Source, target: _Target, job: _Job) -> int:
@@ -272,7 +253,7 @@ def _add(
     """Return what a mirror holds when jobs are done, but for some that failed."""
     now_failed = {failure.file: asdict(failure) for failure in failures}
     failed = dict(known.failures)
-    held: dict[int, dict[str, dict[int, Held]]] = {}
+    held: dict[int, dict[str, dict[int, bool]]] = {}
     for job in jobs:
         failed.pop(job.file, None)
         if job.file in now_failed:
@@ -280,7 +261,7 @@ def _add(
         if (image := job.image.id) not in held:  # what is known of it may be shared with others
             views = known.images.get(image, {})
             held[image] = {view: dict(tiers) for view, tiers in views.items()}
-        held[image].setdefault(job.view, {})[job.tile.tier] = job.held
+        held[image].setdefault(job.view, {})[job.tile.tier] = job.tile.whole
     return Contents(
         True, known.datasets | set(records), {**known.images, **held}, failed | now_failed
     )
@@ -290,18 +271,18 @@ class _Target:
     """The mirror that is written."""
 
     def __init__(self, mirror: MirrorSource) -> None:
-        self.mirror = mirror
+        self._mirror = mirror
         self._files = mirror.files()
 
     def check(self) -> None:
         """Raise a StoreError for a manifest that nothing could be added to."""
-        self.mirror.manifest()
+        self._mirror.manifest()
 
     def holds(self, job: _Job) -> bool:
         """Tell whether a tile is there, whole; one that is damaged is as good as not there."""
         try:
             most = most_bytes(job.tile.width, job.tile.height)
-            decode_tile(self.mirror.cat(job.file, most), job.tile, job.view)
+            decode_tile(self._mirror.cat(job.file, most), job.tile, job.view)
         except (FileNotFoundError, ValueError):
             return False
         return True
@@ -320,13 +301,13 @@ class _Target:
         """Add what was copied to the manifest, and replace what it says of failures of the same."""
         # Between the reading and the writing nobody else is to add anything.
         with locked(self._files.url) if self._files.is_local else nullcontext():
-            known = self.mirror.manifest() or Contents(known=False)
+            known = self._mirror.manifest() or Contents(known=False)
             contents = _add(known, records, jobs, failures)
             try:
                 manifest = write_manifest(contents, origin)
             except ValueError as error:
                 raise StoreError(
-                    f"{self.mirror.path}/{MANIFEST} would not be read again: {error}. All else "
+                    f"{self._mirror.path}/{MANIFEST} would not be read again: {error}. All else "
                     "was written; mirror further data sets to another folder"
                 ) from None
             self.write(MANIFEST, manifest)

@@ -43,11 +43,6 @@ class WholeImages:
             self._kept[key] = made
             return made
 
-    def forget(self) -> None:
-        """Forget all of them."""
-        with self._lock:
-            self._kept.clear()
-
     def _drop(self, limit: int) -> None:
         """Forget the least recently used until the others have no more bytes than a limit."""
         while self._kept and sum(p.nbytes for p in self._kept.values()) > limit:

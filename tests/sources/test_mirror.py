@@ -30,9 +30,8 @@ from atldld_xr.errors import (
 from atldld_xr.phantom.phantom import Phantom
 from atldld_xr.settings import config
 from atldld_xr.sources.api import ApiSource
-from atldld_xr.sources.mirror import MirrorSource, _pieces, image_file
+from atldld_xr.sources.mirror import MirrorSource, image_file
 from atldld_xr.sources.mirror_contents import (
-    MANIFEST,
     Contents,
     names_in_page,
     read_manifest,
@@ -137,74 +136,9 @@ def test_large_tiers_are_saved_on_the_services_grid(
     assert tiles(mirror, image, 0) == grid
     for tile in grid[:3] + grid[-3:]:
         assert np.array_equal(mirror.read(image, tile, "image"), api.read(image, tile, "image"))
-    for square in tmp_path.glob(f"section_image_{image.id}_downsample_0_0_0_*.jpg"):
-        square.unlink()
-    _pieces().forget()
+    Path(tmp_path, image_file(image.id, grid[1], "image")).unlink()
     with pytest.raises(SectionImageError, match="misses a part of its image at tier 0"):
         mirror.read(image, grid[1], "image")
-
-
-def test_large_tiers_are_asked_for_in_large_squares(
-    api: ApiSource, server: AllenServer, images: tuple[SectionImage, ...], tmp_path: Path
-) -> None:
-    image = next(i for i in images if max(i.width, i.height) > WHOLE_SIDE)
-    server.clear_log()
-    save_mirror([DATASET], str(tmp_path), source=api, tiers=[0])
-    squares = -(-image.width // 2048) * -(-image.height // 2048)
-    files = list(tmp_path.glob(f"section_image_{image.id}_downsample_0_*.jpg"))
-    assert len(files) == squares < len(tiles(api, image, 0)) / 4
-    asked = [r for r in server.log if r.image_id == image.id and r.status == 200]
-    assert len(asked) == squares
-    mirror = MirrorSource(str(tmp_path))
-    assert mirror.piece_side(image, 0, "image") == 2048
-    manifest = json.loads((tmp_path / MANIFEST).read_text())
-    assert manifest["format"] == 2
-    assert manifest["images"][str(image.id)] == {"image": {"0": 2048}}
-    assert read_manifest((tmp_path / MANIFEST).read_bytes()).tiers(image.id, "image") == {0: 2048}
-    for square in (mirror, api):  # a rectangle that is a part of one
-        part = Tile(0, 1024, 0, 1024, 1024, False)
-        assert square.read(image, part, "image").shape == (1024, 1024, 3)
-    assert np.array_equal(mirror.read(image, part, "image"), api.read(image, part, "image"))
-    summary = save_mirror([DATASET], str(tmp_path), source=api, tiers=[0])
-    assert summary.skipped == len(list(tmp_path.glob("*.jpg")))
-
-
-def test_a_mirror_of_tiles_is_gone_on_with_by_tiles(
-    api: ApiSource, server: AllenServer, images: tuple[SectionImage, ...], tmp_path: Path
-) -> None:
-    image = next(i for i in images if max(i.width, i.height) > WHOLE_SIDE)
-    grid = tiles(api, image, 0)
-    for tile in grid[1:]:
-        data = api.fetch_bytes(image, tile, "image")
-        (tmp_path / image_file(image.id, tile, "image")).write_bytes(data)
-    server.clear_log()
-    save_mirror([DATASET], str(tmp_path), source=api, tiers=[0])
-    assert sum(r.image_id == image.id and r.status == 200 for r in server.log) <= 1
-    mirror = MirrorSource(str(tmp_path))
-    assert mirror.piece_side(image, 0, "image") == 512
-    for tile in (grid[0], grid[-1]):
-        assert np.array_equal(mirror.read(image, tile, "image"), api.read(image, tile, "image"))
-
-
-def test_an_export_reads_each_square_once(
-    api: ApiSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    save_mirror([DATASET], str(tmp_path / "mirror"), source=api, tiers=[0])
-    read: list[str] = []
-    cat = MirrorSource.cat
-
-    def counting(self: MirrorSource, name: str, *most: int) -> bytes:
-        read.append(name)
-        return cat(self, name, *most)
-
-    monkeypatch.setattr(MirrorSource, "cat", counting)
-    source = MirrorSource(str(tmp_path / "mirror"))
-    options = {"source": source, "resolution": 10, "tier": 0}
-    ds = atldld_xr.open_dataset(DATASET, **options)
-    read.clear()
-    ds[["image"]].atldld.to_zarr(tmp_path / "a.zarr")
-    images_read = [name for name in read if name.endswith(".jpg")]
-    assert len(images_read) == len(set(images_read)) == ds[["image"]].atldld.explain().requests
 
 
 def test_saving_again_fetches_only_what_is_missing_or_damaged(
