@@ -13,7 +13,7 @@ from atldld_xr.forks import PerProcess
 from atldld_xr.plan.load_plan import LoadPlan, SectionPlan
 from atldld_xr.plan.pieces import Piece, pieces_of
 from atldld_xr.settings import as_int, setting
-from atldld_xr.sources.protocol import Source, WideSource
+from atldld_xr.sources.protocol import FileSource, Source, WideSource
 from atldld_xr.warp.averages import Pixels, reduce_tile
 
 OnError = Literal["raise", "fill"]
@@ -75,7 +75,8 @@ def plan_pieces(
     side = section.tile_side
     if isinstance(source, WideSource) and source.url not in _NARROW:
         side = source.piece_side(section.image, section.tier, view)
-    at_once = setting("http.connections", as_int)
+    divides = not (isinstance(source, FileSource) and source.has_files)
+    at_once = setting("http.connections", as_int) if divides else 1
     return pieces_of(section, places, side=side, at_once=at_once)
 
 

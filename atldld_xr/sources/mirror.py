@@ -4,13 +4,15 @@ Its layout, d being the tier, w and h the size of a tile in pixels of the tier::
 
     section_data_set_{id}.json                                          the service's answer
     section_image_{id}_downsample_{d}.jpg                               a whole section
-    section_image_{id}_downsample_{d}_{left}_{top}_{w}x{h}.jpg          a tile of one
+    section_image_{id}_downsample_{d}_{left}_{top}_{w}x{h}.jpg          a tile of one, or a square
+                                                                        of up to 4 x 4 tiles
     ..._expression.jpg, ..._intensity.jpg                               the same of its mask
     mirror.json                                                         what it holds, if made here
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from collections.abc import Mapping
@@ -20,15 +22,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atldld_xr.allen import rma
 from atldld_xr.allen.ids import check_id
-from atldld_xr.allen.metadata import SectionImage, single_record
+from atldld_xr.allen.metadata import SectionImage
 from atldld_xr.allen.tiers import Tile, View, tier_size
 from atldld_xr.allen.values import items
 from atldld_xr.errors import (
     DatasetNotFoundError,
     InvalidArgumentError,
-    MetadataError,
     SectionImageError,
     StoreError,
 )
@@ -39,7 +39,7 @@ from atldld_xr.files.storage_options import StorageOptionsRef, register
 from atldld_xr.foreign_json import MOST_BYTES
 from atldld_xr.known_as import known_as
 from atldld_xr.messages.repeating import short
-from atldld_xr.sources import answers, jpeg
+from atldld_xr.sources import jpeg
 from atldld_xr.sources.mirror_contents import (
     MANIFEST,
     MOST_MANIFEST_BYTES,
@@ -48,9 +48,12 @@ from atldld_xr.sources.mirror_contents import (
     image_file,
     list_contents,
     names_in_page,
+    parse_record,
     read_manifest,
 )
-from atldld_xr.sources.protocol import service_tile_side
+from atldld_xr.sources.mirror_pieces import decode_tile, find_pixels
+from atldld_xr.sources.protocol import PIECE_SIDE, service_tile_side
+from atldld_xr.sources.recent_pieces import recent_pieces
 from atldld_xr.sources.retry import TransportError, TryError, persist
 
 
@@ -121,13 +124,14 @@ class MirrorSource:
         dataset_id = check_id(dataset_id, "section data set")
         # A mirror may have grown since this process listed it; whoever opens a data set looks anew.
         _contents.cache_clear()
+        recent_pieces().clear()
         try:
             body = self.cat(dataset_file(dataset_id))
         except FileNotFoundError:
             raise DatasetNotFoundError(
                 f"there is no section data set {dataset_id} in {self.path}: {self._holdings()}"
             ) from None
-        return self._parse(body, dataset_id)
+        return parse_record(body, dataset_id, self.path)
 
     def image_record(self, image_id: int) -> Mapping[str, Any]:
         """Return Allen's ``SectionImage`` record; raises as `dataset_record` does."""
@@ -138,7 +142,7 @@ class MirrorSource:
                 body = self.cat(dataset_file(dataset_id))
             except FileNotFoundError:  # though the manifest names it
                 continue
-            dataset = self._parse(body, dataset_id)
+            dataset = parse_record(body, dataset_id, self.path)
             for record in items(dataset, "section_images", f"section data set {dataset_id}"):
                 if isinstance(record, Mapping) and record.get("id") == image_id:
                     return {"section_data_set": {"products": dataset.get("products")}, **record}
@@ -155,25 +159,60 @@ class MirrorSource:
 
     def tile_side(self, image: SectionImage, tier: int, view: View) -> int:
         """Return the side of the grid of tiles: a whole section is one tile, however large."""
-        if _contents(self).tiers(image.id, view).get(tier):
+        if _contents(self).tiers(image.id, view).get(tier) is True:
             return max(tier_size(image.width, tier), tier_size(image.height, tier))
         return service_tile_side(image, tier)
 
+    def piece_side(self, image: SectionImage, tier: int, view: View) -> int:
+        """Return the side of the largest squares of tiles that are there as a file each."""
+        return max(self.tile_side(image, tier, view), *_contents(self).sides(image.id, tier, view))
+
+    @property
+    def has_files(self) -> bool:
+        """Whether all of a square is read for any part of it: it is."""
+        return True
+
     def read(self, image: SectionImage, tile: Tile, view: View) -> NDArray[np.uint8]:
         """Return verified pixels: (height, width, 3), or (height, width) for the intensity view.
+
+        They are cut from the file of a larger square, or put together, where there is none of just
+        that rectangle.
 
         Raises
         ------
         SectionImageError
             If the mirror does not have them, or not whole.
         """
-        return self._read(image, tile, view)[1]
+
+        def read(piece: Tile, wanted: Tile) -> NDArray[np.uint8] | None:
+            if piece == wanted:
+                found = self._read(image, piece, view)
+                return None if found is None else found[1]
+            # Tiles of a window are asked for one by one, and lie in the same few squares.
+            key = (self, image_file(image.id, piece, view))
+            return recent_pieces().get(key, lambda: read(piece, piece))
+
+        sides: tuple[int, ...] = ()
+        if not tile.whole:
+            with contextlib.suppress(StoreError):  # which the files themselves may do without
+                sides = _contents(self).sides(image.id, tile.tier, view)
+        # It may have grown since this process listed it, or nothing may be told of it.
+        pixels = find_pixels(image, tile, sides, read, otherwise=(PIECE_SIDE,))
+        if pixels is None:
+            raise self._lacks(image, tile, view)
+        return pixels
 
     def fetch_bytes(self, image: SectionImage, tile: Tile, view: View) -> bytes:
-        """Return the verified JPEG that `read` decodes; raises as `read` does."""
-        return self._read(image, tile, view)[0]
+        """Return the verified JPEG of just that rectangle; raises as `read` does."""
+        found = self._read(image, tile, view)
+        if found is None:
+            raise self._lacks(image, tile, view)
+        return found[0]
 
-    def _read(self, image: SectionImage, tile: Tile, view: View) -> tuple[bytes, NDArray[np.uint8]]:
+    def _read(
+        self, image: SectionImage, tile: Tile, view: View
+    ) -> tuple[bytes, NDArray[np.uint8]] | None:
+        """Return a file's bytes and pixels, None if there is none of that rectangle."""
         name = image_file(image.id, tile, view)
         address = f"{self.path}/{name}"
 
@@ -181,15 +220,13 @@ class MirrorSource:
         # nor recorded.
         register(self.storage_options).options()
 
-        def attempt() -> tuple[bytes, NDArray[np.uint8]]:
+        def attempt() -> tuple[bytes, NDArray[np.uint8]] | None:
             try:
                 data = self.cat(name, jpeg.most_bytes(tile.width, tile.height))
                 return data, decode_tile(data, tile, view)
             except FileNotFoundError:
-                raise TryError(self._missing(image, tile, view), again=False) from None
-            except ValueError as error:
-                raise TryError(str(error), again=not self.is_local) from error
-            except StoreError as error:
+                return None
+            except (ValueError, StoreError) as error:
                 raise TryError(str(error), again=not self.is_local) from error
 
         try:
@@ -197,15 +234,18 @@ class MirrorSource:
         except TransportError as error:
             raise SectionImageError(image.id, address, error.full_reason) from error
 
-    def _missing(self, image: SectionImage, tile: Tile, view: View) -> str:
+    def _lacks(self, image: SectionImage, tile: Tile, view: View) -> SectionImageError:
         what = "image" if view == "image" else f"{view} mask"
         tiers = self.tiers(image, view)
-        if tiers is None:
-            return f"the mirror has no {what} of it at tier {tile.tier}"
-        if tile.tier in tiers:
-            return f"the mirror misses a part of its {what} at tier {tile.tier}"
-        has = f"tiers {', '.join(map(str, sorted(tiers)))}" if tiers else "none at all"
-        return f"the mirror has no {what} of it at tier {tile.tier} (it has {has})"
+        reason = f"the mirror has no {what} of it at tier {tile.tier}"
+        if tiers is not None and tile.tier in tiers:
+            reason = f"the mirror misses a part of its {what} at tier {tile.tier}"
+        elif tiers is not None:
+            has = f"tiers {', '.join(map(str, sorted(tiers)))}" if tiers else "none at all"
+            reason += f" (it has {has})"
+        return SectionImageError(
+            image.id, f"{self.path}/{image_file(image.id, tile, view)}", reason
+        )
 
     def cat(self, name: str, most: int = MOST_BYTES) -> bytes:
         """Return a file's bytes.
@@ -285,21 +325,6 @@ class MirrorSource:
         """Whether it is on a disk of this machine."""
         return is_path(self.path)
 
-    def _parse(self, body: bytes, dataset_id: int) -> Mapping[str, Any]:
-        name = f"section data set {dataset_id}"
-        try:
-            envelope = rma.parse_envelope(body)
-        except ValueError as error:
-            raise MetadataError(
-                f"{name}: {self.path}/{dataset_file(dataset_id)} is damaged: {error}"
-            ) from error
-        record = single_record(envelope["msg"], name)
-        if record.get("id") != dataset_id:
-            raise MetadataError(
-                f"{name}: {self.path}/{dataset_file(dataset_id)} is about {short(record.get('id'))}"
-            )
-        return record
-
     def _holdings(self) -> str:
         contents = _contents(self)
         if not contents.known:
@@ -307,13 +332,6 @@ class MirrorSource:
         ids = [str(i) for i in sorted(contents.datasets)]
         more = f" and {len(ids) - 10} more" if len(ids) > 10 else ""
         return f"it holds {', '.join(ids[:10])}{more}" if ids else "it holds none"
-
-
-def decode_tile(data: bytes, tile: Tile, view: View) -> NDArray[np.uint8]:
-    """Return the pixels of a tile's JPEG; raises ValueError, with the reason, if it is no good."""
-    pixels = answers.decode(data, tile, grey=view == "intensity").pixels
-    assert pixels is not None  # None is of a whole image, which is not expected here
-    return pixels
 
 
 @functools.lru_cache(maxsize=32)

@@ -8,9 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
+from atldld_xr.allen import rma
+from atldld_xr.allen.metadata import single_record
 from atldld_xr.allen.tiers import Tile, View
+from atldld_xr.errors import MetadataError
 from atldld_xr.foreign_json import parse_json
 from atldld_xr.messages.repeating import short
+from atldld_xr.sources.kept_pieces import SIDES, side_of
+from atldld_xr.sources.protocol import PIECE_SIDE, TILE_SIDE
 
 MANIFEST = "mirror.json"
 """What a mirror holds, for those that cannot list it; and what could not be put there."""
@@ -18,7 +23,7 @@ MANIFEST = "mirror.json"
 MOST_MANIFEST_BYTES = 100_000_000
 """Bytes of a manifest: all images of Allen's, three views of each at three tiers, have 95 MB."""
 
-_FORMAT = 1
+_FORMATS = (1, 2)  # 2: of some tiers there are squares of tiles, which readers of 1 do not look for
 _MOST_IMAGES = 1_000_000  # Allen's are 700 000
 _MOST_KINDS = 10_000  # of images, by the views and tiers that there are
 _MOST_OTHER_BYTES = 16_000_000
@@ -27,7 +32,7 @@ _ID = r"[1-9]\d{0,18}"
 _TIER = r"\d|1\d"
 _DATASET_FILE = re.compile(rf"section_data_set_({_ID})\.json")
 _IMAGE_FILE = re.compile(
-    rf"section_image_({_ID})_downsample_({_TIER})(_\d+_\d+_\d+x\d+)?(?:_(expression|intensity))?\.jpg"
+    rf"section_image_({_ID})_downsample_({_TIER})(?:_\d+_\d+_(\d+)x(\d+))?(?:_(expression|intensity))?\.jpg"
 )
 # An image in a manifest, to the comma after it. Quotes in strings are escaped, so none has it.
 _HELD = rf'"(?:{"|".join(_VIEWS)})"\s*+:\s*+\{{[^{{}}]*+\}}\s*+'
@@ -35,8 +40,11 @@ _IMAGE = re.compile(rf'"({_ID})"\s*+:\s*+(\{{\s*+{_HELD}(?:,\s*+{_HELD})*+\}})\s
 _IN_A_PAGE = re.compile(r"section_[a-z0-9_]{1,99}\.(?:jpg|json)(?!\.\w)")  # nor one under way
 
 
-Views = Mapping[str, Mapping[int, bool]]
-"""By view, the tiers that are there, each with whether it is there in one piece."""
+Held = bool | tuple[int, ...]
+"""How a tier is there: True in one piece, False in tiles; or the sides of the squares of tiles."""
+
+Views = Mapping[str, Mapping[int, Held]]
+"""By view, the tiers that are there, each with how."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +58,8 @@ class Contents:
     datasets : frozenset of int
         The ids of the data sets whose metadata are there.
     images : mapping
-        By image id and view, the tiers, each with whether it is there in one piece. Images of which
-        the same is there may share it: it is not to be changed.
+        By image id and view, the tiers, each with how it is there. Images of which the same is
+        there may share it: it is not to be changed.
     failures : mapping
         By the names of their files, what could not be put there; of a manifest.
     """
@@ -61,9 +69,14 @@ class Contents:
     images: Mapping[int, Views] = field(default_factory=dict)
     failures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def tiers(self, image_id: int, view: str) -> Mapping[int, bool]:
-        """Return the tiers of an image that are there, each with whether it is in one piece."""
+    def tiers(self, image_id: int, view: str) -> Mapping[int, Held]:
+        """Return the tiers of an image that are there, each with how it is there."""
         return self.images.get(image_id, {}).get(view, {})
+
+    def sides(self, image_id: int, tier: int, view: str) -> tuple[int, ...]:
+        """Return the sides of the squares in which a tier is there, but for one piece of it all."""
+        held = self.tiers(image_id, view).get(tier, ())
+        return held if isinstance(held, tuple) else () if held else (TILE_SIDE,)
 
 
 def dataset_file(dataset_id: int) -> str:
@@ -78,18 +91,55 @@ def image_file(image_id: int, tile: Tile, view: View) -> str:
     return f"section_image_{image_id}_downsample_{tile.tier}{place}{suffix}.jpg"
 
 
+def parse_record(body: bytes, dataset_id: int, path: str) -> Mapping[str, Any]:
+    """Return the record in a data set's file of the mirror at a path.
+
+    Raises
+    ------
+    MetadataError
+        If it is damaged or another's.
+    """
+    name = f"section data set {dataset_id}"
+    file = f"{path}/{dataset_file(dataset_id)}"
+    try:
+        envelope = rma.parse_envelope(body)
+    except ValueError as error:
+        raise MetadataError(f"{name}: {file} is damaged: {error}") from error
+    record = single_record(envelope["msg"], name)
+    if record.get("id") != dataset_id:
+        raise MetadataError(f"{name}: {file} is about {short(record.get('id'))}")
+    return record
+
+
 def list_contents(names: Iterable[str]) -> Contents:
     """Tell from the names of its files what a mirror holds."""
     datasets = set()
-    images: dict[int, dict[str, dict[int, bool]]] = {}
+    images: dict[int, dict[str, dict[int, Held]]] = {}
     for name in names:
         if match := _DATASET_FILE.fullmatch(name):
             datasets.add(int(match[1]))
         elif match := _IMAGE_FILE.fullmatch(name):
             views = images.setdefault(int(match[1]), {})
-            tiers = views.setdefault(match[4] or "image", {})
-            tiers[int(match[2])] = tiers.get(int(match[2]), False) or match[3] is None
+            tiers = views.setdefault(match[5] or "image", {})
+            tier, held = int(match[2]), _held(match[3], match[4])
+            tiers[tier] = add_held(tiers.get(tier), held)
     return Contents(True, frozenset(datasets), images)
+
+
+def _held(width: str | None, height: str | None) -> Held:
+    """Return how a file says that a tier is there; it is whole if it tells no size."""
+    if width is None or height is None:
+        return True
+    return (min(side_of(int(width[:9]), int(height[:9])), PIECE_SIDE),)
+
+
+def add_held(held: Held | None, more: Held) -> Held:
+    """Return how a tier is there, where more of it is."""
+    if held is True or more is True:
+        return True
+    sides = {TILE_SIDE} if held is False else set(held or ())
+    sides |= {TILE_SIDE} if more is False else set(more)
+    return False if sides <= {TILE_SIDE} else tuple(sorted(sides))
 
 
 def names_in_page(page: bytes) -> set[str]:
@@ -125,8 +175,8 @@ def read_manifest(content: bytes) -> Contents:
 
     rest = parse_json(_IMAGE.sub(take, content), most=_MOST_OTHER_BYTES)
     try:
-        if rest.get("format", _FORMAT) != _FORMAT:
-            raise ValueError(f"it is of the format {short(rest['format'])}, not {_FORMAT}")
+        if rest.get("format", 1) not in _FORMATS:
+            raise ValueError(f"it is of the format {short(rest['format'])}, not 1 or 2")
         datasets = [_id(value) for value in rest["section_data_sets"]]
         failures = {_image_name(failure["file"]): dict(failure) for failure in rest["failures"]}
         if rest["images"] != {}:
@@ -138,9 +188,17 @@ def read_manifest(content: bytes) -> Contents:
 
 def _read_views(text: bytes) -> Views:
     return {
-        view: {int(_matched(_TIER, tier)): bool(whole) for tier, whole in tiers.items()}
+        view: {int(_matched(_TIER, tier)): _read_held(held) for tier, held in tiers.items()}
         for view, tiers in parse_json(text).items()
     }
+
+
+def _read_held(value: Any) -> Held:
+    if not isinstance(value, list):
+        return bool(value)
+    if not value or any(type(side) is not int or side not in SIDES for side in value):
+        raise ValueError("it has squares of no such side")
+    return add_held(None, tuple(value))
 
 
 def write_manifest(contents: Contents, source: str) -> bytes:
@@ -165,8 +223,14 @@ def write_manifest(contents: Contents, source: str) -> bytes:
             texts[id(views)] = json.dumps(views, separators=(",", ":"))
         return texts[id(views)]
 
+    has_squares = any(
+        isinstance(held, tuple)
+        for views in {id(views): views for views in contents.images.values()}.values()
+        for tiers in views.values()
+        for held in tiers.values()
+    )
     head = {
-        "format": _FORMAT,
+        "format": 2 if has_squares else 1,
         "source": source,
         "section_data_sets": sorted(contents.datasets),
         "failures": [contents.failures[name] for name in sorted(contents.failures)],

@@ -101,6 +101,15 @@ class WideSource(Source, Protocol):
 
 
 @runtime_checkable
+class FileSource(WideSource, Protocol):
+    """A source whose squares are files, all of which is read for any part."""
+
+    @property
+    def has_files(self) -> bool:
+        """Whether that is so: then nothing is asked for in smaller parts to be there sooner."""
+
+
+@runtime_checkable
 class KeepingSource(Source, Protocol):
     """A source that takes records that it was given once as current, and can be told not to."""
 

@@ -23,14 +23,16 @@ from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import is_one_of, is_some_of, is_whole
 from atldld_xr.settings import as_int, setting
 from atldld_xr.sources.jpeg import encode, most_bytes
-from atldld_xr.sources.mirror import MirrorSource, decode_tile
+from atldld_xr.sources.mirror import MirrorSource
 from atldld_xr.sources.mirror_contents import (
     MANIFEST,
     Contents,
+    Held,
     dataset_file,
     image_file,
     write_manifest,
 )
+from atldld_xr.sources.mirror_pieces import decode_tile
 from atldld_xr.sources.protocol import Source, service_tile_side
 
 _QUALITY = 100  # of what a source without bytes draws: its pixels, as near as JPEG can
@@ -253,7 +255,7 @@ def _add(
     """Return what a mirror holds when jobs are done, but for some that failed."""
     now_failed = {failure.file: asdict(failure) for failure in failures}
     failed = dict(known.failures)
-    held: dict[int, dict[str, dict[int, bool]]] = {}
+    held: dict[int, dict[str, dict[int, Held]]] = {}
     for job in jobs:
         failed.pop(job.file, None)
         if job.file in now_failed:
