@@ -52,7 +52,7 @@ from atldld_xr.sources.mirror_contents import (
     read_manifest,
 )
 from atldld_xr.sources.mirror_pieces import decode_tile, find_pixels
-from atldld_xr.sources.protocol import PIECE_SIDE, service_tile_side
+from atldld_xr.sources.protocol import PIECE_SIDE, TILE_SIDE, service_tile_side
 from atldld_xr.sources.recent_pieces import recent_pieces
 from atldld_xr.sources.retry import TransportError, TryError, persist
 
@@ -123,7 +123,7 @@ class MirrorSource:
         """
         dataset_id = check_id(dataset_id, "section data set")
         # A mirror may have grown since this process listed it; whoever opens a data set looks anew.
-        _contents.cache_clear()
+        contents_of.cache_clear()
         recent_pieces().clear()
         try:
             body = self.cat(dataset_file(dataset_id))
@@ -136,8 +136,8 @@ class MirrorSource:
     def image_record(self, image_id: int) -> Mapping[str, Any]:
         """Return Allen's ``SectionImage`` record; raises as `dataset_record` does."""
         image_id = check_id(image_id, "section image")
-        _contents.cache_clear()  # as for a data set
-        for dataset_id in sorted(_contents(self).datasets):
+        contents_of.cache_clear()  # as for a data set
+        for dataset_id in sorted(contents_of(self).datasets):
             try:
                 body = self.cat(dataset_file(dataset_id))
             except FileNotFoundError:  # though the manifest names it
@@ -152,20 +152,22 @@ class MirrorSource:
 
     def tiers(self, image: SectionImage, view: View) -> frozenset[int] | None:
         """Return the tiers at hand; None where that cannot be told: no listing, no manifest."""
-        contents = _contents(self)
+        contents = contents_of(self)
         if not contents.known:
             return None
         return frozenset(contents.tiers(image.id, view))
 
     def tile_side(self, image: SectionImage, tier: int, view: View) -> int:
         """Return the side of the grid of tiles: a whole section is one tile, however large."""
-        if _contents(self).tiers(image.id, view).get(tier) is True:
+        if contents_of(self).tiers(image.id, view).get(tier) is True:
             return max(tier_size(image.width, tier), tier_size(image.height, tier))
         return service_tile_side(image, tier)
 
     def piece_side(self, image: SectionImage, tier: int, view: View) -> int:
         """Return the side of the largest squares of tiles that are there as a file each."""
-        return max(self.tile_side(image, tier, view), *_contents(self).sides(image.id, tier, view))
+        side = self.tile_side(image, tier, view)
+        sides = contents_of(self).sides(image.id, tier, view)
+        return max((side, *sides)) if side == TILE_SIDE else side
 
     @property
     def has_files(self) -> bool:
@@ -195,7 +197,7 @@ class MirrorSource:
         sides: tuple[int, ...] = ()
         if not tile.whole:
             with contextlib.suppress(StoreError):  # which the files themselves may do without
-                sides = _contents(self).sides(image.id, tile.tier, view)
+                sides = contents_of(self).sides(image.id, tile.tier, view)
         # It may have grown since this process listed it, or nothing may be told of it.
         pixels = find_pixels(image, tile, sides, read, otherwise=(PIECE_SIDE,))
         if pixels is None:
@@ -326,7 +328,7 @@ class MirrorSource:
         return is_path(self.path)
 
     def _holdings(self) -> str:
-        contents = _contents(self)
+        contents = contents_of(self)
         if not contents.known:
             return "there is no mirror there, or none that can be listed"
         ids = [str(i) for i in sorted(contents.datasets)]
@@ -335,7 +337,7 @@ class MirrorSource:
 
 
 @functools.lru_cache(maxsize=32)
-def _contents(mirror: MirrorSource) -> Contents:
+def contents_of(mirror: MirrorSource) -> Contents:
     """List a mirror; where that yields nothing, as on most web servers, read its manifest."""
     names = mirror.names()
     contents = list_contents(names)

@@ -1,7 +1,7 @@
-"""Saving data sets as a mirror: the service's own bytes, verified, tile by tile.
+"""Saving data sets as a mirror: the service's own bytes, verified, a file each answer.
 
-The tiles are those that the source itself is asked for, so a data set opened from the mirror
-equals the one opened from the service to the bit.
+What is asked for are tiles, or squares of them where the source can give many: a data set opened
+from the mirror equals the one opened from the service to the bit.
 """
 
 from __future__ import annotations
@@ -9,31 +9,24 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 from atldld_xr.allen.excluded import count_reasons
 from atldld_xr.allen.ids import parse_dataset_name
 from atldld_xr.allen.metadata import SectionImage, parse_dataset
 from atldld_xr.allen.tiers import Tile, View, tier_size
-from atldld_xr.errors import InvalidArgumentError, SectionImageError, StoreError
-from atldld_xr.files.folders import locked
+from atldld_xr.errors import InvalidArgumentError, SectionImageError
 from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import is_one_of, is_some_of, is_whole
 from atldld_xr.settings import as_int, setting
-from atldld_xr.sources.jpeg import encode, most_bytes
+from atldld_xr.sources.jpeg import encode
+from atldld_xr.sources.kept_pieces import split
 from atldld_xr.sources.mirror import MirrorSource
-from atldld_xr.sources.mirror_contents import (
-    MANIFEST,
-    Contents,
-    Held,
-    dataset_file,
-    image_file,
-    write_manifest,
-)
-from atldld_xr.sources.mirror_pieces import decode_tile
-from atldld_xr.sources.protocol import Source, service_tile_side
+from atldld_xr.sources.mirror_contents import dataset_file
+from atldld_xr.sources.mirror_job import MirrorJob
+from atldld_xr.sources.mirror_target import MirrorFailure, MirrorTarget, held_after
+from atldld_xr.sources.protocol import PIECE_SIDE, Source, WideSource, service_tile_side
 
 _QUALITY = 100  # of what a source without bytes draws: its pixels, as near as JPEG can
 
@@ -47,16 +40,6 @@ class BytesSource(Source, Protocol):
 
 
 @dataclass(frozen=True)
-class MirrorFailure:
-    """A tile that could not be mirrored."""
-
-    section_image_id: int
-    view: str
-    file: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class MirrorSummary:
     """What one call of `save_mirror` did.
 
@@ -65,7 +48,7 @@ class MirrorSummary:
     files, bytes : int
         Files written, and their bytes; metadata included.
     skipped : int
-        Image files that were there already, whole.
+        Images, or squares of them, that were there already, whole.
     failures : tuple of MirrorFailure
         Tiles that could not be had.
     excluded : mapping of int
@@ -79,15 +62,12 @@ class MirrorSummary:
     excluded: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Job:
-    image: SectionImage
-    tile: Tile
-    view: View
+@dataclass
+class _Copied:
+    """What came of some jobs: the bytes of those that were written, and what failed."""
 
-    @property
-    def file(self) -> str:
-        return image_file(self.image.id, self.tile, self.view)
+    written: dict[MirrorJob, int] = field(default_factory=dict)
+    failed: dict[MirrorJob, SectionImageError] = field(default_factory=dict)
 
 
 def save_mirror(
@@ -103,7 +83,8 @@ def save_mirror(
 ) -> MirrorSummary:
     """Copy data sets into a folder that can be opened in place of the service.
 
-    What is there already, whole, is not fetched again: an interrupted call can be repeated.
+    What is there already, whole, is not fetched again: an interrupted call can be repeated. A
+    square of which all tiles are there is such; if one of them is not, the square is fetched.
 
     Parameters
     ----------
@@ -123,7 +104,7 @@ def save_mirror(
         Whether a tile that cannot be had ends the copying, or is recorded in ``mirror.json`` and
         in the summary. Calling again tries those anew.
     progress : callable, optional
-        Called with the tiles done and their total, after each.
+        Called with the requests done and their total, after each.
 
     Raises
     ------
@@ -141,7 +122,7 @@ def save_mirror(
     if not is_some_of(views, get_args(View)):
         raise InvalidArgumentError(f"views are image, expression and intensity, not {short(views)}")
     connections = setting("http.connections", as_int)
-    target = _Target(MirrorSource(path, storage_options))
+    target = MirrorTarget(MirrorSource(path, storage_options))
     target.check()
     ids = dict.fromkeys(map(parse_dataset_name, dataset_ids))
     records = {dataset_id: source.dataset_record(dataset_id) for dataset_id in ids}
@@ -149,36 +130,37 @@ def save_mirror(
     images = [image for data in parsed for image in data.images]
     jobs = _list_jobs(source, images, tiers, views)
 
-    files = size = skipped = 0
+    size = 0
     for dataset_id, record in records.items():
-        written = target.write(dataset_file(dataset_id), _envelope(record))
-        files, size = files + 1, size + written
+        size += target.write(dataset_file(dataset_id), _envelope(record))
 
+    written: list[MirrorJob] = []
+    there: list[MirrorJob] = []
     failures: list[MirrorFailure] = []
     pool = ThreadPoolExecutor(connections)
     try:
-        futures = {pool.submit(_copy, source, target, job): job for job in jobs}
+        futures = {pool.submit(_copy, source, target, job, on_error): job for job in jobs}
         for done, future in enumerate(as_completed(futures), 1):
-            job = futures[future]
-            try:
-                written = future.result()
-            except SectionImageError as error:
-                if on_error == "raise":
-                    raise
-                failures.append(MirrorFailure(job.image.id, job.view, job.file, error.reason))
-            else:
-                files, size = files + bool(written), size + written
-                skipped += not written
+            copied = future.result()
+            written += copied.written
+            size += sum(copied.written.values())
+            if not copied.written and not copied.failed:
+                there.append(futures[future])
+            failures += [
+                MirrorFailure(job.image.id, job.view, job.file, error.reason)
+                for job, error in copied.failed.items()
+            ]
             if progress:
                 progress(done, len(jobs))
     finally:
         # Not waited for: after an interrupt, tries under way may go on for a minute.
         pool.shutdown(wait=False, cancel_futures=True)
-    target.write_manifest(source.url, records, jobs, failures)
+    held = held_after(target.contents, written, there)
+    target.write_manifest(source.url, records, held, jobs, failures)
     return MirrorSummary(
-        files,
+        len(records) + len(written),
         size,
-        skipped,
+        len(there),
         tuple(sorted(failures, key=lambda f: f.file)),
         count_reasons(section.reason for data in parsed for section in data.excluded),
     )
@@ -186,20 +168,20 @@ def save_mirror(
 
 def _list_jobs(
     source: Source, images: Sequence[SectionImage], tiers: Sequence[int], views: Sequence[View]
-) -> list[_Job]:
+) -> list[MirrorJob]:
     most = max((image.tier_count for image in images), default=0)
     if not _are_tiers(tiers, most):
         raise InvalidArgumentError(
             f"tiers are whole numbers from 0 to {most - 1}, not {short(tiers)}"
         )
     return [
-        _Job(image, tile, view)
+        MirrorJob(image, tile, view, side)
         for image in images
         for view in dict.fromkeys(views)
         if view == "image" or image.has_expression
         for tier in sorted(set(tiers))
         if tier < image.tier_count
-        for tile in _tiles(source, image, tier, view)
+        for tile, side in _pieces(source, image, tier, view)
     ]
 
 
@@ -211,30 +193,46 @@ def _are_tiers(tiers: object, most: int) -> bool:
     )
 
 
-def _tiles(source: Source, image: SectionImage, tier: int, view: View) -> list[Tile]:
+def _pieces(source: Source, image: SectionImage, tier: int, view: View) -> list[tuple[Tile, int]]:
+    """Return the largest that a source is asked for, each with the side of the tiles in it."""
     width, height = tier_size(image.width, tier), tier_size(image.height, tier)
     # Those of a source without bytes are drawn here: on the grid that a mirror is read on.
-    side = (
-        source.tile_side(image, tier, view)
-        if isinstance(source, BytesSource)
-        else service_tile_side(image, tier)
-    )
-    whole = side >= max(width, height)
+    side = piece_side = service_tile_side(image, tier)
+    if isinstance(source, BytesSource):
+        side = piece_side = source.tile_side(image, tier, view)
+        if isinstance(source, WideSource):
+            piece_side = max(side, min(source.piece_side(image, tier, view), PIECE_SIDE))
+    if piece_side >= max(width, height):
+        return [(Tile(tier, 0, 0, width, height, whole=True), max(width, height))]
     return [
-        Tile(tier, left, top, min(side, width - left), min(side, height - top), whole)
-        for top in range(0, height, side)
-        for left in range(0, width, side)
+        (piece, side) for piece in split(Tile(tier, 0, 0, width, height, whole=True), piece_side)
     ]
 
 
-def _copy(source: Source, target: _Target, job: _Job) -> int:
-    """Copy a tile and return its bytes, 0 if it was there already."""
+def _copy(
+    source: Source, target: MirrorTarget, job: MirrorJob, on_error: Literal["raise", "skip"]
+) -> _Copied:
+    """Copy an image or a part of it, if it is not there already."""
     if target.holds(job):
-        return 0
-    return target.write(job.file, _fetch(source, job))
+        return _Copied()
+    try:
+        return _Copied({job: target.write(job.file, _fetch(source, job))})
+    except SectionImageError as error:
+        # Of a square some tiles may be fine, and a service may take no request as large as it.
+        tiles = job.tiles()
+        if not tiles:
+            if on_error == "raise":
+                raise
+            return _Copied(failed={job: error})
+    copied = _Copied()
+    for tile in tiles:
+        part = _copy(source, target, tile, on_error)
+        copied.written |= part.written
+        copied.failed |= part.failed
+    return copied
 
 
-def _fetch(source: Source, job: _Job) -> bytes:
+def _fetch(source: Source, job: MirrorJob) -> bytes:
     if isinstance(source, BytesSource):
         return source.fetch_bytes(job.image, job.tile, job.view)
     return encode(source.read(job.image, job.tile, job.view), _QUALITY)
@@ -244,72 +242,3 @@ def _envelope(record: Mapping[str, Any]) -> bytes:
     """Return a record in the envelope that the service answers with."""
     counts = {"id": 0, "start_row": 0, "num_rows": 1, "total_rows": 1}
     return json.dumps({"success": True, **counts, "msg": [record]}, indent=1).encode()
-
-
-def _add(
-    known: Contents,
-    records: Mapping[int, Mapping[str, Any]],
-    jobs: Sequence[_Job],
-    failures: Sequence[MirrorFailure],
-) -> Contents:
-    """Return what a mirror holds when jobs are done, but for some that failed."""
-    now_failed = {failure.file: asdict(failure) for failure in failures}
-    failed = dict(known.failures)
-    held: dict[int, dict[str, dict[int, Held]]] = {}
-    for job in jobs:
-        failed.pop(job.file, None)
-        if job.file in now_failed:
-            continue
-        if (image := job.image.id) not in held:  # what is known of it may be shared with others
-            views = known.images.get(image, {})
-            held[image] = {view: dict(tiers) for view, tiers in views.items()}
-        held[image].setdefault(job.view, {})[job.tile.tier] = job.tile.whole
-    return Contents(
-        True, known.datasets | set(records), {**known.images, **held}, failed | now_failed
-    )
-
-
-class _Target:
-    """The mirror that is written."""
-
-    def __init__(self, mirror: MirrorSource) -> None:
-        self._mirror = mirror
-        self._files = mirror.files()
-
-    def check(self) -> None:
-        """Raise a StoreError for a manifest that nothing could be added to."""
-        self._mirror.manifest()
-
-    def holds(self, job: _Job) -> bool:
-        """Tell whether a tile is there, whole; one that is damaged is as good as not there."""
-        try:
-            most = most_bytes(job.tile.width, job.tile.height)
-            decode_tile(self._mirror.cat(job.file, most), job.tile, job.view)
-        except (FileNotFoundError, ValueError):
-            return False
-        return True
-
-    def write(self, name: str, data: bytes) -> int:
-        self._files.put(name, data)
-        return len(data)
-
-    def write_manifest(
-        self,
-        origin: str,
-        records: Mapping[int, Mapping[str, Any]],
-        jobs: Sequence[_Job],
-        failures: Sequence[MirrorFailure],
-    ) -> None:
-        """Add what was copied to the manifest, and replace what it says of failures of the same."""
-        # Between the reading and the writing nobody else is to add anything.
-        with locked(self._files.url) if self._files.is_local else nullcontext():
-            known = self._mirror.manifest() or Contents(known=False)
-            contents = _add(known, records, jobs, failures)
-            try:
-                manifest = write_manifest(contents, origin)
-            except ValueError as error:
-                raise StoreError(
-                    f"{self._mirror.path}/{MANIFEST} would not be read again: {error}. All else "
-                    "was written; mirror further data sets to another folder"
-                ) from None
-            self.write(MANIFEST, manifest)

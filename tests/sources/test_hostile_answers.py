@@ -130,7 +130,7 @@ MANIFESTS = [
     {"failures": [{"file": 5}]},
     {"failures": [{"file": None}]},
     {"failures": [{}]},
-    {"format": 2},
+    {"format": 3},
     {"images": {"1": {"image": {"4": {}}}}},
     {"images": {"0": {"image": {"4": True}}}},
     {"images": {"9999999999999999999": {"image": {"4": True}}}},

@@ -136,7 +136,9 @@ def test_large_tiers_are_saved_on_the_services_grid(
     assert tiles(mirror, image, 0) == grid
     for tile in grid[:3] + grid[-3:]:
         assert np.array_equal(mirror.read(image, tile, "image"), api.read(image, tile, "image"))
-    Path(tmp_path, image_file(image.id, grid[1], "image")).unlink()
+    [square, *_] = tmp_path.glob(f"section_image_{image.id}_downsample_0_0_0_*.jpg")
+    square.unlink()
+    mirror.dataset_record(DATASET)
     with pytest.raises(SectionImageError, match="misses a part of its image at tier 0"):
         mirror.read(image, grid[1], "image")
 
@@ -390,7 +392,8 @@ def test_arguments_of_no_such_type_are_refused(
 
 # Manifests of many
 
-TIERS = st.dictionaries(st.integers(0, 19), st.booleans(), max_size=3)
+HOW = st.booleans() | st.sampled_from([(512, 2048), (1024,), (2048,)])
+TIERS = st.dictionaries(st.integers(0, 19), HOW, max_size=3)
 HELD = st.dictionaries(
     st.integers(1, 2**63 - 1),
     st.dictionaries(st.sampled_from(["image", "expression", "intensity"]), TIERS, min_size=1),
