@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
@@ -25,7 +26,7 @@ def write_whole(
     path: str | Path,
     content: bytes,
     *,
-    partial: str | None = None,
+    partial: Callable[[], str] | None = None,
     durable: bool = False,
     new: bool = False,
 ) -> None:
@@ -37,9 +38,10 @@ def write_whole(
         Where.
     content : bytes
         What is in it.
-    partial : str, optional
-        Where it is written first. Default: beside it, under a name of no more than 60 characters.
-        A folder elsewhere is its maker's: it is not made again once it is gone.
+    partial : callable, optional
+        Returns where it is written first, having made the folder if that is elsewhere; called when
+        the write is begun, which it is no more once the process is to end. Default: beside it,
+        under a name of no more than 60 characters.
     durable : bool
         Whether to wait until the disk has it.
     new : bool
@@ -54,9 +56,10 @@ def write_whole(
     """
     folder = Path(path).parent
     for again in (True, True, True, False):
-        first = partial or str(_temporary(folder))
+        first = ""
         try:
             with whole_write():
+                first = partial() if partial else str(_temporary(folder))
                 with open(first, "xb") as file:
                     file.write(content)
                     if durable:

@@ -134,7 +134,10 @@ class FileStore:
 
     def _write(self, key: str, content: bytes, *, durable: bool = False, new: bool = False) -> None:
         path, staging = os.path.join(self.url, key), self._staging
-        partial = staging.partial() if staging else f"{path}.{token_hex(4)}{PARTIAL}"
+
+        def partial() -> str:
+            return staging.partial() if staging else f"{path}.{token_hex(4)}{PARTIAL}"
+
         try:
             write_whole(path, content, partial=partial, durable=durable, new=new)
         except NotADirectoryError:
@@ -268,7 +271,8 @@ class FileStore:
             for key in keys:
                 with suppress(FileNotFoundError):
                     if self._staging:
-                        self._staging.remove(os.path.join(self.url, key))
+                        with whole_write():
+                            self._staging.remove(os.path.join(self.url, key))
                     elif self.is_local:
                         os.unlink(os.path.join(self.url, key))
                     else:

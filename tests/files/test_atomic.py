@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 
+from atldld_xr.files import ending
 from atldld_xr.files.atomic import write_whole
 from atldld_xr.files.file_store import FileStore
 from atldld_xr.files.staging import Staging
@@ -47,8 +49,29 @@ def test_a_folder_of_a_run_that_was_taken_away_is_not_made_again(tmp_path: Path)
     assert (tmp_path / "a.zarr" / "image" / "c" / "0").read_bytes() == b"chunk"
     (folder,) = (tmp_path / "records").iterdir()
     assert not list(folder.iterdir())
+    first = staging.partial()
     shutil.rmtree(tmp_path / "records")
     shutil.rmtree(tmp_path / "a.zarr")
     with pytest.raises(FileNotFoundError):
-        write_whole(tmp_path / "a.zarr" / "key", b"late", partial=staging.partial())
+        write_whole(tmp_path / "a.zarr" / "key", b"late", partial=lambda: first)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("begin", ["put", "remove"])
+def test_no_folder_of_a_run_is_made_when_the_process_is_about_to_end(
+    tmp_path: Path, begin: str
+) -> None:
+    staging = Staging(str(tmp_path / "a.zarr" / "records"), lambda: None)
+    store = FileStore(tmp_path / "a.zarr", staging=staging)
+    (tmp_path / "a.zarr").mkdir()
+    (tmp_path / "a.zarr" / "key").write_bytes(b"early")
+    write = {"put": lambda: store.put("key", b"late"), "remove": lambda: store.remove(["key"])}
+    ending.finish()
+    try:
+        thread = threading.Thread(target=write[begin], daemon=True)  # it waits for ever
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive()
+        assert [path.name for path in (tmp_path / "a.zarr").rglob("*")] == ["key"]
+    finally:
+        ending._start_anew()
