@@ -14,17 +14,18 @@ from urllib.parse import urljoin, urlsplit
 import requests
 import urllib3
 
-from atldld_xr._version import __version__
 from atldld_xr.errors import AtldldError
 from atldld_xr.messages.repeating import hide_credentials, short
 from atldld_xr.messages.words import one_line
-from atldld_xr.settings import as_float, setting
+from atldld_xr.settings import as_float, as_rate, setting
+from atldld_xr.sources.connections import USER_AGENT, take_token
 
 _MOST_REDIRECTS = 5
 _MOST_BYTES = 30_000_000
 _PIECE = 1 << 16
 _PATIENCE = 5  # a whole answer may take this many times the time allowed without a byte
 _WAIT = 1.0  # before the one retry of what may pass
+_LONGEST = 180.0  # seconds that all requests of an asker may take
 
 
 class AskError(AtldldError):
@@ -73,7 +74,7 @@ class Exchange:
 
 
 class Asker:
-    """Asks one service. Use it as a context manager.
+    """Asks one service, for three minutes at most. Use it as a context manager.
 
     Parameters
     ----------
@@ -93,11 +94,11 @@ class Asker:
         self.exchanges: list[Exchange] = []
         self.requests = self.nbytes = 0
         self._session = requests.Session()
-        self._session.headers["User-Agent"] = f"atldld-xr/{__version__} (doctor)"
-        self._timeout = (
-            setting("http.connect_timeout", as_float),
-            setting("http.read_timeout", as_float),
-        )
+        self._session.headers["User-Agent"] = f"{USER_AGENT} (doctor)"
+        self._connect = setting("http.connect_timeout", as_float)
+        self._read = setting("http.read_timeout", as_float)
+        self._most_a_second = setting("http.requests_per_second", as_rate)
+        self._ends = time.monotonic() + _LONGEST
 
     def __enter__(self) -> Asker:
         return self
@@ -144,10 +145,18 @@ class Asker:
         seconds = 0.0
         asked: Mapping[str, str | int] | None = params
         while True:
+            if self._most_a_second is not None:
+                waiting = time.monotonic()
+                take_token(self._most_a_second)
+                self._ends += time.monotonic() - waiting  # that is no fault of the service
+            left = self._ends - time.monotonic()
+            if left <= 0:
+                raise AskError(f"it is not asked any more, as all has taken {_LONGEST:g} s")
+            timeout = min(self._connect, left), min(self._read, left)
             begun = time.perf_counter()
             self.requests += 1
             with self._session.get(
-                address, params=asked, timeout=self._timeout, stream=True, allow_redirects=False
+                address, params=asked, timeout=timeout, stream=True, allow_redirects=False
             ) as answer:
                 seconds = seconds or time.perf_counter() - begun
                 body = self._body(answer)
@@ -165,7 +174,7 @@ class Asker:
 
     def _body(self, answer: requests.Response) -> bytes:
         body = bytearray()
-        deadline = time.monotonic() + _PATIENCE * self._timeout[1]
+        deadline = min(time.monotonic() + _PATIENCE * self._read, self._ends)
         # What has come, not a whole piece: of a server that drips that would take hours.
         while piece := answer.raw.read1(_PIECE, decode_content=True):
             body += piece

@@ -80,9 +80,12 @@ def large_page(envelope: Mapping[str, Any], total: int) -> Finding:
 def conversion(answer: Mapping[str, Any], ours: Sequence[float]) -> Finding:
     """Judge the service's own (p, i, r) of a pixel against ours."""
     theirs = answer.get("image_to_reference")
-    if not isinstance(theirs, Mapping):
+    places: list[Any] = [None]
+    if isinstance(theirs, Mapping):
+        places = [theirs.get(axis) for axis in "xyz"]
+    if not all(isinstance(place, int | float) for place in places):
         return Finding("conversion", "differs", f"the answer is {short(answer)}", "it is not used")
-    off = max(abs(float(theirs[axis]) - ours[n]) for n, axis in enumerate("xyz"))
+    off = max(abs(place - mine) for place, mine in zip(places, ours, strict=True))
     if off < 1e-3:
         return Finding("conversion", "as expected", f"within {off:.1g} um")
     then = "the matrices are gone by: what is shown is elsewhere by the service's own account"

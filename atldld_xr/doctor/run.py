@@ -135,8 +135,9 @@ class _Examination:
         path = f"data/SectionDataSet/{number}.json"
         envelope = self._envelope(path, include=DATASET_INCLUDE)
         record = single_record(envelope["msg"], f"section data set {number}")
-        self._listed = len(record.get("section_images") or ())
-        return parse_dataset(record)
+        data = parse_dataset(record)
+        self._listed = len(record["section_images"])
+        return data
 
     def _envelope(self, path: str, **params: str | int) -> Mapping[str, Any]:
         exchange = self._asker.ask(path, **params)

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from atldld_xr._version import __version__
 from atldld_xr.files.proxies import MALFORMED, environ_proxies, environment
 from atldld_xr.forks import PerProcess
 from atldld_xr.settings import as_float, as_int, as_rate, setting
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 
 _MOST_HOSTS = 64
-_PROJECT = "https://github.com/atldld-xr/atldld_xr"  # for who wonders about our requests
+# With an address, for who wonders about our requests.
+USER_AGENT = f"atldld-xr/{__version__} (+https://github.com/atldld-xr/atldld_xr)"
+"""What all requests to a service say of who asks."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +110,6 @@ def _site(
     """
     import requests
 
-    from atldld_xr._version import __version__
-
     request = requests.Request("GET", site).prepare()
     proxies = dict(environ_proxies(site))
     pool: Any  # the stubs know less of it than urllib3 does
@@ -121,7 +122,7 @@ def _site(
         raise TryError(MALFORMED, again=False) from None
     adapter.cert_verify(pool, site, certificates, None)  # type: ignore[no-untyped-call]
     headers = requests.utils.default_headers()
-    pool.headers = {**headers, "User-Agent": f"atldld-xr/{__version__} (+{_PROJECT})"}
+    pool.headers = {**headers, "User-Agent": USER_AGENT}
     return pool, adapter.request_url(request, proxies).removesuffix("/")
 
 
@@ -140,7 +141,7 @@ def ask(transport: Transport, address: str, more: Mapping[str, str]) -> BaseHTTP
     from urllib3 import Timeout
 
     if transport.most_a_second is not None:
-        _TOKENS().take(transport.most_a_second)
+        take_token(transport.most_a_second)
     scheme, site, path, query, _ = urlsplit(address)
     pool, before = _site(transport.adapter, f"{scheme}://{site}", _certificates(), environment())
     return pool.urlopen(
@@ -153,6 +154,11 @@ def ask(transport: Transport, address: str, more: Mapping[str, str]) -> BaseHTTP
         assert_same_host=False,
         preload_content=False,
     )
+
+
+def take_token(rate: float) -> None:
+    """Wait until this process may make one more request, of so many a second."""
+    _TOKENS().take(rate)
 
 
 def _certificates() -> str | bool:

@@ -117,6 +117,9 @@ def test_pages():
 def test_odd_answers():
     assert checks.unknown_data_set(404, {}).outcome == "differs"
     assert checks.unknown_data_set(200, {"success": True, "msg": [1]}).outcome == "differs"
+    for odd in ({}, {"x": None, "y": 2, "z": 3}, {"x": 1}, [1, 2, 3], {"x": "1", "y": 2, "z": 3}):
+        said = checks.conversion({"image_to_reference": odd}, (1, 2, 3))
+        assert (said.outcome, said.then) == ("differs", "it is not used")
     assert checks.conversion({}, (1, 2, 3)).outcome == "differs"
     there = {"image_to_reference": {"x": 1, "y": 2, "z": 3}}
     assert checks.conversion(there, (1, 2, 3)).outcome == "as expected"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,13 @@ import atldld_xr
 from answering import Server, cut, drip, running, stall
 from atldld_xr.cli import cli
 from atldld_xr.doctor import checks
+
+
+from atldld_xr.doctor import ask
 from atldld_xr.doctor.findings import ASSUMPTIONS
 from atldld_xr.doctor.run import examine
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.sources.connections import USER_AGENT
 from atldld_xr.sources.phantom import PhantomSource
 from atldld_xr.sources.save_mirror import save_mirror
 from atldld_xr.testing import AllenServer, Faults, Phantom, Quirks
@@ -209,6 +214,40 @@ def test_answers_that_do_not_come_are_not_waited_for(answer, said):
         report = examine(f"{server.url}/api/v2")
     assert said in report.findings[0].found
     assert not report.reached
+
+
+def test_all_together_is_not_waited_for_long(monkeypatch):
+    monkeypatch.setattr(ask, "_LONGEST", 3.0)
+    with (
+        AllenServer([SMALL], faults=Faults(rate=1, kinds=("slow",), delay=5)) as server,
+        atldld_xr.config.set({"http.read_timeout": 60}),
+    ):
+        begun = time.monotonic()
+        report = examine(server.url)
+    assert time.monotonic() - begun < 8
+    assert "tier sizes" in by_outcome(report, "failed")
+    (late,) = (finding for finding in report.findings if finding.name == "wrong tier")
+    assert late.found == "it is not asked any more, as all has taken 3 s"
+
+
+def test_requests_are_as_polite_as_others():
+    with running(Server()) as server, atldld_xr.config.set({"http.requests_per_second": 2}):
+        server.answers = [lambda handler: handler.reply(500, b"no")]
+        for _ in range(3):
+            examine(f"{server.url}/api/v2")
+    assert len(server.times) == 6
+    assert server.times[-1] - server.times[0] >= 1.9
+    assert {headers["User-Agent"] for _, headers in server.requests} == {f"{USER_AGENT} (doctor)"}
+
+
+@pytest.mark.parametrize("images", [5, "5", {"a": 1}, [5], None])
+def test_a_record_that_is_none_is_told(images):
+    record = dict(SMALL.record, section_images=images)
+    body = json.dumps({"success": True, "msg": [record], "id": 0, "total_rows": 1, "num_rows": 1})
+    with running(Server()) as server:
+        server.answers = [lambda handler: handler.reply(200, body.encode())]
+        report = examine(f"{server.url}/api/v2")
+    assert by_outcome(report, "failed") == {"record"}
 
 
 def test_what_fails_is_told_and_the_rest_is_asked():
