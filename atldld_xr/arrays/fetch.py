@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
@@ -52,8 +53,10 @@ def fetch_tile(
     return reduce_tile(pixels, section.reduction)
 
 
-_NARROW: set[str] = set()
-"""Sources that had all tiles of a piece, and could not give it as a whole."""
+_NARROW: Counter[str] = Counter()
+"""How many pieces in a row sources could not give, and had all tiles of."""
+
+_TOO_MANY = 2  # one may be an accident
 
 
 def plan_pieces(
@@ -73,7 +76,7 @@ def plan_pieces(
         What is read.
     """
     side = section.tile_side
-    if isinstance(source, WideSource) and source.url not in _NARROW:
+    if isinstance(source, WideSource) and _NARROW[source.url] < _TOO_MANY:
         side = source.piece_side(section.image, section.tier, view)
     divides = not (isinstance(source, FileSource) and source.has_files)
     at_once = setting("http.connections", as_int) if divides else 1
@@ -96,9 +99,12 @@ def fetch_piece(
         pixels = source.read(section.image, rectangle, view)
     except SectionImageError:
         found = [fetch_tile(source, section, place, view, on_error) for place in places]
-        if not any(isinstance(tile, SectionImageError) for tile in found):
-            _NARROW.add(source.url)
+        # Where nothing is asked for, it was smaller pieces that came before.
+        is_asked = not getattr(source, "is_offline", False)
+        if is_asked and not any(isinstance(tile, SectionImageError) for tile in found):
+            _NARROW[source.url] += 1
         return found
+    _NARROW.pop(source.url, None)
     cut: list[Pixels | SectionImageError] = []
     for tile in tiles:
         top, left = tile.top - rectangle.top, tile.left - rectangle.left

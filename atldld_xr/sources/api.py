@@ -109,7 +109,7 @@ class ApiSource:
         InvalidArgumentError
             If it is offline.
         """
-        if self._is_offline():
+        if self.is_offline:
             raise InvalidArgumentError("refresh asks the service anew, and offline is on")
         return replace(self, fresh=True, offline=self._offline)
 
@@ -117,7 +117,9 @@ class ApiSource:
         """Return the same, which takes from the cache alone what it has, however old, or not."""
         return replace(self, fresh=self._is_fresh, offline=offline)
 
-    def _is_offline(self) -> bool:
+    @property
+    def is_offline(self) -> bool:
+        """Whether the cache alone is looked into, as things are now."""
         return setting("offline", as_bool) if self._offline is None else self._offline
 
     def query(
@@ -210,7 +212,7 @@ class ApiSource:
 
     @property
     def _images(self) -> ServiceImages:
-        return ServiceImages(self.url, offline=self._is_offline())
+        return ServiceImages(self.url, offline=self.is_offline)
 
     def _record(
         self,
@@ -232,7 +234,7 @@ class ApiSource:
         cache = default_cache()
         key = f"{cache_folder(self.url)}/{model}/{record_id}.json"
         kept = read_kept(cache.get(key)) if cache else None
-        is_taken = kept is not None and (kept.is_current or self._is_offline())
+        is_taken = kept is not None and (kept.is_current or self.is_offline)
         if kept is not None and is_taken and not self._is_fresh:
             # Not what was put there: fetched again.
             with contextlib.suppress(MetadataError, DatasetNotFoundError):
@@ -261,7 +263,7 @@ class ApiSource:
                 params=params,
                 check=rma.parse_envelope,
                 limit=MOST_BYTES,
-                offline=self._is_offline(),
+                offline=self.is_offline,
             )
         except http.TransportError as error:
             # The service may say more in the body than by the status.

@@ -161,6 +161,42 @@ def test_what_a_service_cannot_give_at_once_is_asked_for_one_by_one(server, chun
     assert narrow.refused == refused, "it is known then"
 
 
+def test_tiles_kept_from_windows_say_nothing_of_what_a_service_gives(server, tmp_path):
+    window = {"coronal": 0, "y": slice(400, 500), "x": slice(600, 700)}
+    with atldld_xr.config.set({"cache.enabled": True, "cache.directory": str(tmp_path / "cache")}):
+        ds = open_large(server, chunks=None)
+        expected = ds.image.isel(window).values
+        TILES.reset()
+        server.clear_log()
+        offline = open_large(server, chunks=None, offline=True).image.isel(window)
+        with atldld_xr.config.set({"http.connections": 1}):  # which makes one piece of them
+            for _ in range(3):
+                assert np.array_equal(offline.values, expected)
+                TILES.reset()
+        assert server.image_requests == 0
+        _ = ds.image[1].values
+    assert server.image_requests <= 2 * 24, "of the service, large pieces are asked for still"
+
+
+def test_a_piece_that_fails_once_says_nothing_of_what_a_service_gives(server):
+    class Once(Narrow):
+        def read(self, image, tile, view):
+            return (
+                super().read(image, tile, view)
+                if not self.refused
+                else self.source.read(image, tile, view)
+            )
+
+    once = Once(ApiSource(server.url))
+    ds = atldld_xr.open_dataset(LARGE.id, source=once, chunks=None, **OPTIONS)
+    for _ in range(2):
+        server.clear_log()
+        _ = ds.image[1].values
+        TILES.reset()
+    assert once.refused == 1
+    assert server.image_requests <= 2 * 24
+
+
 def test_what_came_in_a_large_piece_serves_each_tile_in_it(server, tmp_path):
     expected, _ = one_by_one(server)
     with atldld_xr.config.set({"cache.enabled": True, "cache.directory": str(tmp_path / "cache")}):
