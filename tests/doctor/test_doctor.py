@@ -16,10 +16,7 @@ from click.testing import CliRunner
 import atldld_xr
 from answering import Server, cut, drip, running, stall
 from atldld_xr.cli import cli
-from atldld_xr.doctor import checks
-
-
-from atldld_xr.doctor import ask
+from atldld_xr.doctor import ask, checks
 from atldld_xr.doctor.findings import ASSUMPTIONS
 from atldld_xr.doctor.run import examine
 from atldld_xr.errors import InvalidArgumentError
