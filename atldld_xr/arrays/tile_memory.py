@@ -27,7 +27,7 @@ class TileMemory:
         """Start empty, with a lock that nobody holds."""
         self._lock = threading.Lock()
         self._tiles: OrderedDict[Hashable, Future[Any]] = OrderedDict()
-        self._bytes = 0
+        self._bytes = self._computation = 0
 
     def get(self, key: Hashable, fetch: Callable[[], Any]) -> Any:
         """Return what `fetch` returned for this key, now or before; see `get_all`."""
@@ -84,8 +84,23 @@ class TileMemory:
     def forget_failures(self) -> None:
         """Drop the errors kept in place of tiles, so that these are tried again."""
         with self._lock:
-            for key in [k for k, f in self._tiles.items() if _failed(f)]:
-                self._drop(key)
+            self._forget_failures()
+
+    def begin(self, last: int) -> int:
+        """Return the number of the computation under way, of a part that was last made in another.
+
+        Where that is the same one, it is made again: a new one has begun, which tries anew what
+        failed.
+        """
+        with self._lock:
+            if last == self._computation:
+                self._computation += 1
+                self._forget_failures()
+            return self._computation
+
+    def _forget_failures(self) -> None:
+        for key in [k for k, f in self._tiles.items() if _failed(f)]:
+            self._drop(key)
 
     def _give_up(self, mine: Mapping[Hashable, Future[Any]], error: BaseException) -> None:
         with self._lock:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
@@ -118,6 +118,8 @@ class BlockReader:
         Which of its pixels.
     memory : TileMemory
         Of the tiles that the computation needs.
+    made : list of int
+        In which computation it was last read.
     """
 
     variable: BlockVariable
@@ -126,6 +128,7 @@ class BlockReader:
     section: int
     block: Block
     memory: TileMemory
+    made: list[int] = field(default_factory=lambda: [-1])
 
     key: ClassVar[None] = None
     """Dask looks here whether what a getter reads is made by a task of its own."""
@@ -162,6 +165,7 @@ class BlockReader:
         plan = self.variable.plan
         section = plan.sections[self.section]
         places = self.variable.places(section, window)
+        self.made[0] = self.memory.begin(self.made[0])
         tiles = read_tiles(self.source, plan, self.section, places, self.memory)
         made: Any = self.variable.make(section, window, dict(zip(places, tiles, strict=True)))
         y, x = window.y0 - self.block.y0, window.x0 - self.block.x0

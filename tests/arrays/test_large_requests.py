@@ -147,6 +147,20 @@ def test_two_variables_share_what_a_window_reads(server):
     assert set(downloads.values()) == {1}
 
 
+def test_what_failed_is_tried_anew_where_tasks_are_kept(server):
+    at = {"coronal": [0], "y": slice(410, 470), "x": slice(610, 680)}
+    ds = open_large(server, on_error="fill")[["image", "coverage"]].isel(at)
+    expected = ds.compute()
+    (kept,) = dask.optimize(ds)
+    with atldld_xr.config.set({"http.retries": 0, "http.learn_redirects": False}):
+        server.faults = Faults(missing={int(expected.section_image_id[0])})
+        server.clear_log()
+        assert not kept.compute().coverage.any()
+        assert server.image_requests == 2, "both variables are told the same"
+        server.faults = Faults()
+        assert kept.compute().identical(expected)
+
+
 @pytest.mark.parametrize("chunks", ["auto", None])
 def test_what_a_service_cannot_give_at_once_is_asked_for_one_by_one(server, chunks):
     expected, _ = one_by_one(server)
