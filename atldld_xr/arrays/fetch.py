@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -128,14 +129,17 @@ def fetch_pieces(
 
 def map_pieces(fetch: Callable[[Piece], list[Any]], pieces: Sequence[Piece]) -> Iterator[list[Any]]:
     """Yield what `fetch` returns of each piece, with as many at a time as there are connections."""
-    if len(pieces) < 2:
+    # A source may read another Dataset: for threads of its own a thread would wait for ever.
+    is_one_of_them = threading.current_thread().name.startswith(_THREADS)
+    if len(pieces) < 2 or is_one_of_them:
         return map(fetch, pieces)
     threads = setting("http.connections", as_int)
     # Kept, as starting them takes as long as four tiles; of these none is started yet.
-    new = ThreadPoolExecutor(threads, thread_name_prefix="atldld-fetch")
+    new = ThreadPoolExecutor(threads, thread_name_prefix=_THREADS)
     return _POOLS().setdefault(threads, new).map(fetch, pieces)
 
 
+_THREADS = "atldld-fetch"
 _POOLS: PerProcess[dict[int, ThreadPoolExecutor]] = PerProcess(dict)
 
 

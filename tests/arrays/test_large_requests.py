@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 
 import dask
@@ -209,6 +210,29 @@ def test_a_piece_that_fails_once_says_nothing_of_what_a_service_gives(server):
         TILES.reset()
     assert once.refused == 1
     assert server.image_requests <= 2 * 24
+
+
+def test_a_source_may_read_what_another_dataset_has(server):
+    class Made(Narrow):
+        """Of each tile the same, after a look at a window of another Dataset."""
+
+        def read(self, image, tile, view):
+            assert other[0, 300:600, 500:900].values.any()
+            return self.source.read(image, tile, view)
+
+    expected, _ = one_by_one(server)
+    TILES.reset()
+    # Of the same fetching threads, and four tiles that none of these has.
+    other = open_large(server, chunks=None).image
+    made = atldld_xr.open_dataset(
+        LARGE.id, source=Made(ApiSource(server.url)), chunks=None, **OPTIONS
+    )
+    values = []
+    thread = threading.Thread(target=lambda: values.append(made.image[:1].values), daemon=True)
+    thread.start()
+    thread.join(30)
+    assert values, "threads wait for each other"
+    assert np.array_equal(values[0], expected)
 
 
 def test_what_came_in_a_large_piece_serves_each_tile_in_it(server, tmp_path):
