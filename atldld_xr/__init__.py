@@ -72,7 +72,7 @@ def _register_accessors() -> None:
     The command line says much without it, and imports it where it needs it.
     """
     if "xarray" in sys.modules or not _is_program():
-        import atldld_xr.accessor  # noqa: F401
+        import atldld_xr.accessor  # noqa: F401  # importing it registers them
 
 
 def _is_program() -> bool:

@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 
 from atldld_xr.arrays.fetch import fetch_pieces, fetch_tile, plan_pieces
 from atldld_xr.arrays.variables import BlockVariable, SectionVariable, TilePlace, errors_in
-from atldld_xr.arrays.whole_sections import has_client, section_tasks
+from atldld_xr.arrays.whole_sections import section_tasks
 from atldld_xr.arrays.window_blocks import window_tasks
+from atldld_xr.compute.client import has_client
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.plan.load_plan import Block, LoadPlan, SectionPlan
 from atldld_xr.plan.pieces import bundles_of

@@ -15,6 +15,7 @@ from atldld_xr.forks import PerProcess
 from atldld_xr.plan.load_plan import LoadPlan, SectionPlan
 from atldld_xr.plan.pieces import Piece, pieces_of
 from atldld_xr.settings import as_int, setting
+from atldld_xr.sources.kept_pieces import cut
 from atldld_xr.sources.protocol import FileSource, Source, WideSource
 from atldld_xr.warp.averages import Pixels, reduce_tile
 
@@ -106,13 +107,8 @@ def fetch_piece(
             _NARROW[source.url] += 1
         return found
     _NARROW.pop(source.url, None)
-    cut: list[Pixels | SectionImageError] = []
-    for tile in tiles:
-        top, left = tile.top - rectangle.top, tile.left - rectangle.left
-        part = pixels[top : top + tile.height, left : left + tile.width]
-        # A copy, as the rest is not to stay in memory for as long as one tile does.
-        cut.append(reduce_tile(part.copy(), section.reduction))
-    return cut
+    # In memory of their own, as the rest is not to stay there for as long as one tile does.
+    return [reduce_tile(cut(pixels, rectangle, tile), section.reduction) for tile in tiles]
 
 
 def fetch_pieces(

@@ -64,11 +64,6 @@ class BlockGrid:
     heights: tuple[int, ...]
     widths: tuple[int, ...]
 
-    @classmethod
-    def of_plan(cls, plan: LoadPlan) -> BlockGrid:
-        """Return a plan's."""
-        return cls(0, 0, *plan.chunks)
-
     def blocks(self) -> Iterator[Block]:
         """Yield all blocks, in reading order."""
         rows = list(pairwise(accumulate(self.heights, initial=self.y0)))
@@ -100,6 +95,13 @@ class Needs:
         for piece in pieces:
             self.ask(section, view, piece.rectangle)
 
+    def ask_for_all(self, source: Source, plan: LoadPlan) -> None:
+        """Enter the requests for all tiles that a plan needs."""
+        for section in plan.sections:
+            places = section.tiles(plan.whole)
+            pieces = plan_pieces(source, section, places, plan.view)
+            self.ask_for_pieces(section, plan.view, pieces)
+
     def make(self, section: SectionPlan, blocks: Iterable[Block], parts: int = 1) -> None:
         """Enter blocks of a section that are made, each in so many parts."""
         touched = [section.touches(block) for block in blocks]
@@ -114,6 +116,12 @@ class Needs:
             self._grids[key] = section, len(touched), touched.count(False)
         _, count, without = self._grids[key]
         self._enter(section, parts * count, parts * without)
+
+    def make_plan(self, plan: LoadPlan) -> None:
+        """Enter all blocks of a plan."""
+        grid = BlockGrid(0, 0, *plan.chunks)
+        for section in plan.sections:
+            self.make_all(section, grid)
 
     def _enter(self, section: SectionPlan, blocks: int, without_pixels: int) -> None:
         image = section.image

@@ -7,7 +7,6 @@ variables of a Dataset need the same tiles, as under ``on_error="fill"``, tiles 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from itertools import chain, groupby
@@ -38,19 +37,6 @@ LARGEST = 20 << 20
 sections holds the float64 of sixteen of them, and one cut in parts would fetch borders twice."""
 
 _FETCHING = 2  # tiles at a time, while a block is made
-
-
-def has_client() -> bool:
-    """Tell whether this process has a client of a cluster: what is pickled here may go there."""
-    if "distributed" not in sys.modules:
-        return False
-    from distributed import default_client
-
-    try:
-        default_client()
-    except ValueError:
-        return False
-    return True
 
 
 def section_tasks(

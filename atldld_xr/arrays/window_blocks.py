@@ -170,7 +170,8 @@ class BlockReader:
         made: Any = self.variable.make(section, window, dict(zip(places, tiles, strict=True)))
         y, x = window.y0 - self.block.y0, window.x0 - self.block.x0
         moved = _moved(index[1], self.block.shape[0], y), _moved(index[2], self.block.shape[1], x)
-        return made[np.newaxis][(index[0], *moved, *index[3:])]  # type: ignore[no-any-return]
+        cut: NDArray[Any] = made[np.newaxis][(index[0], *moved, *index[3:])]
+        return cut
 
     def _whole(self, index: Any) -> tuple[Any, ...]:
         index = index if isinstance(index, tuple) else (index,)

@@ -65,7 +65,7 @@ def export(
     first = _check_distinct(dataset)
     ctx.meta[GOES_ON] = len(dataset) > 1 or format.endswith("zarr")
     # Here, as the help of all commands needs neither.
-    import atldld_xr.accessor  # noqa: F401  # the writers are its methods
+    import atldld_xr.accessor  # noqa: F401  # importing it registers the methods that write
     from atldld_xr.cli.computing import computing
 
     with computing(scheduler, workers):

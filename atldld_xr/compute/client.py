@@ -76,3 +76,16 @@ def _is_task() -> bool:
     except ValueError:
         return False
     return True
+
+
+def has_client() -> bool:
+    """Tell whether this process has a client of a cluster: what is pickled here may go there."""
+    if "distributed" not in sys.modules:
+        return False
+    from distributed import default_client
+
+    try:
+        default_client()
+    except ValueError:
+        return False
+    return True

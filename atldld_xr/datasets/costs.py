@@ -7,13 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from atldld_xr.allen.tiers import Tile, View
-from atldld_xr.arrays.fetch import plan_pieces
-from atldld_xr.arrays.needs import BlockGrid, Needs
+from atldld_xr.allen.tiers import View
+from atldld_xr.arrays.needs import Needs
 from atldld_xr.arrays.variables import DERIVED, BlockVariable
 from atldld_xr.datasets.explain import Explanation, explain_needs
-from atldld_xr.plan.load_plan import LoadPlan
-from atldld_xr.sources.protocol import Source
 
 if TYPE_CHECKING:
     from atldld_xr.datasets.plan_dataset import DatasetPlan
@@ -87,14 +84,10 @@ def explain_plan(planned: DatasetPlan) -> Explanation:
     """Return what it takes to make all of a planned data set, by section."""
     needs = Needs()
     for plan in planned.plans.values():
-        for section in plan.sections:
-            pieces = plan_pieces(planned.source, section, section.tiles(plan.whole), plan.view)
-            needs.ask_for_pieces(section, plan.view, pieces)
+        needs.ask_for_all(planned.source, plan)
     made = [v for v in planned.variables if isinstance(v, BlockVariable) and v.name != DERIVED]
     for variable in made:
-        grid = BlockGrid.of_plan(variable.plan)
-        for section in variable.plan.sections:
-            needs.make_all(section, grid)
+        needs.make_plan(variable.plan)
     axis = planned.grid.plane.section_axis
     return explain_needs(
         needs,
@@ -102,19 +95,3 @@ def explain_plan(planned: DatasetPlan) -> Explanation:
         output_bytes=sum(math.prod(array.shape) * array.dtype.itemsize for array in made),
         chunks=needs.blocks.total(),
     )
-
-
-def needed_tiles(plan: LoadPlan) -> list[Tile]:
-    """Return every tile that a plan's blocks need, once."""
-    return [
-        section.tile(*place) for section in plan.sections for place in section.tiles(plan.whole)
-    ]
-
-
-def needed_pieces(plan: LoadPlan, source: Source) -> list[Tile]:
-    """Return what a source is asked for, so that every tile that a plan's blocks need comes."""
-    return [
-        piece.rectangle
-        for section in plan.sections
-        for piece in plan_pieces(source, section, section.tiles(plan.whole), plan.view)
-    ]

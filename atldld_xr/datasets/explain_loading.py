@@ -7,8 +7,7 @@ from typing import Any
 
 import xarray as xr
 
-from atldld_xr.arrays.fetch import plan_pieces
-from atldld_xr.arrays.needs import BlockGrid, KeptTiles, Needs
+from atldld_xr.arrays.needs import KeptTiles, Needs
 from atldld_xr.arrays.variables import BlockVariable
 from atldld_xr.datasets.explain import Explanation, explain_needs
 from atldld_xr.datasets.sections import sections_of
@@ -57,14 +56,8 @@ def _explain_dask(arrays: list[Any], needs: Needs, kept: KeptTiles) -> None:
     for array, layer in zip(arrays, whole, strict=True):
         variable = layer.variable
         if isinstance(variable, BlockVariable):
-            grid = BlockGrid.of_plan(variable.plan)
-            for section in variable.plan.sections:
-                needs.make_all(section, grid)
+            needs.make_plan(variable.plan)
         layers = array.dask.layers.items()
         fetches.update({name: some for name, some in layers if isinstance(some, FetchLayer)})
     for fetch in fetches.values():
-        plan = fetch.plan
-        for section in plan.sections:
-            places = section.tiles(plan.whole)
-            pieces = plan_pieces(fetch.source, section, places, plan.view)
-            needs.ask_for_pieces(section, plan.view, pieces)
+        needs.ask_for_all(fetch.source, fetch.plan)

@@ -95,6 +95,8 @@ class Asker:
         self.requests = self.nbytes = 0
         self._session = requests.Session()
         self._session.headers["User-Agent"] = f"{USER_AGENT} (doctor)"
+        # Else requests would send what ~/.netrc has for the host, which nothing else here does.
+        self._session.auth = _with_nothing
         self._connect = setting("http.connect_timeout", as_float)
         self._read = setting("http.read_timeout", as_float)
         self._most_a_second = setting("http.requests_per_second", as_rate)
@@ -184,6 +186,10 @@ class Asker:
             if time.monotonic() > deadline:
                 raise AskError(f"the answer is too slow: {len(body)} bytes had come")
         return bytes(body)
+
+
+def _with_nothing(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def _in_words(error: BaseException) -> str:

@@ -22,6 +22,11 @@ def _temporary(folder: Path) -> Path:
     return folder / f"{start}{os.getpid()}-{token_hex(16)}{end}"
 
 
+def partial_name(path: str) -> str:
+    """Return a name beside a store's file, in which it is written first."""
+    return f"{path}.{token_hex(4)}{PARTIAL}"
+
+
 def write_whole(
     path: str | Path,
     content: bytes,

@@ -8,13 +8,13 @@ import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from secrets import token_hex
+from functools import partial
 from typing import Any, Literal
 
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.files import web
 from atldld_xr.files.address import checked
-from atldld_xr.files.atomic import PARTIAL, sync_disk_of, write_whole
+from atldld_xr.files.atomic import PARTIAL, partial_name, sync_disk_of, write_whole
 from atldld_xr.files.checksum import checksum
 from atldld_xr.files.ending import given_back, whole_write
 from atldld_xr.files.filesystem import open_file_system
@@ -133,13 +133,10 @@ class FileStore:
                 self._fs.pipe_file(f"{self._path}/{key}", content)
 
     def _write(self, key: str, content: bytes, *, durable: bool = False, new: bool = False) -> None:
-        path, staging = os.path.join(self.url, key), self._staging
-
-        def partial() -> str:
-            return staging.partial() if staging else f"{path}.{token_hex(4)}{PARTIAL}"
-
+        path = os.path.join(self.url, key)
+        first = self._staging.partial if self._staging else partial(partial_name, path)
         try:
-            write_whole(path, content, partial=partial, durable=durable, new=new)
+            write_whole(path, content, partial=first, durable=durable, new=new)
         except NotADirectoryError:
             make_folders(os.path.dirname(path))  # which says what is in the way
             raise
@@ -199,7 +196,7 @@ class FileStore:
         """Return a file's bytes up to a number of them, in one request where that can be."""
         try:
             return bytes(self._fs.cat_file(path, None if most is None else 0, most))
-        except Exception as error:
+        except Exception as error:  # each of fsspec's file systems has its own kinds
             # A file of nothing has no range, and there are servers with none past a file's end.
             if most is None or "range" not in str(error).lower() or self._fs.size(path) > most:
                 raise
@@ -289,9 +286,9 @@ class FileStore:
         if self.is_local:
             path = os.path.join(self.url, key)
             with self.storing():
-                for partial in glob.glob(f"{glob.escape(path)}.*{PARTIAL}"):
+                for left in glob.glob(f"{glob.escape(path)}.*{PARTIAL}"):
                     with suppress(FileNotFoundError):
-                        os.unlink(partial)
+                        os.unlink(left)
 
     def clear(self, keep: str = "", order: Callable[[str], Any] | None = None) -> None:
         """Remove everything but one file; in what order of keys, where they go one by one."""

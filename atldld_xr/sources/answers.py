@@ -89,11 +89,6 @@ def fit(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]
     return np.pad(pixels[:height, :width], more, mode="edge")
 
 
-def cut(whole: NDArray[np.uint8], tile: Tile) -> NDArray[np.uint8]:
-    """Return a tile's pixels from those of its whole image, which need not be kept for it."""
-    return whole[tile.top : tile.top + tile.height, tile.left : tile.left + tile.width].copy()
-
-
 def whole_tile(image: SectionImage, tier: int) -> Tile:
     """Return all of a section image at a tier."""
     width, height = tier_size(image.width, tier), tier_size(image.height, tier)

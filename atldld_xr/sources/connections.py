@@ -120,6 +120,7 @@ def _site(
         raise TryError(reason, again=False) from None
     except (TypeError, ValueError):  # either, and with its password in it
         raise TryError(MALFORMED, again=False) from None
+    # requests' stubs leave this one of its public methods untyped.
     adapter.cert_verify(pool, site, certificates, None)  # type: ignore[no-untyped-call]
     headers = requests.utils.default_headers()
     pool.headers = {**headers, "User-Agent": USER_AGENT}

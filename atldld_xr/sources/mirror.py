@@ -53,7 +53,7 @@ from atldld_xr.sources.mirror_contents import (
 )
 from atldld_xr.sources.mirror_pieces import decode_tile, find_pixels
 from atldld_xr.sources.protocol import PIECE_SIDE, TILE_SIDE, service_tile_side
-from atldld_xr.sources.recent_pieces import recent_pieces
+from atldld_xr.sources.recent_pixels import recent_pieces
 from atldld_xr.sources.retry import TransportError, TryError, persist
 
 

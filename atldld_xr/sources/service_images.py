@@ -16,10 +16,10 @@ from atldld_xr.allen.metadata import SectionImage
 from atldld_xr.allen.tiers import Tile, View, slide_offset, starts_before
 from atldld_xr.errors import SectionImageError
 from atldld_xr.sources import answers, http, jpeg
-from atldld_xr.sources.cache import default_cache
+from atldld_xr.sources.cache import Cache, default_cache
 from atldld_xr.sources.kept_pieces import cut, larger
 from atldld_xr.sources.noticed import noticed
-from atldld_xr.sources.whole_images import whole_images
+from atldld_xr.sources.recent_pixels import whole_images
 
 # The filter that turns the service's colours of an expression mask into one grey channel.
 VIEWS: dict[View, dict[str, str]] = {
@@ -47,41 +47,44 @@ class ServiceImages:
     def read(self, image: SectionImage, tile: Tile, view: View) -> NDArray[np.uint8]:
         """Return verified pixels, as `ApiSource.read` does."""
         cache = default_cache()
-        # A service that cuts no windows is read by whole images, which are kept decoded.
-        is_by_pieces = cache and noticed().cuts_windows(self.url) is not False
-        for piece in larger(image, tile) if is_by_pieces else ():
-            # What came in a larger piece is not asked for again.
-            kept = self._kept(image, piece, view)
-            if kept is not None:
+        if self._cuts(tile) is False:
+            return self._cut(image, tile, view)
+        # What came in a larger piece is not asked for again.
+        for piece in dict.fromkeys((tile, *larger(image, tile))) if cache else ():
+            if kept := self._kept(image, piece, view, cache):
                 return cut(kept[1], piece, tile)
-        return self._read(image, tile, view)[1]
+        return self._fetch(image, tile, view, cache)[1]
 
     def fetch_bytes(self, image: SectionImage, tile: Tile, view: View) -> bytes:
         """Return the verified JPEG of a rectangle, or where the service cuts none one made here."""
-        data, pixels = self._read(image, tile, view)
+        cache = default_cache()
+        if self._cuts(tile) is False:
+            return jpeg.encode(self._cut(image, tile, view))
+        kept = self._kept(image, tile, view, cache)
+        data, pixels = kept or self._fetch(image, tile, view, cache)
         return data or jpeg.encode(pixels)
 
-    def _read(self, image: SectionImage, tile: Tile, view: View) -> tuple[bytes, NDArray[np.uint8]]:
+    def _cuts(self, tile: Tile) -> bool | None:
+        """Return whether the service answers with a rectangle alone; None if that is not known."""
+        return tile.whole or noticed().cuts_windows(self.url)
+
+    def _fetch(
+        self, image: SectionImage, tile: Tile, view: View, cache: Cache | None
+    ) -> tuple[bytes, NDArray[np.uint8]]:
         """Return pixels and the JPEG that they are from, empty if it is of more than the tile."""
-        cuts = tile.whole or noticed().cuts_windows(self.url)
-        if cuts is False:
-            return b"", self._cut(image, tile, view)
-        kept = self._kept(image, tile, view)
-        if kept is not None:
-            return kept
         address = f"{self.url}/section_image_download/{image.id}"
         try:
             data, pixels = http.get(
                 address,
                 params=_window(image, tile, view),
                 check=lambda data: (data, self._decode(data, image, tile, view)),
-                limit=answers.most_bytes(image, tile, or_whole=cuts is None),
+                limit=answers.most_bytes(image, tile, or_whole=self._cuts(tile) is None),
                 offline=self.offline,
             )
         except http.TransportError as error:
             raise SectionImageError(image.id, error.address, error.full_reason) from error
         came = tile if pixels is not None else answers.whole_tile(image, tile.tier)
-        if cache := default_cache():
+        if cache:
             cache.put(self._key(image, came, view), data)
         return (data, pixels) if pixels is not None else (b"", self._cut(image, tile, view))
 
@@ -96,10 +99,9 @@ class ServiceImages:
         return answer.pixels
 
     def _kept(
-        self, image: SectionImage, tile: Tile, view: View
+        self, image: SectionImage, tile: Tile, view: View, cache: Cache | None
     ) -> tuple[bytes, NDArray[np.uint8]] | None:
         """Return what the cache has of a rectangle, None if it has nothing that is good."""
-        cache = default_cache()
         key = self._key(image, tile, view)
         if cache and (kept := cache.get(key)) is not None:
             with contextlib.suppress(ValueError):
@@ -116,8 +118,9 @@ class ServiceImages:
         """Return a tile's pixels, cut here from the whole image."""
         whole = answers.whole_tile(image, tile.tier)
         key = (self.url, image.id, tile.tier, view)
-        pixels = whole_images().get(key, lambda: self._read(image, whole, view)[1])
-        return answers.cut(pixels, tile)
+        pixels = whole_images().get(key, lambda: self.read(image, whole, view))
+        assert pixels is not None  # `read` returns some, or raises
+        return cut(pixels, whole, tile)
 
 
 @lru_cache(maxsize=16)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import xarray as xr
 
-from atldld_xr.datasets.costs import estimate_costs, needed_tiles
+from atldld_xr.datasets.costs import estimate_costs
 from atldld_xr.datasets.explain import JPEG_BYTES_PER_PIXEL
 from atldld_xr.datasets.open_dataset import open_dataset
 from atldld_xr.datasets.plan_dataset import plan_dataset
@@ -16,6 +16,13 @@ from noise import DATASET_ID, NoiseSource
 
 # Tier 0 is wider than what is fetched in one piece: it comes in tiles.
 TILED = Phantom(id=900000003, count=4, resolution=3.5)
+
+
+def needed_tiles(plan):
+    """Return every tile that a plan's blocks need, once."""
+    return [
+        section.tile(*place) for section in plan.sections for place in section.tiles(plan.whole)
+    ]
 
 
 read = []

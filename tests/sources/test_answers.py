@@ -17,8 +17,8 @@ from atldld_xr.sources import answers, jpeg
 from atldld_xr.sources.api import ApiSource
 from atldld_xr.sources.mirror import MirrorSource
 from atldld_xr.sources.noticed import noticed
+from atldld_xr.sources.recent_pixels import RecentPixels, whole_images
 from atldld_xr.sources.save_mirror import save_mirror
-from atldld_xr.sources.whole_images import WholeImages, whole_images
 from atldld_xr.testing import AllenServer, Phantom, Quirks
 
 SMALL = Phantom(id=900000007, count=3, resolution=16.0)
@@ -176,7 +176,7 @@ def test_whole_images_are_kept_within_a_bound():
         made.append(side)
         return np.zeros((side, side), np.uint8)
 
-    kept = WholeImages(limit=30_000)
+    kept = RecentPixels(limit=30_000, one_at_a_time=True)
     for side in (100, 101, 100, 101):
         kept.get(side, lambda side=side: make(side))
     assert made == [100, 101]

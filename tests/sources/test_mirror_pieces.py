@@ -23,7 +23,7 @@ from atldld_xr.sources.kept_pieces import split
 from atldld_xr.sources.mirror import MirrorSource, image_file
 from atldld_xr.sources.mirror_contents import list_contents, read_manifest
 from atldld_xr.sources.protocol import WideSource
-from atldld_xr.sources.recent_pieces import RecentPieces, recent_pieces
+from atldld_xr.sources.recent_pixels import RecentPixels, recent_pieces
 from atldld_xr.testing.faults import Faults
 from atldld_xr.testing.server import AllenServer
 
@@ -216,7 +216,7 @@ def test_a_manifest_with_squares_of_no_such_side_is_not_believed(sides: str) -> 
 
 
 def test_recent_pieces_are_bounded_and_made_once() -> None:
-    recent, made = RecentPieces(limit=25), []
+    recent, made = RecentPixels(limit=25), []
 
     def make(n: int) -> np.ndarray:
         made.append(n)
