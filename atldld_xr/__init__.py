@@ -19,6 +19,7 @@ __all__ = [
     "open_cache",
     "open_dataset",
     "open_image",
+    "open_volume",
     "preview",
     "status",
     "verify",
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from atldld_xr.datasets.info import info
     from atldld_xr.datasets.open_dataset import open_dataset
     from atldld_xr.datasets.open_image import open_image
+    from atldld_xr.datasets.open_volume import open_volume
     from atldld_xr.plots.preview import preview
     from atldld_xr.settings import config
     from atldld_xr.sources.cache import open_cache
@@ -54,6 +56,7 @@ else:  # type checkers would take any name for one of this module's
         "open_cache": "atldld_xr.sources.cache",
         "open_dataset": "atldld_xr.datasets.open_dataset",
         "open_image": "atldld_xr.datasets.open_image",
+        "open_volume": "atldld_xr.datasets.open_volume",
         "preview": "atldld_xr.plots.preview",
         "status": "atldld_xr.store.status",
         "verify": "atldld_xr.store.verify",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain, product
 from typing import Any
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from atldld_xr.arrays.fetch import fetch_pieces, fetch_tile, plan_pieces
 from atldld_xr.arrays.variables import BlockVariable, SectionVariable, TilePlace, errors_in
+from atldld_xr.arrays.volume_variables import VolumeVariable
 from atldld_xr.arrays.whole_sections import section_tasks
 from atldld_xr.arrays.window_blocks import window_tasks
 from atldld_xr.compute.client import has_client
@@ -33,6 +34,7 @@ from atldld_xr.plan.pieces import bundles_of
 from atldld_xr.sources.protocol import Source
 
 Key = tuple[Any, ...]
+Variable = BlockVariable | SectionVariable | VolumeVariable
 
 _NO_SECTION = -1
 
@@ -57,18 +59,12 @@ def dask_array(
     InvalidArgumentError
         If Dask is set to ``array.query-planning``, which takes no graphs made by hand.
     """
-    if dask.config.get("array.query-planning", None):
-        raise InvalidArgumentError(
-            "Dask's array.query-planning takes no graphs made by hand: unset it "
-            "(dask.config.set({'array.query-planning': False})), or use chunks=None"
-        )
     if isinstance(variable, BlockVariable):
         plans: tuple[LoadPlan, ...] = (variable.plan,) if variable.needs_tiles else ()
     else:
         plans = variable.plans
-    fetches = {_fetch_name(source_token, plan): plan for plan in plans}
-    # `variable` says all but where tiles come from, which the fetches' names do.
-    name = f"atldld-{variable.name}-{tokenize(variable, list(fetches))}"
+    fetches = {fetch_name(source_token, plan): plan for plan in plans}
+    name = array_name(variable, list(fetches))
     layers: dict[str, Layer] = {f: FetchLayer(f, plan, source) for f, plan in fetches.items()}
     chunks: tuple[tuple[int, ...], ...]
     if isinstance(variable, BlockVariable):
@@ -84,7 +80,23 @@ def dask_array(
     return da.Array(graph, name, chunks, meta=meta)
 
 
-def _fetch_name(source_token: str, plan: LoadPlan) -> str:
+def array_name(variable: Any, fetches: Sequence[str]) -> str:
+    """Name an array: a variable says all but where tiles come from, which the fetches' names do.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If Dask is set to ``array.query-planning``, which takes no graphs made by hand.
+    """
+    if dask.config.get("array.query-planning", None):
+        raise InvalidArgumentError(
+            "Dask's array.query-planning takes no graphs made by hand: unset it "
+            "(dask.config.set({'array.query-planning': False})), or use chunks=None"
+        )
+    return f"atldld-{variable.name}-{tokenize(variable, list(fetches))}"
+
+
+def fetch_name(source_token: str, plan: LoadPlan) -> str:
     """Name a plan's fetches by what they read alone, so that chunkings and variables share them."""
     return f"atldld-fetch-{tokenize(source_token, plan.fetch_token)}"
 
@@ -198,9 +210,7 @@ class FetchLayer(PlanLayer):
 class VariableLayer(PlanLayer):
     """The tasks that make a variable."""
 
-    def __init__(
-        self, name: str, variable: BlockVariable | SectionVariable, source_token: str
-    ) -> None:
+    def __init__(self, name: str, variable: Variable, source_token: str) -> None:
         super().__init__(name)
         self.variable, self._source_token = variable, source_token
 

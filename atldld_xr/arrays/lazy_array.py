@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,11 @@ from xarray.core import indexing
 from atldld_xr.arrays.read_tiles import read_tiles
 from atldld_xr.arrays.tile_memory import TILES
 from atldld_xr.arrays.variables import BlockVariable, SectionVariable, TilePlace, errors_in
+from atldld_xr.arrays.volume_variables import VolumeVariable, make_box
 from atldld_xr.plan.load_plan import Block, LoadPlan
 from atldld_xr.sources.protocol import Source
+
+_PLANES = 32  # of a volume, at a time
 
 
 class PlanArray(BackendArray):
@@ -21,13 +25,13 @@ class PlanArray(BackendArray):
 
     Parameters
     ----------
-    variable : BlockVariable or SectionVariable
+    variable : BlockVariable, SectionVariable or VolumeVariable
         What to make.
     source : Source
         Where tiles come from.
     """
 
-    def __init__(self, variable: BlockVariable | SectionVariable, source: Source) -> None:
+    def __init__(self, variable: Any, source: Source) -> None:
         self.variable = variable
         self.source = source
         self.shape = variable.shape
@@ -47,8 +51,10 @@ class PlanArray(BackendArray):
         ranges = ranges_of(key, self.shape)
         if isinstance(self.variable, SectionVariable):
             out = self._values(self.variable, ranges[0])
-        else:
+        elif isinstance(self.variable, BlockVariable):
             out = self._blocks(self.variable, *ranges)
+        else:
+            out = self._boxes(self.variable, *ranges)
         squeeze = tuple(0 if not isinstance(k, slice) else slice(None) for k in key)
         return out[squeeze]
 
@@ -72,10 +78,28 @@ class PlanArray(BackendArray):
                 places = variable.places(section, block)
                 tiles = dict(zip(places, self._tiles(plan, index, places), strict=True))
                 out[n] = variable.make(section, block, tiles)[at]
-        for axis, wanted in enumerate(trailing_dims, 3):
-            if wanted != range(out.shape[axis]):
-                out = out.take(np.array(wanted, dtype=np.intp), axis)
-        return out
+        return _taken(out, trailing_dims)
+
+    def _boxes(self, variable: VolumeVariable, *ranges: range) -> NDArray[Any]:
+        own, trailing_dims = ranges[:3], ranges[3:]
+        out = np.empty(tuple(map(len, own)) + variable.shape[3:], dtype=variable.dtype)
+        across = variable.order.index(0)
+        plan = variable.plan.reading
+        # A few planes at a time, as the tiles of all sections may be more than memory has.
+        for first in range(0, len(own[across]) if out.size else 0, _PLANES):
+            wanted = [*own]
+            wanted[across] = own[across][first : first + _PLANES]
+            box = variable.box(wanted)
+            tiles = {
+                index: dict(zip(places, self._tiles(plan, index, places), strict=True))
+                for index, places in variable.needs(box).items()
+            }
+            made = make_box(variable.make, variable.order, variable.plan, box, tiles)
+            place = [slice(None)] * 3
+            place[across] = slice(first, first + _PLANES)
+            # The box starts and ends with the first and last that are wanted, in either order.
+            out[tuple(place)] = made[tuple(slice(None, None, r.step) for r in wanted)]
+        return _taken(out, trailing_dims)
 
     def _values(self, variable: SectionVariable, sections: range) -> NDArray[Any]:
         out = np.empty(len(sections), dtype=variable.dtype)
@@ -88,6 +112,13 @@ class PlanArray(BackendArray):
 
     def _tiles(self, plan: LoadPlan, index: int, places: list[TilePlace]) -> list[Any]:
         return read_tiles(self.source, plan, index, places, TILES)
+
+
+def _taken(out: NDArray[Any], trailing_dims: Sequence[range]) -> NDArray[Any]:
+    for axis, wanted in enumerate(trailing_dims, 3):
+        if wanted != range(out.shape[axis]):
+            out = out.take(np.array(wanted, dtype=np.intp), axis)
+    return out
 
 
 def ranges_of(key: tuple[Any, ...], shape: tuple[int, ...]) -> list[range]:

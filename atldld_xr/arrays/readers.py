@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 from atldld_xr.arrays.variables import BlockVariable, SectionVariable, pixels_of
+from atldld_xr.arrays.volume_variables import VolumeVariable
 from atldld_xr.plan.load_plan import LoadPlan
 from atldld_xr.sources.protocol import Source
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from atldld_xr.arrays.lazy_array import PlanArray
 
 
-Executor = Callable[[BlockVariable | SectionVariable], Any]
+Executor = Callable[[BlockVariable | SectionVariable | VolumeVariable], Any]
 
 
 def executor(source: Source, *, with_dask: bool) -> Executor:
@@ -31,9 +32,16 @@ def executor(source: Source, *, with_dask: bool) -> Executor:
     from dask.base import tokenize
 
     from atldld_xr.arrays.dask_graph import dask_array
+    from atldld_xr.arrays.volume_graph import volume_array
 
     token = tokenize(source)
-    return lambda variable: dask_array(variable, source, token)
+
+    def with_dask_array(variable: BlockVariable | SectionVariable | VolumeVariable) -> Any:
+        if isinstance(variable, VolumeVariable):
+            return volume_array(variable, source, token)
+        return dask_array(variable, source, token)
+
+    return with_dask_array
 
 
 @dataclass(frozen=True)

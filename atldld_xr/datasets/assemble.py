@@ -31,10 +31,7 @@ def assemble(
     chunks : "auto", None, int or mapping
         None gives arrays without Dask; the chunks themselves are the plans'.
     """
-    if "distributed" in sys.modules:  # or nobody can have connected a client
-        from atldld_xr.compute.cluster import ship_if_connected
-
-        ship_if_connected(source)
+    send_to_workers(source)
     make = executor(source, with_dask=chunks is not None)
     out: dict[str, xr.Variable] = {}
     for variable in variables:
@@ -48,3 +45,11 @@ def assemble(
             dims, make(variable), variable_attributes(variable), encoding, fastpath=True
         )
     return xr.Dataset(out)
+
+
+def send_to_workers(source: Source) -> None:
+    """Tell a connected cluster's workers what they need to know to read a source."""
+    if "distributed" in sys.modules:  # or nobody can have connected a client
+        from atldld_xr.compute.cluster import ship_if_connected
+
+        ship_if_connected(source)

@@ -50,6 +50,26 @@ _VARIABLES: dict[str, dict[str, Any]] = {
     },
 }
 
+_VOLUME_VARIABLES: dict[str, dict[str, Any]] = {
+    "image": {"long_name": "section images, as a volume", "comment": _FILL.format("coverage")},
+    "expression": {
+        "long_name": "expression masks, as a volume",
+        "comment": _FILL.format("expression_coverage"),
+    },
+    "coverage": {"long_name": "whether a voxel is read from a section; elsewhere there is fill"},
+    "expression_coverage": {"long_name": "whether a voxel is read from an expression mask"},
+    "distance": {
+        "long_name": "distance to the nearest section that the voxel is read from",
+        "units": "micrometer",
+        "comment": "along the section's normal; NaN where coverage is false",
+    },
+    "section": {
+        "long_name": "Allen's SectionImage.id of the nearest section that the voxel is read from",
+        "comment": "0 where coverage is false",
+    },
+    **{name: _VARIABLES[name] for name in ("status", "expression_status")},
+}
+
 # Of one section image as it is.
 _UNREGISTERED = {"image": "section image", "expression": "expression mask"}
 
@@ -83,6 +103,13 @@ def variable_attributes(variable: BlockVariable | SectionVariable) -> dict[str, 
     if variable.name in ("image", "expression") and isinstance(variable, BlockVariable):
         out["fill_value"] = variable.plan.fill_value
     return out
+
+
+def volume_attributes(name: str, fill_value: int) -> dict[str, Any]:
+    """Return the attributes of a data variable of a volume."""
+    base = "expression" if name.startswith("expression") else "image"
+    out = {**_VOLUME_VARIABLES[name], MADE_OF: base}
+    return out | ({"fill_value": fill_value} if name == base else {})
 
 
 def unregistered_attributes(name: str) -> dict[str, Any]:

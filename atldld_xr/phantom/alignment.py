@@ -47,6 +47,11 @@ def alignment3d(plane: str, numbers: tuple[int, int]) -> dict[str, float]:
     if plane == "sagittal":  # the left hemisphere, as of most of Allen's
         target[2] = _HEMISPHERE_CENTRE
     shift = target - linear @ np.array([*_VOLUME_CENTRE, sum(numbers) / 2 * THICKNESS])
+    return pack_affines(linear, shift)
+
+
+def pack_affines(linear: Matrix, shift: Matrix) -> dict[str, float]:
+    """Return the affine from volume to reference space and back, as the service stores them."""
     back = np.linalg.inv(linear)
     trv, tvr = np.column_stack([back, -back @ shift]), np.column_stack([linear, shift])
     return _pack("trv", trv, _LAYOUT_3D) | _pack("tvr", tvr, _LAYOUT_3D)

@@ -19,6 +19,8 @@ Tier = int | Literal["auto"]
 BLOCK_SIDE = 512
 """About the side of a block by "auto": 0.8 MB of RGB, so that a window takes few."""
 
+_THIN = 32  # planes of a volume
+
 # Blocks of one section: beyond this, a graph of them is a matter of many gigabytes.
 _MOST_BLOCKS = 1_000_000
 
@@ -85,14 +87,53 @@ def split_blocks(chunks: Chunks, shape: tuple[int, int]) -> tuple[tuple[int, ...
     return rows, columns
 
 
-def _split(side: Any, size: int) -> tuple[int, ...]:
+def split_boxes(
+    chunks: Chunks, sizes: Mapping[str, int], across: str
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Return the sizes of a volume's chunks along each of its three dimensions.
+
+    Parameters
+    ----------
+    chunks : "auto", None, int or mapping
+        One side for all, or by dimension, as `split_blocks` takes them.
+    sizes : mapping of int
+        Of the dimensions, in their order.
+    across : str
+        The dimension across the sections: by "auto" even parts of about 32, of which a few
+        sections are cut, and of the others of about 512.
+
+    Raises
+    ------
+    InvalidArgumentError
+        For anything else.
+    """
+    sides: dict[Any, Any] = dict.fromkeys(sizes, "auto" if chunks is None else chunks)
+    if isinstance(chunks, Mapping):
+        unknown = set(chunks) - set(sizes)
+        if unknown:
+            names = ", ".join(sorted(map(short, unknown))[:5])
+            raise InvalidArgumentError(f"chunks can be set for {', '.join(sizes)}, not for {names}")
+        sides = {name: chunks.get(name, "auto") for name in sizes}
+    p, i, r = (
+        _split(sides[name], size, _THIN if name == across else BLOCK_SIDE)
+        for name, size in sizes.items()
+    )
+    if len(p) * len(i) * len(r) > _MOST_BLOCKS:
+        raise InvalidArgumentError(
+            f"these chunks cut the volume into {len(p) * len(i) * len(r)} blocks, of which at most "
+            f"{_MOST_BLOCKS} can be kept track of: take larger ones"
+        )
+    return p, i, r
+
+
+def _split(side: Any, size: int, usual: int = BLOCK_SIDE) -> tuple[int, ...]:
     if isinstance(side, tuple | list):
         if all(is_whole(s) and s > 0 for s in side) and sum(map(int, side)) == size:
             return tuple(map(int, side))
         raise InvalidArgumentError(f"chunks {short(side)} do not add up to {size} pixels")
     if is_one_of(side, ("auto",)):
         # Even parts: 528 pixels are one block, not one of 512 and a sliver.
-        side = -(-size // max(round(size / BLOCK_SIDE), 1))
+        side = -(-size // max(round(size / usual), 1))
     elif side is None or (is_whole(side) and side == -1):
         side = size
     if not is_whole(side) or side < 1:

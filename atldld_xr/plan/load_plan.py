@@ -35,6 +35,7 @@ def default_fill(view: View, fluorescence: bool) -> int:
 _REACH = {"nearest": 2, "linear": 2, "cubic": 3, "lanczos": 5}
 
 Matrix = tuple[tuple[float, float, float], tuple[float, float, float]]
+Span = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -148,16 +149,23 @@ class SectionPlan:
 
         The window is clipped to the image, with ends excluded.
         """
-        if not self.readable:
-            return None
-        width, height = self.sampled_size
-        reach = self.reach
-        bounds = []
+        return self.clip(self.span(block)) if self.readable else None
+
+    def span(self, block: Block) -> tuple[Span, Span]:
+        """Return from where to where a block lies in `sampled_tier`, along x and y."""
         # Subsamples lie at most half an output pixel from the centres: extend the block by that.
         rows, columns = (block.y0 - 0.5, block.y1 - 0.5), (block.x0 - 0.5, block.x1 - 0.5)
-        for (a, b, c), size in zip(self.sampled_affine.tolist(), (width, height), strict=True):
+        spans = []
+        for a, b, c in self.sampled_affine.tolist():
             ends = [a * j + b * k + c for j in rows for k in columns]
-            low, high = min(ends), max(ends)
+            spans.append((min(ends), max(ends)))
+        return spans[0], spans[1]
+
+    def clip(self, spans: tuple[Span, Span]) -> tuple[int, int, int, int] | None:
+        """Return left, top, right, bottom of what is sampled between some ends; or None."""
+        reach = self.reach
+        bounds = []
+        for (low, high), size in zip(spans, self.sampled_size, strict=True):
             # Beyond half a pixel outside, pixel centres are not covered; the reach allows for more.
             if high < -reach or low > size - 1 + reach:
                 return None
@@ -166,6 +174,14 @@ class SectionPlan:
             bounds.append((low_px, high_px))
         (left, right), (top, bottom) = bounds
         return left, top, right, bottom
+
+    def tiles_of(self, window: tuple[int, int, int, int]) -> Iterator[tuple[int, int]]:
+        """Yield the (row, column) of every source tile that a window has pixels of."""
+        left, top, right, bottom = window
+        side = self.sampled_tile_side
+        for row in range(top // side, (bottom - 1) // side + 1):
+            for column in range(left // side, (right - 1) // side + 1):
+                yield row, column
 
     def tiles(self, block: Block) -> list[tuple[int, int]]:
         """Return the (row, column) on the tile grid of every source tile that a block needs.
@@ -183,12 +199,10 @@ class SectionPlan:
         window = self.window(block)
         if window is None:
             return
-        left, top, right, bottom = window
         side = self.sampled_tile_side
-        for row in range(top // side, (bottom - 1) // side + 1):
-            for column in range(left // side, (right - 1) // side + 1):
-                if self._meets(block, column * side, row * side):
-                    yield row, column
+        for row, column in self.tiles_of(window):
+            if self._meets(block, column * side, row * side):
+                yield row, column
 
     def _meets(self, block: Block, left: int, top: int) -> bool:
         """Return whether a block's parallelogram comes within reach of the tile that starts here.
@@ -291,12 +305,12 @@ class LoadPlan:
     def fetch_token(self) -> str:
         """A digest of what is read, whatever is made of it: images, tiers, tiles, view, policy."""
         reads = [(s.image, s.tier, s.reduction, s.tile_side) for s in self.sections]
-        return _digest((reads, self.view, self.on_error))
+        return digest((reads, self.view, self.on_error))
 
     @cached_property
     def content_token(self) -> str:
         """A digest of what pixels are, in whatever blocks, and whatever is done about errors."""
-        return _digest((self.sections, self.shape, self.view, self.fill_value))
+        return digest((self.sections, self.shape, self.view, self.fill_value))
 
     def __dask_tokenize__(self) -> str:
         """Name the plan by a digest: Dask's own way through dataclasses takes a second for 1000."""
@@ -304,13 +318,14 @@ class LoadPlan:
 
     @cached_property
     def _digest(self) -> str:
-        return _digest(tuple(getattr(self, field.name) for field in fields(self)))
+        return digest(tuple(getattr(self, field.name) for field in fields(self)))
 
     @cached_property
     def _edges(self) -> tuple[tuple[int, ...], ...]:
         return tuple(tuple(accumulate(sizes, initial=0)) for sizes in self.chunks)
 
 
-def _digest(value: object) -> str:
-    # The representation of dataclasses, tuples and numbers is exact, and the same everywhere.
+def digest(value: object) -> str:
+    """Return a name of dataclasses, tuples and numbers by what is in them."""
+    # Their representation is exact, and the same everywhere.
     return sha256(repr(value).encode()).hexdigest()

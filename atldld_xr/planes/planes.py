@@ -125,6 +125,9 @@ def find_planes(dataset: xr.Dataset, *, step: float | None = None) -> Planes:
 def _find_step(dataset: xr.Dataset, step: float | None) -> float:
     if step is not None:
         return check_step(step, _THICKEST)
+    spacing = dataset.attrs.get("plane_spacing")
+    if spacing is not None:  # a volume has planes of its own
+        return check_step(spacing, _THICKEST, "plane_spacing")
     thickness = dataset.attrs.get("section_thickness")
     if thickness is None:
         raise InvalidArgumentError(
