@@ -108,40 +108,6 @@ class Slab:
                     return None
         return Box(*_flat(ranges))
 
-    def blocks(self, plane: int, block: Block, side: int) -> Iterator[tuple[Block, bool]]:
-        """Yield the parts of a plane's block that have voxels of it, and whether all are.
-
-        Parts that have not are of `side` rows and columns at most.
-        """
-        box = Box(plane, plane + 1, block.y0, block.y1, block.x0, block.x1)
-        is_whole = True
-        for form, low, high in self.bounds:
-            least, most = _range(form, box)
-            if most <= low or least > high:
-                return
-            is_whole &= least > low and most <= high
-        rows, columns = block.shape
-        if is_whole or max(rows, columns) <= side:
-            yield block, is_whole
-            return
-        y = block.y0 + (rows + 1) // 2 if rows > side else block.y1
-        x = block.x0 + (columns + 1) // 2 if columns > side else block.x1
-        for y0, y1 in ((block.y0, y), (y, block.y1)):
-            for x0, x1 in ((block.x0, x), (x, block.x1)):
-                if y0 < y1 and x0 < x1:
-                    yield from self.blocks(plane, Block(y0, y1, x0, x1), side)
-
-    def mask(self, plane: int, block: Block) -> NDArray[np.bool_]:
-        """Return which voxels of a plane's block are in it, shape (rows, columns)."""
-        mask = np.ones(block.shape, dtype=bool)
-        for form, low, high in self.bounds:
-            values = values_of(form, plane, block)
-            if low > -_INFINITE:
-                mask &= values > low
-            if high < _INFINITE:
-                mask &= values <= high
-        return mask
-
 
 @dataclass(frozen=True)
 class VolumePlan:

@@ -44,6 +44,14 @@ class RowSpans:
         """Return the first column and the one after the last that some rows reach, together."""
         return int(self.first[rows].min()), int(self.end[rows].max())
 
+    def within(self, other: RowSpans) -> RowSpans:
+        """Return what is in both, of blocks of one shape."""
+        first, end = np.maximum(self.first, other.first), np.minimum(self.end, other.end)
+        is_none = first >= end  # it is not to widen the bounds of its neighbours
+        return RowSpans(
+            self.columns, np.where(is_none, self.columns, first), np.where(is_none, 0, end)
+        )
+
     def mask(self) -> NDArray[np.bool_]:
         """Return which pixels are inside, shape (rows, columns)."""
         if self.all() or not self.any():
@@ -104,3 +112,34 @@ def _search(section: SectionPlan, block: Block) -> tuple[NDArray[np.int64], NDAr
         before = np.where(past, before, tried)
     before = np.minimum(before, columns).astype(np.int64)
     return before[:, 0].max(axis=0), before[:, 1].min(axis=0)
+
+
+def find_between(
+    by_row: NDArray[np.float64], slope: float, columns: range, low: float, high: float
+) -> RowSpans:
+    """Return where ``low < by_row + slope * column <= high``, as it is computed for each pixel.
+
+    Parameters
+    ----------
+    by_row : ndarray of float64, shape (rows,)
+        What is due to the row.
+    slope : float
+        From a column to the next.
+    columns : range
+        The block's columns, as the slope counts them.
+    low, high : float
+        The bounds; they may be infinite.
+    """
+    count = len(columns)
+    # Dimensions: the two bounds; rows. The sum is rounded monotonically, so that a bound is passed
+    # once along a row.
+    bounds = np.array([[low], [high]])
+    before = np.zeros((2, len(by_row)), dtype=np.int64)  # columns that are before a bound
+    rising = slope >= 0
+    for power in reversed(range(count.bit_length())):
+        tried = before + (1 << power)
+        above = by_row + slope * (tried + (columns.start - 1)) > bounds
+        before = np.where(above == rising, before, tried)
+    lower, upper = np.minimum(before, count)
+    first, end = (lower, upper) if rising else (upper, lower)
+    return RowSpans(count, first, end)

@@ -59,17 +59,17 @@ def render(
     ndarray of uint8, shape (rows, columns, *channels)
     """
     out = np.empty(block.shape + channels, dtype=np.uint8)
-    for part in block.split(_part_side(section)):
-        pixels = out[_within(block, part)]
+    for part in block.split(part_side(section)):
+        pixels = out[within(block, part)]
         inside, window = find_inside(section, part), section.window(part)
         if window is None or not inside.any():
             pixels[...] = fill_value
             continue
         found = {place: tiles.get(place) for place in section.tiles(part)}
-        source = _mosaic(section, window, found, channels)
+        source = mosaic(section, window, found, channels)
         whole = inside.all()
         sample(section, part, source, window[:2], None if whole else inside, pixels)
-        lost = _lost(section, part, window, found)
+        lost = lost_pixels(section, part, window, found)
         if not whole:
             _fill(pixels, ~inside.mask(), fill_value)
         if lost is not None:
@@ -101,14 +101,14 @@ def coverage(section: SectionPlan, block: Block, tiles: Tiles | None = None) -> 
     covered = find_inside(section, block).mask()
     if not tiles or not covered.any():
         return covered
-    for part in block.split(_part_side(section)):
+    for part in block.split(part_side(section)):
         window = section.window(part)
         if window is None:
             continue
         found = {place: tiles.get(place) for place in section.tiles(part)}
-        lost = _lost(section, part, window, found)
+        lost = lost_pixels(section, part, window, found)
         if lost is not None:
-            covered[_within(block, part)] &= ~lost
+            covered[within(block, part)] &= ~lost
     return covered
 
 
@@ -255,19 +255,19 @@ def displacement(section: SectionPlan, block: Block) -> NDArray[np.float32]:
     return out
 
 
-def _part_side(section: SectionPlan) -> int:
+def part_side(section: SectionPlan) -> int:
     """Return the side of the output parts to warp at a time, for windows of bounded size."""
     return max(int(_WINDOW / max(section.scale, 1.0)) // 2, 1)
 
 
-def _within(block: Block, part: Block) -> tuple[slice, slice]:
+def within(block: Block, part: Block) -> tuple[slice, slice]:
     return (
         slice(part.y0 - block.y0, part.y1 - block.y0),
         slice(part.x0 - block.x0, part.x1 - block.x0),
     )
 
 
-def _mosaic(
+def mosaic(
     section: SectionPlan,
     window: tuple[int, int, int, int],
     tiles: Mapping[tuple[int, int], Pixels | SectionImageError | None],
@@ -309,7 +309,7 @@ def _fill(pixels: Pixels, where: NDArray[np.bool_], value: int) -> None:
     cv2.copyTo(fill, where.view(np.uint8), pixels)
 
 
-def _lost(
+def lost_pixels(
     section: SectionPlan,
     block: Block,
     window: tuple[int, int, int, int],

@@ -6,8 +6,9 @@ renders it, and here it is chosen, voxel by voxel, what of which section is seen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,65 +18,113 @@ from atldld_xr.errors import SectionImageError
 from atldld_xr.plan.load_plan import Block, SectionPlan
 from atldld_xr.plan.volume_plan import Box, Slab, VolumePlan, values_of
 from atldld_xr.warp.averages import Pixels
-from atldld_xr.warp.kernel import Tiles, coverage, render
+from atldld_xr.warp.footprint import RowSpans, find_between, find_inside
+from atldld_xr.warp.kernel import Tiles, lost_pixels, mosaic, part_side, sample, within
+from atldld_xr.warp.scratch import Scratch
+
+_SCRATCH = Scratch()
 
 VolumeTiles = Mapping[int, Tiles]
 """Tiles by the place of their section in the plan."""
 
-_SIDE = 48
-"""Rows and columns of the parts in which a slab's border is looked for: of smaller ones starting
-the kernel takes longer than its pixels, of larger ones most pixels are of no use."""
+_ROWS = 32
+"""Rows put in place at a time: over more, a slab that lies aslant is as wide as the plane."""
 
 Mask = NDArray[np.bool_]
+Strip = tuple[slice, slice]
+"""Rows and columns of a block."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What is seen in a part of a plane.
+    """What is seen of a slab on a plane.
 
     Attributes
     ----------
+    plan : VolumePlan
+        The volume.
     plane : int
         The plane.
     block : Block
-        The part.
-    sections : tuple of int
+        Where on it.
+    numbers : tuple of int
         The one or two sections that its voxels are read from.
-    shown : tuple of ndarray of bool
-        Which voxels are read from each.
-    distances : tuple of ndarray of float64
-        How far each voxel lies from each section, in micrometres.
+    sections : tuple of SectionPlan
+        These, as the plane cuts them.
+    spans : tuple of RowSpans
+        Where each section has a pixel in the slab.
+    lost : tuple
+        Where pixels of each could not be had, or None.
     """
 
+    plan: VolumePlan
     plane: int
     block: Block
-    sections: tuple[int, ...]
-    shown: tuple[Mask, ...]
-    distances: tuple[NDArray[np.float64], ...]
+    numbers: tuple[int, ...]
+    sections: tuple[SectionPlan, ...]
+    spans: tuple[RowSpans, ...]
+    lost: tuple[Mask | None, ...]
 
-    @property
-    def any(self) -> Mask:
-        """Which voxels are read from any section."""
-        return self.shown[0] | self.shown[-1]
+    def strips(self) -> Iterator[Strip]:
+        """Yield the parts that have voxels, from above to below."""
+        for top in range(0, self.block.shape[0], _ROWS):
+            rows = slice(top, top + _ROWS)
+            ends = [spans.bounds(rows) for spans in self.spans]
+            left, right = min(first for first, _ in ends), max(end for _, end in ends)
+            if left < right:
+                yield rows, slice(left, right)
 
-    @property
-    def upper_is_nearest(self) -> Mask:
-        """Where the upper section is the nearest that is read; half-way the lower one is."""
-        lower, upper = self.shown[0], self.shown[-1]
-        nearer: Mask = self.distances[-1] < self.distances[0]
-        return upper & (nearer | ~lower)
+    @cached_property
+    def covered(self) -> tuple[Mask, ...]:
+        """Where each section has a pixel that could be had."""
+        masks = tuple(spans.mask() for spans in self.spans)
+        for mask, lost in zip(masks, self.lost, strict=True):
+            if lost is not None:
+                mask &= ~lost
+        return masks
 
-    @property
-    def weight(self) -> NDArray[np.float32]:
-        """How much of the upper section a voxel shows that is read from both, from 0 to 1."""
-        lower, upper = self.distances
-        # At least some distance apart, or no voxel lies between them.
-        weight = lower / np.maximum(lower + upper, np.finfo(np.float64).tiny)
-        return weight.astype(np.float32)
+    def distances(self, strip: Strip) -> list[NDArray[np.float64]]:
+        """Return how far voxels lie from each section, in micrometres, at least 0 within a slab."""
+        rows, columns = (range(n)[part] for n, part in zip(self.block.shape, strip, strict=True))
+        y0, x0 = self.block.y0 + rows.start, self.block.x0 + columns.start
+        part = Block(y0, y0 + len(rows), x0, x0 + len(columns))
+        forms = [self.plan.sections[n].distance for n in self.numbers]
+        away = [values_of(form, self.plane, part) for form in forms]
+        return [np.abs(away[0])] if len(away) == 1 else [away[0], -away[1]]
+
+    def shown(self, strip: Strip) -> tuple[Mask, ...]:
+        """Return which voxels are read from each section: from both where it is interpolated."""
+        covered = [mask[strip] for mask in self.covered]
+        if len(covered) == 1:  # the slab is as thick as `max_distance` says
+            return (covered[0],)
+        below, above = self.distances(strip)
+        both = covered[0] & covered[1] & (below + above <= self.plan.widest)
+        # Else as nearest: from one section alone.
+        lower = covered[0] & (below <= self.plan.reach) & ~both
+        upper = covered[1] & (above <= self.plan.reach) & ~both
+        upper &= ~lower | (above < below)
+        lower &= ~upper
+        return lower | both, upper | both
+
+    def is_upper(self, strip: Strip, shown: tuple[Mask, ...]) -> Mask:
+        """Return where the nearest section that is read is the upper one; half-way it is not."""
+        lower, upper = shown[0], shown[-1]
+        if len(shown) == 1:
+            return np.zeros_like(lower)
+        below, above = self.distances(strip)
+        out: Mask = upper & ((above < below) | ~lower)
+        return out
+
+    def weight(self, strip: Strip) -> NDArray[np.float32]:
+        """Return how much of the upper section voxels between two show, from 0 to 1."""
+        below, above = self.distances(strip)
+        # They are apart, or no voxel lies between them.
+        out = below / np.maximum(below + above, np.finfo(np.float64).tiny)
+        return out.astype(np.float32)
 
 
 def look(plan: VolumePlan, box: Box, tiles: VolumeTiles) -> Iterator[Seen]:
-    """Yield what is seen in a box, in parts that do not overlap; elsewhere is nothing.
+    """Yield what is seen in a box: no voxel twice, and elsewhere there is nothing.
 
     Parameters
     ----------
@@ -93,36 +142,41 @@ def look(plan: VolumePlan, box: Box, tiles: VolumeTiles) -> Iterator[Seen]:
     }
     for slab in plan.slabs:
         part = slab.part(box)
-        if part is None:
-            continue
-        for plane in range(part.z0, part.z1):
-            on_plane = {n: plan.sections[n].on_plane(plane) for n in slab.sections}
-            for block, is_whole in slab.blocks(plane, part.block, _SIDE):
-                inside = None if is_whole else slab.mask(plane, block)
-                if inside is not None and not inside.any():
-                    continue
-                covered = [
-                    coverage(on_plane[n], block, tiles[n] if n in lost else None)
-                    for n in slab.sections
-                ]
-                if inside is not None:
-                    for mask in covered:
-                        mask &= inside
-                yield _seen(plan, slab, plane, block, covered)
+        for plane in range(part.z0, part.z1) if part is not None else ():
+            own = slab.part(replace(box, z0=plane, z1=plane + 1))
+            if own is None:
+                continue
+            block = own.block
+            sections = tuple(plan.sections[n].on_plane(plane) for n in slab.sections)
+            within_slab = _spans(slab, plane, block)
+            spans = tuple(find_inside(s, block).within(within_slab) for s in sections)
+            if any(one.any() for one in spans):
+                missing = tuple(
+                    _lost(section, block, tiles[n]) if n in lost else None
+                    for n, section in zip(slab.sections, sections, strict=True)
+                )
+                yield Seen(plan, plane, block, slab.sections, sections, spans, missing)
 
 
-def _seen(plan: VolumePlan, slab: Slab, plane: int, block: Block, covered: list[Mask]) -> Seen:
-    away = [values_of(plan.sections[n].distance, plane, block) for n in slab.sections]
-    if len(away) == 1:  # the slab is as thick as `max_distance` says
-        return Seen(plane, block, slab.sections, (covered[0],), (np.abs(away[0]),))
-    below, above = away[0], -away[1]
-    both = covered[0] & covered[1] & (below + above <= plan.widest)
-    lower = covered[0] & (below <= plan.reach) & ~both
-    upper = covered[1] & (above <= plan.reach) & ~both
-    # As nearest: of one section alone.
-    upper &= ~lower | (above < below)
-    lower &= ~upper
-    return Seen(plane, block, slab.sections, (lower | both, upper | both), (below, above))
+def _spans(slab: Slab, plane: int, block: Block) -> RowSpans:
+    rows, columns = block.shape
+    out = RowSpans(columns, np.zeros(rows, np.int64), np.full(rows, columns))
+    for (z, y, x, one), low, high in slab.bounds:
+        by_row = y * np.arange(block.y0, block.y1, dtype=np.float64) + (z * plane + one)
+        out = out.within(find_between(by_row, x, range(block.x0, block.x1), low, high))
+    return out
+
+
+def _lost(section: SectionPlan, block: Block, tiles: Tiles) -> Mask:
+    lost = np.zeros(block.shape, dtype=bool)
+    for part in block.split(part_side(section)):
+        window = section.window(part)
+        if window is not None:
+            found = {place: tiles.get(place) for place in section.tiles(part)}
+            missing = lost_pixels(section, part, window, found)
+            if missing is not None:
+                lost[within(block, part)] = missing
+    return lost
 
 
 def volume_pixels(
@@ -151,45 +205,70 @@ def volume_pixels(
     out: Pixels = np.full(box.shape + channels, fill_value, dtype=np.uint8)
     for seen in look(plan, box, tiles):
         rendered = [
-            _render(plan.sections[n].on_plane(seen.plane), seen.block, tiles.get(n, {}), out, shown)
-            for n, shown in zip(seen.sections, seen.shown, strict=True)
+            _sampled(section, seen.block, spans, tiles.get(n, {}), channels, f"pixels {at}")
+            for at, (n, section, spans) in enumerate(
+                zip(seen.numbers, seen.sections, seen.spans, strict=True)
+            )
         ]
-        place = out[_within(box, seen)]
-        for pixels, shown in zip(rendered, seen.shown, strict=True):
-            if pixels is not None:
-                _copy(place, pixels, shown)
-        both = seen.shown[0] & seen.shown[-1]
-        if len(rendered) == 2 and both.any():
-            _copy(place, _blend(rendered, seen.weight), both)
+        place = _place(out, box, seen)
+        for strip in seen.strips():
+            shown = seen.shown(strip)
+            for pixels, where in zip(rendered, shown, strict=True):
+                _copy(pixels[strip], where, place[strip])
+            both = shown[0] & shown[-1]
+            if len(shown) == 2 and both.any():
+                lower, upper = (pixels[strip] for pixels in rendered)
+                _copy(_blend(lower, upper, seen.weight(strip)), both, place[strip])
     return out
 
 
-def _render(
-    section: SectionPlan, block: Block, tiles: Tiles, like: Pixels, shown: Mask
-) -> Pixels | None:
-    if not shown.any():
-        return None
-    return render(section, block, tiles, fill_value=0, channels=like.shape[3:])
+def _sampled(
+    section: SectionPlan,
+    block: Block,
+    spans: RowSpans,
+    tiles: Tiles,
+    channels: tuple[int, ...],
+    name: str,
+) -> Pixels:
+    """Return a section's pixels in its spans; what is elsewhere is not said."""
+    out: Pixels = _SCRATCH.array(name, block.shape + channels, np.uint8)
+    for part in block.split(part_side(section)):
+        rows, columns = within(block, part)
+        first, end = (
+            np.clip(e[rows] - columns.start, 0, part.shape[1]) for e in (spans.first, spans.end)
+        )
+        own, window = RowSpans(part.shape[1], first, end), section.window(part)
+        if window is not None and own.any():
+            found = {place: tiles.get(place) for place in section.tiles(part)}
+            source = mosaic(section, window, found, channels)
+            sample(section, part, source, window[:2], own, out[rows, columns])
+    return out
 
 
-def _blend(rendered: list[Pixels | None], weight: NDArray[np.float32]) -> Pixels:
-    lower, upper = (np.asarray(pixels, dtype=np.float32) for pixels in rendered)
-    upper -= lower
-    upper *= weight.reshape(weight.shape + (1,) * (upper.ndim - 2))
-    upper += lower
-    return np.rint(upper, out=upper).astype(np.uint8)
+def _blend(lower: Pixels, upper: Pixels, weight: NDArray[np.float32]) -> Pixels:
+    out = upper.astype(np.float32)
+    out -= lower
+    out *= weight.reshape(weight.shape + (1,) * (out.ndim - 2))
+    out += lower
+    return np.rint(out, out=out).astype(np.uint8)
 
 
-def _copy(place: Pixels, pixels: Pixels, where: Mask) -> None:
-    if where.all():
-        place[...] = pixels
-    else:
-        np.copyto(place, pixels, where=where.reshape(where.shape + (1,) * (place.ndim - 2)))
+def _copy(pixels: Pixels, where: Mask, place: Pixels) -> None:
+    """Put pixels in place; an assignment by a mask takes many times as long."""
+    import cv2
+
+    cv2.copyTo(pixels, where.view(np.uint8), place)
 
 
 def volume_coverage(plan: VolumePlan, box: Box, tiles: VolumeTiles) -> Mask:
     """Return which voxels of a box are of any section; bool, shape (planes, rows, columns)."""
-    return _made(plan, box, tiles, np.dtype(bool), False, lambda seen: True)
+    out = np.zeros(box.shape, dtype=bool)
+    for seen in look(plan, box, tiles):
+        place = _place(out, box, seen)
+        for strip in seen.strips():
+            for shown in seen.shown(strip):
+                place[strip] |= shown
+    return out
 
 
 def volume_distance(plan: VolumePlan, box: Box, tiles: VolumeTiles) -> NDArray[np.float32]:
@@ -200,11 +279,15 @@ def volume_distance(plan: VolumePlan, box: Box, tiles: VolumeTiles) -> NDArray[n
     ndarray of float32, shape (planes, rows, columns)
         Micrometres along the section's normal, at least 0; NaN where there is none.
     """
-
-    def nearest(seen: Seen) -> NDArray[Any]:
-        return np.where(seen.upper_is_nearest, seen.distances[-1], seen.distances[0])
-
-    return _made(plan, box, tiles, np.dtype(np.float32), np.nan, nearest)
+    out = np.full(box.shape, np.nan, dtype=np.float32)
+    for seen in look(plan, box, tiles):
+        place = _place(out, box, seen)
+        for strip in seen.strips():
+            shown, distances = seen.shown(strip), seen.distances(strip)
+            is_upper = seen.is_upper(strip, shown)
+            nearest = np.where(is_upper, distances[-1], distances[0])
+            np.copyto(place[strip], nearest, where=shown[0] | shown[-1], casting="same_kind")
+    return out
 
 
 def volume_section(plan: VolumePlan, box: Box, tiles: VolumeTiles) -> NDArray[np.int64]:
@@ -215,32 +298,18 @@ def volume_section(plan: VolumePlan, box: Box, tiles: VolumeTiles) -> NDArray[np
     ndarray of int64, shape (planes, rows, columns)
         0 where there is none.
     """
-
-    def nearest(seen: Seen) -> NDArray[Any]:
-        ids = [plan.sections[n].section.image.id for n in seen.sections]
-        return np.where(seen.upper_is_nearest, ids[-1], ids[0])
-
-    return _made(plan, box, tiles, np.dtype(np.int64), 0, nearest)
-
-
-def _made(
-    plan: VolumePlan,
-    box: Box,
-    tiles: VolumeTiles,
-    dtype: np.dtype[Any],
-    empty: Any,
-    value: Callable[[Seen], Any],
-) -> NDArray[Any]:
-    out = np.full(box.shape, empty, dtype=dtype)
+    out = np.zeros(box.shape, dtype=np.int64)
     for seen in look(plan, box, tiles):
-        np.copyto(out[_within(box, seen)], value(seen), where=seen.any, casting="unsafe")
+        place = _place(out, box, seen)
+        ids = [section.image.id for section in seen.sections]
+        for strip in seen.strips():
+            shown = seen.shown(strip)
+            nearest = np.where(seen.is_upper(strip, shown), ids[-1], ids[0])
+            np.copyto(place[strip], nearest, where=shown[0] | shown[-1])
     return out
 
 
-def _within(box: Box, seen: Seen) -> tuple[int, slice, slice]:
-    block = seen.block
-    return (
-        seen.plane - box.z0,
-        slice(block.y0 - box.y0, block.y1 - box.y0),
-        slice(block.x0 - box.x0, block.x1 - box.x0),
-    )
+def _place(out: NDArray[Any], box: Box, seen: Seen) -> NDArray[Any]:
+    """Return the part of an array of a box in which something is seen."""
+    place: NDArray[Any] = out[(seen.plane - box.z0, *within(box.block, seen.block))]
+    return place

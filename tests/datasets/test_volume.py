@@ -17,7 +17,6 @@ from atldld_xr.arrays.plain_loop import load_volume
 from atldld_xr.arrays.volume_variables import VolumeVariable
 from atldld_xr.datasets.plan_volume import plan_volume
 from atldld_xr.errors import InvalidArgumentError, SectionImageError
-from atldld_xr.plan.load_plan import Block
 from atldld_xr.sources.phantom import PhantomSource
 
 METHODS = ("nearest", "linear")
@@ -294,22 +293,3 @@ def test_distances_and_gaps_are_as_far_as_is_said():
 def test_what_cannot_work_is_refused(wrong):
     with pytest.raises(InvalidArgumentError):
         open_volume("coronal", **{"method": "nearest", **wrong})
-
-
-def test_blocks_are_the_parts_of_a_slab():
-    plan = plan_volume(
-        PHANTOMS["coronal"].id, resolution=RESOLUTION, source=PhantomSource((PHANTOMS["coronal"],))
-    ).volumes["image"]
-    rows, columns = plan.shape[1:]
-    for plane in range(0, plan.shape[0], 5):
-        count = np.zeros((rows, columns), dtype=int)
-        for slab in plan.slabs:
-            seen = np.zeros((rows, columns), dtype=bool)
-            for block, is_whole in slab.blocks(plane, Block(0, rows, 0, columns), 8):
-                inside = slab.mask(plane, block)
-                assert not is_whole or inside.all()
-                assert is_whole or max(block.shape) <= 8
-                seen[block.y0 : block.y1, block.x0 : block.x1] |= inside
-            np.testing.assert_array_equal(seen, slab.mask(plane, Block(0, rows, 0, columns)))
-            count += seen
-        assert count.max() <= 1
