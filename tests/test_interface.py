@@ -17,7 +17,7 @@ from commandline import COARSE, run, tree
 from kills import SMALL
 
 FUNCTIONS = ["info", "mirror", "open_cache", "open_dataset", "open_image", "preview", "status"]
-FUNCTIONS += ["verify"]
+FUNCTIONS += ["open_volume", "verify"]
 NAMES = sorted([*FUNCTIONS, "DisplacementField", "MirrorSource", "__version__", "config", "errors"])
 
 # What the README, the docs and the notebooks of this version and the one before name.

@@ -24,6 +24,7 @@ from atldld_xr.cli.look import image, info, preview
 from atldld_xr.cli.mirror import mirror
 from atldld_xr.cli.signals import ENDING, heeded
 from atldld_xr.cli.stores import status, verify
+from atldld_xr.cli.volume import volume
 
 __all__ = ["cli", "main"]
 
@@ -69,7 +70,19 @@ def cli(ctx: click.Context, debug: bool) -> None:
     options.help_if_alone(ctx)
 
 
-for command in (info, image, preview, export, status, verify, mirror, cache, config, doctor):
+for command in (
+    info,
+    image,
+    preview,
+    export,
+    volume,
+    status,
+    verify,
+    mirror,
+    cache,
+    config,
+    doctor,
+):
     cli.add_command(command)
 
 

@@ -81,7 +81,7 @@ def export(
     if as_json:
         print_json(asdict(report))
     else:
-        _tell(report)
+        tell_written(report)
     ctx.exit(PARTIAL if report.failures else 0)
 
 
@@ -125,7 +125,7 @@ def _export_many(
                 why = " ".join(outcome.error.split())
                 say(f"{outcome.dataset} failed: {why}", err=True)
             elif not as_json:
-                _tell(outcome.report)
+                tell_written(outcome.report)
     failed = [outcome.kind for outcome in done.values() if outcome.kind is not None]
     if as_json:
         print_json([_facts(done[name]) for name in datasets])
@@ -145,7 +145,7 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
     return {"dataset": outcome.dataset, **facts}
 
 
-def _tell(report: Any) -> None:
+def tell_written(report: Any) -> None:
     if hasattr(report, "valid_planes"):
         shape = " x ".join(map(str, report.shape))
         planes = format_count(len(report.valid_planes), "plane")

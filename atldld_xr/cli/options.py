@@ -139,6 +139,12 @@ _CLUSTER = (
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON.")
 
+_DETECTION = click.option(
+    "--detection-xy",
+    type=(float, float),
+    metavar="X Y",
+    help="Pixel of a section whose coordinate is the section's. [default: the centre]",
+)
 _READING = (
     resolution,
     click.option(
@@ -181,15 +187,32 @@ _READING = (
         help="Value where a section has no pixel. [default: 255 in images, 0 in masks]",
     ),
     reference_space,
-    click.option(
-        "--detection-xy",
-        type=(float, float),
-        metavar="X Y",
-        help="Pixel of a section whose coordinate is the section's. [default: the centre]",
-    ),
+    _DETECTION,
     source,
     refresh,
     offline,
+)
+_VOLUME = (
+    click.option(
+        "--method",
+        type=click.Choice(["nearest", "linear"]),
+        default="nearest",
+        help="Read a voxel from its nearest section, or from the two that it lies between.",
+    ),
+    click.option(
+        "--max-distance",
+        type=float,
+        metavar="UM",
+        help="From a section, of a voxel that is read from it alone. [default: half the sections' "
+        "spacing, at most 250]",
+    ),
+    click.option(
+        "--max-gap",
+        type=float,
+        metavar="UM",
+        help="Between sections that are interpolated. [default: twice their spacing, at most 800]",
+    ),
+    *(option for option in _READING if option is not _DETECTION),
 )
 
 
@@ -231,5 +254,12 @@ def cluster(command: F) -> F:
 def reading(command: F) -> F:
     """Add all options of `atldld_xr.open_dataset`; the command gets them under their names."""
     for option in reversed(_READING):
+        command = option(command)
+    return command
+
+
+def volume_reading(command: F) -> F:
+    """Add all options of `atldld_xr.open_volume`; the command gets them under their names."""
+    for option in reversed(_VOLUME):
         command = option(command)
     return command

@@ -13,7 +13,7 @@ import pytest
 
 import atldld_xr
 from atldld_xr.cli import cli
-from atldld_xr.cli.export import _tell
+from atldld_xr.cli.export import tell_written
 from atldld_xr.export import ExportReport
 from atldld_xr.messages.text import format_bytes, format_count
 from commandline import run
@@ -154,7 +154,7 @@ def test_one_of_a_kind_is_told_as_one(server, tmp_path, capsys):
 
 
 def test_reports_of_one(capsys):
-    _tell(ExportReport(url="a", blocks=1, skipped=1, nbytes=1, failures=()))
+    tell_written(ExportReport(url="a", blocks=1, skipped=1, nbytes=1, failures=()))
     assert capsys.readouterr().out == "a: 1 chunk written (1 more was there), 1 byte in all\n"
 
 

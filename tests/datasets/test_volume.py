@@ -6,7 +6,6 @@ import dask
 import numpy as np
 import pytest
 import xarray as xr
-from helpers.tilted import distances, tilted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
@@ -18,6 +17,7 @@ from atldld_xr.arrays.volume_variables import VolumeVariable
 from atldld_xr.datasets.plan_volume import plan_volume
 from atldld_xr.errors import InvalidArgumentError, SectionImageError
 from atldld_xr.sources.phantom import PhantomSource
+from tilted import distances, tilted
 
 METHODS = ("nearest", "linear")
 PHANTOMS = {

@@ -33,8 +33,10 @@ _processes.set_forkserver_preload(
 )
 
 
-def opened(url, *, derived=False, **options):
+def opened(url, *, derived=False, volume=False, **options):
     """Return a small data set of the service at an address."""
+    if volume:
+        return atldld_xr.open_volume(SMALL.id, source=url, resolution=100, **options)
     options = {"resolution": 50, "chunks": {"y": 96, "x": 96}, "on_error": "fill"} | options
     ds = atldld_xr.open_dataset(SMALL.id, source=url, **options)
     if derived:
