@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from atldld_xr.allen.matrices import product
 from atldld_xr.allen.metadata import SectionDataset, SectionImage
+from atldld_xr.allen.reference import change_space
 from atldld_xr.allen.transforms import affines_in_space
 
 Array = NDArray[np.float64]
@@ -62,6 +63,16 @@ class SectionPose:
         back = np.linalg.inv(matrix[:, :3])
         shift = -product(back, matrix[:, 3:])
         return np.hstack([back[:, :2], shift])
+
+    def in_space(self, own: int, space: int) -> SectionPose:
+        """Return the pose for points of another reference space than the one it is of.
+
+        Parameters
+        ----------
+        own, space : int
+            The reference space of this pose, and the one that is wanted.
+        """
+        return SectionPose.of(product(self.matrix, change_space(space, own)))
 
 
 def allen_pose(

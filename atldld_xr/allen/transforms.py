@@ -106,7 +106,8 @@ def _homogeneous(affine: ArrayLike) -> Array:
     return np.vstack([np.asarray(affine, dtype=np.float64), [0.0, 0.0, 0.0, 1.0]])
 
 
-def _detection_point(image: SectionImage, detection_xy: tuple[float, float] | None) -> Array:
+def detection_point(image: SectionImage, detection_xy: tuple[float, float] | None) -> Array:
+    """Return (x, y) of the point at which a section's coordinate is taken; default its centre."""
     if detection_xy is None:  # the section's centre, counted at pixel centres
         detection_xy = ((image.width - 1) / 2, (image.height - 1) / 2)
     return np.asarray(detection_xy, dtype=np.float64)
@@ -132,7 +133,7 @@ def detect(
     """
     tvr, _ = affines_in_space(dataset, reference_space)
     z = image.section_number * dataset.section_thickness
-    x, y = _detection_point(image, detection_xy)
+    x, y = detection_point(image, detection_xy)
     return xy_to_pir([[x], [y], [z]], image.tsv, tvr)[:, 0]
 
 

@@ -145,6 +145,12 @@ _DETECTION = click.option(
     metavar="X Y",
     help="Pixel of a section whose coordinate is the section's. [default: the centre]",
 )
+_PLANE = click.option(
+    "--plane",
+    type=click.Choice(["projected", "oblique"]),
+    default="projected",
+    help="Project sections on the plane of their coordinate, or read each on its own.",
+)
 _READING = (
     resolution,
     click.option(
@@ -188,6 +194,7 @@ _READING = (
     ),
     reference_space,
     _DETECTION,
+    _PLANE,
     source,
     refresh,
     offline,
@@ -212,7 +219,7 @@ _VOLUME = (
         metavar="UM",
         help="Between sections that are interpolated. [default: twice their spacing, at most 800]",
     ),
-    *(option for option in _READING if option is not _DETECTION),
+    *(option for option in _READING if option not in (_DETECTION, _PLANE)),
 )
 
 

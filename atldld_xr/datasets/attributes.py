@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from atldld_xr._version import __version__
+from atldld_xr.allen.cuts import OBLIQUE, Viewed
 from atldld_xr.allen.excluded import WORDS, excluded_attributes
 from atldld_xr.allen.metadata import SectionDataset, SectionImage
 from atldld_xr.allen.reference import Grid, Plane
@@ -146,7 +147,7 @@ def coordinate_attributes(
 
 
 def dataset_attributes(
-    data: SectionDataset, grid: Grid, source: Source, interpolation: str
+    data: SectionDataset, grid: Grid, source: Source, interpolation: str, plane: Viewed
 ) -> dict[str, Any]:
     """Return the attributes of a registered data set."""
     failed = {"failed": "Allen marked this data set as failed"} if data.failed else {}
@@ -170,6 +171,8 @@ def dataset_attributes(
         "resolution": grid.resolution,
         "anchor": grid.anchor,
         "interpolation": interpolation,
+        # Not said of what stores that were begun before do not say.
+        **({"plane": plane} if plane == OBLIQUE else {}),
         **excluded,
         **failed,
         **_origin(source, attribution),

@@ -91,7 +91,7 @@ def explain_plan(planned: DatasetPlan) -> Explanation:
     axis = planned.grid.plane.section_axis
     return explain_needs(
         needs,
-        {image.id: (image.section_number, float(point[axis])) for image, point in planned.placed},
+        {s.image.id: (s.image.section_number, float(s.point[axis])) for s in planned.placed},
         output_bytes=sum(math.prod(array.shape) * array.dtype.itemsize for array in made),
         chunks=needs.blocks.total(),
     )

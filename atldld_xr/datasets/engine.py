@@ -32,6 +32,7 @@ class AtldldBackendEntrypoint(BackendEntrypoint):
         "fill_value",
         "reference_space",
         "detection_xy",
+        "plane",
         "source",
         "refresh",
         "offline",

@@ -107,7 +107,7 @@ def info(planned: DatasetPlan) -> DatasetInfo:
     Parameters
     ----------
     dataset, resolution, tier, expression, chunks, anchor, interpolation, on_error, fill_value, \
-reference_space, detection_xy, source, refresh, offline
+reference_space, detection_xy, plane, source, refresh, offline
         As for `atldld_xr.open_dataset`.
 
     Returns
@@ -126,7 +126,7 @@ reference_space, detection_xy, source, refresh, offline
     17
     """
     data, grid = planned.data, planned.grid
-    at = [float(point[grid.plane.section_axis]) for _, point in planned.placed]
+    at = [float(section.point[grid.plane.section_axis]) for section in planned.placed]
     steps = np.diff(at)
     return DatasetInfo(
         section_data_set_id=data.id,
@@ -144,11 +144,11 @@ reference_space, detection_xy, source, refresh, offline
         widest_spacing=float(steps.max()) if steps.size else None,
         section_thickness=data.section_thickness,
         native_resolutions=tuple(sorted({image.resolution for image in data.images})),
-        widths=tuple(image.width for image, _ in planned.placed),
-        heights=tuple(image.height for image, _ in planned.placed),
+        widths=tuple(section.image.width for section in planned.placed),
+        heights=tuple(section.image.height for section in planned.placed),
         with_expression=sum(image.has_expression for image in data.images),
         without_expression=tuple(
-            image.id for image, _ in planned.placed if not image.has_expression
+            section.image.id for section in planned.placed if not section.image.has_expression
         ),
         excluded_sections=data.excluded,
         resolution=grid.resolution,

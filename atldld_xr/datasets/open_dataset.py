@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from atldld_xr.allen import transforms
 from atldld_xr.allen.matrices import product
 from atldld_xr.allen.metadata import SectionDataset
 from atldld_xr.allen.reference import Grid
@@ -17,7 +16,8 @@ from atldld_xr.arrays.tile_memory import TILES
 from atldld_xr.datasets.arguments import with_arguments_of
 from atldld_xr.datasets.assemble import assemble
 from atldld_xr.datasets.attributes import coordinate_attributes, dataset_attributes
-from atldld_xr.datasets.plan_dataset import DatasetPlan, Placed, plan_dataset
+from atldld_xr.datasets.placed import Placed
+from atldld_xr.datasets.plan_dataset import DatasetPlan, plan_dataset
 from atldld_xr.plan.load_plan import LoadPlan
 
 
@@ -65,6 +65,12 @@ def open_dataset(planned: DatasetPlan) -> xr.Dataset:
     detection_xy : tuple of float, optional
         The point of a section image, in full-resolution pixels, whose coordinate is the section's.
         Default: the section's centre.
+    plane : {"projected", "oblique"}
+        Sections are cut obliquely. "projected": each is seen along its normal from the plane of its
+        coordinate, and what is shown lies off that plane by the coordinates' tilt. "oblique": each
+        is read on its own plane, so that what is shown at (y, x) truly lies at (y, x), and its
+        coordinate across sections changes from pixel to pixel; it matters from some 3 degrees on.
+        See ``ds.atldld.true_coordinate()``.
     source : str, path or source object, optional
         An API address (``http.../api/v2``), a mirror's path or URL, or an open source. Default:
         the setting ``source``, and without one ``api_url``.
@@ -109,7 +115,9 @@ def open_dataset(planned: DatasetPlan) -> xr.Dataset:
     data, grid, opened = planned.data, planned.grid, planned.source
     out = assemble(planned.variables, data.plane.dim, opened, planned.chunks)
     out = out.assign_coords(_coordinates(data, grid, planned.placed, planned.plans))
-    return out.assign_attrs(dataset_attributes(data, grid, opened, planned.interpolation))
+    return out.assign_attrs(
+        dataset_attributes(data, grid, opened, planned.interpolation, planned.plane)
+    )
 
 
 def _coordinates(
@@ -119,22 +127,21 @@ def _coordinates(
     plans: Mapping[View, LoadPlan],
 ) -> dict[str, xr.Variable]:
     dim, axis = data.plane.dim, grid.plane.section_axis
-    coordinate = [float(point[axis]) for _, point in sections]
     read = plans["image"].sections
-    affines = [section.affine for section in read]
-    tilts = transforms.tilt(data, [image for image, _ in sections], grid, affines)
+    images = [section.image for section in sections]
+    points = [section.point for section in sections]
     along: dict[str, list[Any]] = {
-        dim: coordinate,
-        "section_image_id": [image.id for image, _ in sections],
-        "section_number": [image.section_number for image, _ in sections],
+        dim: [float(point[axis]) for point in points],
+        "section_image_id": [image.id for image in images],
+        "section_number": [image.section_number for image in images],
         "tier": [section.tier for section in read],
-        "tilt_y": tilts[:, 0].tolist(),
-        "tilt_x": tilts[:, 1].tolist(),
-        "detection_y": [float(point[grid.plane.y_axis]) for _, point in sections],
-        "detection_x": [float(point[grid.plane.x_axis]) for _, point in sections],
+        "tilt_y": [float(section.tilt[0]) for section in sections],
+        "tilt_x": [float(section.tilt[1]) for section in sections],
+        "detection_y": [float(point[grid.plane.y_axis]) for point in points],
+        "detection_x": [float(point[grid.plane.x_axis]) for point in points],
     }
     if len(plans) > 1:
-        along["has_expression"] = [image.has_expression for image, _ in sections]
+        along["has_expression"] = [image.has_expression for image in images]
     # Chunked like the data, so that xarray's `chunks` finds one chunking along the dimension.
     encoding = {"preferred_chunks": {dim: 1}}
     mirrored = grid.space.id != data.reference_space_id
@@ -150,6 +157,6 @@ def _coordinates(
 
     out = {name: variable(name, (dim,), values, encoding) for name, values in along.items()}
     out["y"], out["x"] = (variable(name, (name,), getattr(grid, name)) for name in ("y", "x"))
-    affine = product(affines, grid.to_index)
+    affine = product([section.affine for section in sections], grid.to_index)
     out["affine"] = variable("affine", (dim, "component", "term"), affine, encoding)
     return out

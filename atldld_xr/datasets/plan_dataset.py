@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from atldld_xr.allen import transforms
-from atldld_xr.allen.metadata import SectionDataset, SectionImage, parse_dataset
+from atldld_xr.allen.cuts import Viewed
+from atldld_xr.allen.metadata import SectionDataset, parse_dataset
 from atldld_xr.allen.reference import CORONAL, Anchor, Grid, get_space
 from atldld_xr.allen.tiers import View, plan_section
 from atldld_xr.arrays.fetch import OnError
@@ -23,14 +20,19 @@ from atldld_xr.arrays.variables import (
     pixels_variable,
     status_variable,
 )
+from atldld_xr.datasets.placed import Placed, place_images
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.plan.arguments import Chunks, Tier, check_options, check_tier, split_blocks
+from atldld_xr.plan.arguments import (
+    Chunks,
+    Tier,
+    check_options,
+    check_plane,
+    check_tier,
+    split_blocks,
+)
 from atldld_xr.plan.load_plan import Interpolation, LoadPlan, SectionPlan, default_fill
 from atldld_xr.sources.protocol import Source, asked_anew, kept_alone
 from atldld_xr.sources.resolve import parse_dataset_name, resolve
-
-Placed = tuple[SectionImage, NDArray[np.float64]]
-"""A section image and the (p, i, r) of its detection point, in micrometres."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class DatasetPlan:
         By what is read: "image" always, and a mask if it was asked for.
     source : Source
         Where tiles come from.
-    chunks, interpolation
+    chunks, interpolation, plane
         As they were asked for.
     """
 
@@ -60,6 +62,7 @@ class DatasetPlan:
     source: Source
     chunks: Chunks
     interpolation: Interpolation
+    plane: Viewed
 
     @property
     def variables(self) -> list[BlockVariable | SectionVariable]:
@@ -80,12 +83,14 @@ def plan_dataset(
     fill_value: int | None = None,
     reference_space: int | None = None,
     detection_xy: tuple[float, float] | None = None,
+    plane: Viewed = "projected",
     source: str | PathLike[str] | Source | None = None,
     refresh: bool = False,
     offline: bool | None = None,
 ) -> DatasetPlan:
     """Plan what `open_dataset` makes of the same arguments; raises what that does."""
     check_options(interpolation, on_error, fill_value, expression, detection_xy)
+    check_plane(plane)
     dataset_id = parse_dataset_name(dataset)
     # Arguments are checked before the request: any plane and space have the same bounds.
     Grid(CORONAL, get_space(9 if reference_space is None else reference_space), resolution, anchor)
@@ -94,12 +99,12 @@ def plan_dataset(
     data = parse_dataset(asked_anew(opened, refresh).dataset_record(dataset_id))
     space = data.reference_space_id if reference_space is None else reference_space
     grid = Grid(data.plane, get_space(space), resolution, anchor)
-    placed = _place(data, grid, detection_xy)
+    placed = place_images(data, grid, plane=plane, detection_xy=detection_xy)
     plans = {
         view: LoadPlan(
             sections=tuple(
-                _plan_section(data, image, point, grid, view, tier, interpolation, opened)
-                for image, point in placed
+                _plan_section(section, grid, view, tier, interpolation, opened)
+                for section in placed
             ),
             shape=grid.shape,
             chunks=split_blocks(chunks, grid.shape),
@@ -111,23 +116,7 @@ def plan_dataset(
         )
         for view in _views(data, expression)
     }
-    return DatasetPlan(data, grid, tuple(placed), plans, opened, chunks, interpolation)
-
-
-def _place(
-    data: SectionDataset, grid: Grid, detection_xy: tuple[float, float] | None
-) -> list[Placed]:
-    """Return each section with the (p, i, r) of its detection point, in order of coordinate."""
-    placed = [
-        (
-            image,
-            transforms.detect(
-                data, image, reference_space=grid.space.id, detection_xy=detection_xy
-            ),
-        )
-        for image in data.images
-    ]
-    return sorted(placed, key=lambda item: float(item[1][grid.plane.section_axis]))
+    return DatasetPlan(data, grid, tuple(placed), plans, opened, chunks, interpolation, plane)
 
 
 def _views(data: SectionDataset, expression: bool | str) -> list[View]:
@@ -139,17 +128,14 @@ def _views(data: SectionDataset, expression: bool | str) -> list[View]:
 
 
 def _plan_section(
-    data: SectionDataset,
-    image: SectionImage,
-    point: NDArray[np.float64],
+    section: Placed,
     grid: Grid,
     view: View,
     tier: Tier,
     interpolation: Interpolation,
     source: Source,
 ) -> SectionPlan:
-    coordinate = float(point[grid.plane.section_axis])
-    affine = transforms.grid_to_image(data, image, grid, coordinate)
+    image, affine = section.image, section.affine
     fetched, reduction, subsamples = plan_section(
         image,
         affine,

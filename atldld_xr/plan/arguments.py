@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeGuard
 
 import numpy as np
 
+from atldld_xr.allen.cuts import VIEWED
 from atldld_xr.allen.metadata import SectionImage
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
@@ -194,6 +195,18 @@ def check_options(
             f"detection_xy must be two numbers of pixels, at most {_FARTHEST:g}, not "
             f"{short(detection_xy)}"
         )
+
+
+def check_plane(plane: object) -> None:
+    """Check which plane sections are to be read on.
+
+    Raises
+    ------
+    InvalidArgumentError
+        For any other than those that there are.
+    """
+    if not is_one_of(plane, VIEWED):
+        raise InvalidArgumentError(f"plane must be one of {', '.join(VIEWED)}, not {short(plane)}")
 
 
 def _is_point(value: object) -> bool:

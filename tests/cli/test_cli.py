@@ -166,6 +166,7 @@ def test_export_takes_all_options(server, tmp_path):
         "interpolation": "cubic",
         "fill_value": 7,
         "reference_space": 10,
+        "plane": "oblique",
     }
     flags = [f for k, v in options.items() for f in (f"--{k.replace('_', '-')}", v)]
     flags += ["--detection-xy", "-3", "4.5", "--source", server.url, "--compressor", "none"]

@@ -17,13 +17,13 @@ from atldld_xr.arrays.volume_variables import VolumeVariable
 from atldld_xr.datasets.plan_volume import plan_volume
 from atldld_xr.errors import InvalidArgumentError, SectionImageError
 from atldld_xr.sources.phantom import PhantomSource
-from tilted import distances, tilted
+from turned import distances, turned
 
 METHODS = ("nearest", "linear")
 PHANTOMS = {
     # Few and coarse, and as oblique as any on record: 5.5 and 10 degrees, and then some.
-    "coronal": tilted(resolution=64.0, count=15, spacing=24, first=60, turn=(1.0, 4.0, -4.0)),
-    "sagittal": tilted("sagittal", resolution=64.0, count=7, spacing=16, first=10, turn=(9, 5, 1)),
+    "coronal": turned(resolution=64.0, count=15, spacing=24, first=60, turn=(1.0, 4.0, -4.0)),
+    "sagittal": turned("sagittal", resolution=64.0, count=7, spacing=16, first=10, turn=(9, 5, 1)),
 }
 RESOLUTION = 200
 
@@ -203,9 +203,9 @@ def test_each_tile_is_fetched_once(plane):
 
 @pytest.mark.parametrize("plane", list(PHANTOMS))
 def test_planes_of_an_untilted_data_set_are_those_of_open_dataset(plane):
-    phantom = tilted(plane, resolution=64.0, count=8, spacing=40, first=60, turn=(0, 0, 0))
+    phantom = turned(plane, resolution=64.0, count=8, spacing=40, first=60, turn=(0, 0, 0))
     if plane == "sagittal":
-        phantom = tilted(plane, resolution=64.0, count=7, spacing=16, first=10, turn=(0, 0, 0))
+        phantom = turned(plane, resolution=64.0, count=7, spacing=16, first=10, turn=(0, 0, 0))
     source = PhantomSource((phantom,))
     flat = atldld_xr.open_dataset(phantom.id, resolution=50, chunks=None, source=source).load()
     volume = atldld_xr.open_volume(phantom.id, resolution=50, chunks=None, source=source)

@@ -24,7 +24,7 @@ from atldld_xr.sources.phantom import PhantomSource
 from atldld_xr.testing import Faults
 from commandline import run
 from kills import SLOW, SMALL, Child, entered, export, marks, opened, requests, tree
-from tilted import tilted
+from turned import turned
 
 pytestmark = pytest.mark.usefixtures("no_cache")
 
@@ -49,7 +49,7 @@ def test_zarr_has_what_is_computed(server, tmp_path):
 @pytest.mark.parametrize("ending", ["nrrd", "nii.gz", "tif", "ome.zarr"])
 @pytest.mark.parametrize("plane", ["coronal", "sagittal"])
 def test_every_format_has_what_is_computed(tmp_path, plane, ending):
-    phantom = tilted(plane, resolution=64.0, count=6, spacing=16, first=80, turn=(3, 5, 1))
+    phantom = turned(plane, resolution=64.0, count=6, spacing=16, first=80, turn=(3, 5, 1))
     source = PhantomSource((phantom,))
     ds = atldld_xr.open_volume(phantom.id, resolution=200, method="linear", source=source)
     expected = ds.image.values

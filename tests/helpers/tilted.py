@@ -1,63 +1,61 @@
-"""Phantoms cut as obliquely as one likes, and what is true of a volume of them, in plain loops."""
+"""Phantoms that are cut more obliquely: as Allen's own data sets are on record, and more so."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from atldld_xr.phantom import brain
-from atldld_xr.phantom.alignment import THICKNESS, _rotation, pack_affines
-from atldld_xr.phantom.phantom import Phantom
+from atldld_xr.phantom.alignment import _pack, _unpack
+from atldld_xr.phantom.phantom import CORONAL_ID, SAGITTAL_ID, Phantom
+from atldld_xr.sources.phantom import PhantomSource
 
-COARSE = {"resolution": 16.0}
-"""What a phantom needs no finer pixels than, at voxels of 50 um and more."""
+LAYOUT = ((0, 1, 2, 9), (3, 4, 5, 10), (6, 7, 8, 11))
+
+CENTRE = np.array([6600.0, 4000.0, 4500.0])
+
+TILTS = {"coronal": 5.5, "sagittal": 10.0}
+"""Degrees by which the most oblique data sets on record, of each plane, are off it."""
 
 
 @dataclass(frozen=True)
-class Tilted(Phantom):
-    """A phantom whose volume is turned against the reference space, by degrees about (p, i, r).
+class TiltedPhantom(Phantom):
+    """A phantom whose sections are turned, about two axes, `degrees` off its plane; as true."""
 
-    Or by the linear part of a ``tvr``, given row by row.
-    """
+    degrees: float = 0.0
 
-    turn: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    linear: tuple[float, ...] = ()
-
-    def _record(self) -> dict[str, Any]:
+    def _record(self):
         record = super()._record()
-        numbers = [image["section_number"] for image in record["section_images"]]
-        matrix = np.array(self.linear).reshape(3, 3) if self.linear else self._turned()
-        target = np.array([6600.0, 4000.0, 5700.0 if self.plane == "coronal" else 3700.0])
-        middle = np.array([8731.0, 6127.0, (min(numbers) + max(numbers)) / 2 * THICKNESS])
-        record["alignment3d"] |= pack_affines(matrix, target - matrix @ middle)
+        across = 0 if self.plane == "coronal" else 2
+        others = [axis for axis in range(3) if axis != across]
+        tvr = np.array(_unpack("tvr", record["alignment3d"], LAYOUT))
+        # The normal is made that of the plane, then turned by all the degrees.
+        normal = np.linalg.inv(tvr[:, :3])[2]
+        angle = math.radians(self.degrees)
+        wanted = np.zeros(3)
+        wanted[across] = math.copysign(math.cos(angle), normal[across])
+        wanted[others] = np.array([0.8, -0.6]) * math.sin(angle)
+        turn = turning(normal / np.linalg.norm(normal), wanted)
+        linear = turn @ tvr[:, :3]
+        shift = CENTRE + turn @ (tvr[:, 3] - CENTRE)
+        back = np.linalg.inv(linear)
+        record["alignment3d"] |= _pack("tvr", np.column_stack([linear, shift]), LAYOUT)
+        record["alignment3d"] |= _pack("trv", np.column_stack([back, -back @ shift]), LAYOUT)
         return record
 
-    def _turned(self) -> np.ndarray:
-        axes = [[0, 0, -1], [0, 1, 0], [1, 0, 0]] if self.plane == "coronal" else np.eye(3)
-        out = np.eye(3)
-        for axis, degrees in enumerate(self.turn):
-            out = out @ _rotation(axis, math.radians(degrees))
-        return out @ axes
+
+def turning(start, end):
+    """Return the rotation that takes one unit vector to another."""
+    axis = np.cross(start, end)
+    cross = np.cross(np.eye(3), axis)
+    return np.eye(3) + cross + cross @ cross / (1 + start @ end)
 
 
-def tilted(plane: str = "coronal", **more: Any) -> Tilted:
-    """Return a phantom of sections 200 um apart, all over the brain."""
-    own: dict[str, Any] = {"id": 900000055, "plane": plane, "spacing": 8, **COARSE}
-    own |= {"count": 56, "first": 30} if plane == "coronal" else {"count": 20, "first": 10}
-    return Tilted(**{**own, **more})
-
-
-def distances(data: Any, points: np.ndarray) -> np.ndarray:
-    """Return how far (N, 3) points (p, i, r) are from each section: (N, sections), um, signed."""
-    trv = np.asarray(data.trv)
-    v3 = points @ trv[2, :3] + trv[2, 3]
-    z = np.array([image.section_number for image in data.images]) * data.section_thickness
-    return (v3[:, None] - z) / np.linalg.norm(trv[2, :3])
-
-
-def truth(points: np.ndarray) -> np.ndarray:
-    """Return the phantom's own colours at (N, 3) points, float32 (N, 3)."""
-    return brain.value(*points.T)
+def tilted_source(plane, degrees=None, **fields):
+    """Return the source of one such phantom, and its data set's id."""
+    degrees = TILTS[plane] if degrees is None else degrees
+    sagittal = {"count": 8, "spacing": 18, "first": 14, "span": (13000.0, 8000.0)}
+    made = {"resolution": 8.0} | (sagittal if plane == "sagittal" else {}) | fields
+    number = CORONAL_ID if plane == "coronal" else SAGITTAL_ID
+    return PhantomSource((TiltedPhantom(id=number, plane=plane, degrees=degrees, **made),)), number
