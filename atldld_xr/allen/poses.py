@@ -21,6 +21,12 @@ from atldld_xr.allen.transforms import affines_in_space
 Array = NDArray[np.float64]
 Row = tuple[float, float, float, float]
 
+POSE = "pose"
+"""The coordinate of a Dataset that has the poses of its sections."""
+
+POSE_DIMS = ("pose_component", "pose_term")
+"""Its dimensions beside that of sections: (x, y, distance), and (p, i, r, 1)."""
+
 
 @dataclass(frozen=True)
 class SectionPose:
@@ -59,10 +65,7 @@ class SectionPose:
         It is the inverse of what pixels are read by, so that forward then back returns. Allen
         stores that direction too, rounded by itself: it is up to some 0.03 um elsewhere.
         """
-        matrix = np.asarray(self.matrix)
-        back = np.linalg.inv(matrix[:, :3])
-        shift = -product(back, matrix[:, 3:])
-        return np.hstack([back[:, :2], shift])
+        return inverses(self.matrix)
 
     def in_space(self, own: int, space: int) -> SectionPose:
         """Return the pose for points of another reference space than the one it is of.
@@ -100,4 +103,18 @@ def allen_pose(
     to_image[:, 3] += tvs[:, 2]
     across = trv[2].copy()
     across[3] -= image.section_number * dataset.section_thickness
-    return SectionPose.of(np.vstack([to_image, across / np.linalg.norm(trv[2, :3])]))
+    length = np.sqrt(product(trv[2:, :3], trv[2, :3, None])[0, 0])
+    return SectionPose.of(np.vstack([to_image, across / length]))
+
+
+def inverses(matrices: ArrayLike) -> Array:
+    """Return the (..., 3, 3) matrices from (x, y, 1) to (p, i, r) of poses, (..., 3, 4).
+
+    By cofactors: LAPACK rounds by the processor, and stores hold what comes of these.
+    """
+    all_of = np.asarray(matrices, dtype=np.float64)
+    a, b, c = (all_of[..., row, :3] for row in range(3))
+    cofactors = np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)], axis=-1)
+    determinant = product(a[..., None, :], cofactors[..., :1])
+    back = cofactors / determinant
+    return np.concatenate([back[..., :2], -product(back, all_of[..., 3:])], axis=-1)

@@ -9,6 +9,7 @@ from atldld_xr._version import __version__
 from atldld_xr.allen.cuts import OBLIQUE, Viewed
 from atldld_xr.allen.excluded import WORDS, excluded_attributes
 from atldld_xr.allen.metadata import SectionDataset, SectionImage
+from atldld_xr.allen.poses import POSE
 from atldld_xr.allen.reference import Grid, Plane
 from atldld_xr.allen.sides import find_hemisphere, sides_along_r, space_in_words
 from atldld_xr.arrays.variables import MADE_OF, MEANINGS, OWN_NAMES, BlockVariable, SectionVariable
@@ -83,6 +84,12 @@ _COORDINATES: dict[str, dict[str, Any]] = {
         "units": "pixel",
         "comment": "takes (y, x, 1) in micrometres to full-resolution pixels (x, y) of the section "
         "image; pixel 0 is centred at 0",
+    },
+    POSE: {
+        "long_name": "how the section lies in the reference space",
+        "units": "pixel, pixel, micrometer",
+        "comment": "takes (p, i, r, 1) in micrometres to (x, y, distance): full-resolution pixels "
+        "of the section image, pixel 0 centred at 0, and micrometres from the section's plane",
     },
     "tier": {"long_name": "how often the fetched image was halved"},
     "tilt_y": {"long_name": "change of the section's true coordinate along y", "units": "1"},

@@ -10,6 +10,7 @@ import xarray as xr
 
 from atldld_xr.allen.matrices import product
 from atldld_xr.allen.metadata import SectionDataset
+from atldld_xr.allen.poses import POSE, POSE_DIMS
 from atldld_xr.allen.reference import Grid
 from atldld_xr.allen.tiers import View
 from atldld_xr.arrays.tile_memory import TILES
@@ -91,7 +92,8 @@ def open_dataset(planned: DatasetPlan) -> xr.Dataset:
         float32, ``coverage`` bool and, as asked for, ``expression`` with ``expression_coverage``,
         ``status`` and ``expression_status``. Coordinates are the pixels' centres in micrometres.
         `y` is inferior; `x` is right on coronal sections and posterior on sagittal ones. The
-        coordinate ``affine`` takes (y, x, 1) to full-resolution pixels (x, y) of a section image.
+        coordinate ``affine`` takes (y, x, 1) to full-resolution pixels (x, y) of a section image;
+        ``pose`` takes (p, i, r, 1) to these, and to micrometres from the section's plane.
 
     Raises
     ------
@@ -159,4 +161,6 @@ def _coordinates(
     out["y"], out["x"] = (variable(name, (name,), getattr(grid, name)) for name in ("y", "x"))
     affine = product([section.affine for section in sections], grid.to_index)
     out["affine"] = variable("affine", (dim, "component", "term"), affine, encoding)
+    poses = [section.pose.matrix for section in sections]
+    out[POSE] = variable(POSE, (dim, *POSE_DIMS), poses, encoding)
     return out

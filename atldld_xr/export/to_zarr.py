@@ -27,7 +27,7 @@ from atldld_xr.files.file_store import FileStore
 from atldld_xr.store.attributes import check_attributes
 from atldld_xr.store.chunk_encoding import ChunkPlace
 from atldld_xr.store.coordinates import rounded_as_there
-from atldld_xr.store.earlier import adopted, as_earlier, is_earlier, plan_there
+from atldld_xr.store.earlier import adopted, as_earlier, is_earlier, plan_there, without_later
 from atldld_xr.store.layout import check_names, layout_of_dataset
 from atldld_xr.store.ledger_entries import SectionEntry, ValuesEntry
 from atldld_xr.store.resume import Mode, invalidate, open_for_writing
@@ -79,7 +79,10 @@ def export(
     """Write a Dataset to a Zarr v3 store; see ``Dataset.atldld.to_zarr``."""
     chosen, place = choose(dataset, variables), FileStore(url, storage_options)
     stored_plan = plan_there(place, mode)
-    dataset = as_earlier(dataset, chosen, stored_plan) if is_earlier(stored_plan) else chosen
+    if is_earlier(stored_plan):
+        dataset = as_earlier(dataset, chosen, stored_plan)
+    else:
+        dataset = without_later(chosen, stored_plan)
     lazy = lazy_dataset(dataset)
     check_names(lazy)
     lazy = say_made_of(lazy)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from atldld_xr.allen.poses import POSE
 from atldld_xr.allen.reference import SECTION_DIMS
 from atldld_xr.files.checksum import checksum
 from atldld_xr.files.file_store import FileStore
@@ -16,7 +17,7 @@ from atldld_xr.store.store_plan import MOST, PLAN, Layout
 
 _FILES = "crc32c of files"
 _OF_MATRICES = {
-    *SECTION_DIMS, "affine", "tilt_y", "tilt_x", "detection_y", "detection_x"
+    *SECTION_DIMS, "affine", POSE, "tilt_y", "tilt_x", "detection_y", "detection_x"
 }  # fmt: skip
 _TOLERANCE = 1e-9
 """Relative: of 13 200 um less than the width of an atom."""

@@ -16,6 +16,7 @@ from typing import Any, TypeGuard
 import numpy as np
 import xarray as xr
 
+from atldld_xr.allen.poses import POSE
 from atldld_xr.arrays.readers import Reader, readers
 from atldld_xr.arrays.variables import DERIVED, STATUSES, reason_variable, status_variable
 from atldld_xr.files.file_store import FileStore
@@ -34,8 +35,8 @@ from atldld_xr.store.store_plan import (
     read_plan,
 )
 
-_LATER = {"expression_coverage", "expression_status"}
-"""Variables that there were none of."""
+_LATER = {"expression_coverage", "expression_status", "affine", "has_expression", POSE}
+"""Variables and coordinates that there were none of."""
 
 Plan = Mapping[str, Any]
 
@@ -56,6 +57,13 @@ def is_earlier(plan: Plan | None) -> TypeGuard[Plan]:
     return plan is not None and plan["format"] < FORMAT
 
 
+def without_later(chosen: xr.Dataset, plan: Plan | None) -> xr.Dataset:
+    """Return a Dataset without the poses, if a store of this format was begun without them."""
+    if plan is None or is_earlier(plan) or POSE in _names(plan):
+        return chosen
+    return chosen.drop_vars(POSE, errors="ignore")
+
+
 def as_earlier(dataset: xr.Dataset, chosen: xr.Dataset, plan: Plan) -> xr.Dataset:
     """Return what an earlier version would have written of a Dataset.
 
@@ -68,14 +76,19 @@ def as_earlier(dataset: xr.Dataset, chosen: xr.Dataset, plan: Plan) -> xr.Datase
     plan : mapping
         The store's.
     """
-    names = {*plan["arrays"], *plan["values"]}
-    names |= {key.partition("/")[0] for key in plan["crc32c of files"]}
-    out = chosen.drop_vars((_LATER | {"affine", "has_expression"}) - names, errors="ignore")
+    names = _names(plan)
+    out = chosen.drop_vars(_LATER - names, errors="ignore")
     if DERIVED in names and DERIVED in dataset and DERIVED not in out:
         out = out.assign({DERIVED: dataset.variables[DERIVED]})  # without coordinates of its own
     if "status" in out and "status" not in plan["values"] and plan["on_error"] == "raise":
         return out.drop_vars("status")  # that run would have ended, and told nobody
     return out.assign(_values(dataset)) if REASON in plan["values"] else out
+
+
+def _names(plan: Plan) -> set[str]:
+    """Return what a store has, by name."""
+    names = {*plan["arrays"], *plan["values"]}
+    return names | {key.partition("/")[0] for key in plan["crc32c of files"]}
 
 
 def goes_on(stored: Plan, asked: Plan) -> bool:

@@ -255,7 +255,8 @@ def test_format_3_the_same_call_goes_on(stores_of_3, name):
     if "ome" in name:
         return
     back = xr.open_zarr(store)
-    xr.testing.assert_allclose(back.coords.to_dataset(), ds.coords.to_dataset())
+    now = ds.coords.to_dataset().drop_vars("pose")  # which there was none of
+    xr.testing.assert_allclose(back.coords.to_dataset(), now)
     last = ds.sizes["coronal"] - 1
     assert name == "finished.zarr" or not any(key[:2] == ("image", last) for key in done)
     for array in there.chunks:  # the phantom's sines differ by the processor
