@@ -27,6 +27,7 @@ from atldld_xr.store.store_plan import (
     FORMAT,
     METADATA,
     MOST,
+    OME_KEY,
     PLAN,
     STATE,
     Layout,
@@ -86,8 +87,12 @@ def as_earlier(dataset: xr.Dataset, chosen: xr.Dataset, plan: Plan) -> xr.Datase
 
 
 def _names(plan: Plan) -> set[str]:
-    """Return what a store has, by name."""
+    """Return what a store has, by name; OME-Zarr has what is along sections in its attributes."""
     names = {*plan["arrays"], *plan["values"]}
+    own = plan["dataset"].get(OME_KEY)
+    sections = own.get("sections") if isinstance(own, dict) else None
+    if isinstance(sections, list) and sections and isinstance(sections[0], dict):
+        names |= sections[0].keys()
     return names | {key.partition("/")[0] for key in plan["crc32c of files"]}
 
 

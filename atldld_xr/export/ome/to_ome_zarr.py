@@ -30,7 +30,7 @@ from atldld_xr.export.to_zarr import ExportReport, lazy_dataset, reasons, sectio
 from atldld_xr.files.file_store import FileStore
 from atldld_xr.plan.load_plan import Block
 from atldld_xr.store.chunk_encoding import ChunkPlace, check_codecs
-from atldld_xr.store.earlier import adopted, is_earlier, plan_there
+from atldld_xr.store.earlier import adopted, is_earlier, plan_there, without_later
 from atldld_xr.store.ledger_entries import SectionEntry, ValuesEntry
 from atldld_xr.store.resume import Mode, invalidate, open_for_writing
 from atldld_xr.store.store_plan import OME_KEY, Layout, make_layout
@@ -52,12 +52,13 @@ def export_ome(
 ) -> ExportReport:
     """Write a Dataset as OME-Zarr; see ``Dataset.atldld.to_ome_zarr``."""
     pyramid = plan_pyramid(dataset, variable=variable, step=step, levels=levels)
-    lazy = lazy_dataset(dataset)
     store = FileStore(url, storage_options)
+    stored_plan = plan_there(store, mode)
+    dataset = without_later(dataset, stored_plan)
+    lazy = lazy_dataset(dataset)
     section_tasks = _section_tasks(lazy, pyramid)
     attributes = group_attributes(dataset, pyramid, version=ome_version)
     layout = _lay_out(lazy, pyramid, section_tasks, attributes, ome_version, compressor)
-    stored_plan = plan_there(store, mode)
     if is_earlier(stored_plan):
         layout = adopted(store, stored_plan, layout, _tell_failures)
     steps = open_for_writing(
