@@ -26,6 +26,10 @@ class MetadataError(AtldldError, ValueError):
     """The source's record of a data set misses or garbles what registration needs."""
 
 
+class RegistrationError(AtldldError, ValueError):
+    """A registration from a file cannot be that of the data set, or is none; or is refused."""
+
+
 class ServiceError(AtldldError):
     """The service could not be reached, or answered that it failed."""
 

@@ -19,7 +19,7 @@ FLOORS = (
     {"allen", "files"},
     {"compute", "plan"},
     {"phantom", "planes", "warp"},
-    {"sources"},
+    {"registration", "sources"},
     {"arrays", "doctor", "testing"},
     {"datasets", "store"},
     {"volumes"},

@@ -1,0 +1,3 @@
+"""Registrations that others made of Allen's sections, read from files: where each truly lies."""
+
+from __future__ import annotations

@@ -1,0 +1,148 @@
+"""Where registrations are: a file, a folder or a zip, here or anywhere. All I/O is here."""
+
+from __future__ import annotations
+
+import os
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Collection, Mapping
+from io import BytesIO
+from typing import Any
+
+from atldld_xr.errors import RegistrationError
+from atldld_xr.files.address import checked
+from atldld_xr.files.file_store import FileStore
+from atldld_xr.files.paths import is_path
+from atldld_xr.foreign_json import MOST_BYTES
+from atldld_xr.registration.matching import ids_in
+
+_SUFFIXES = (".json", ".xml")
+_MOST_ZIP = 1 << 28  # bytes of a zip that is not on a disk: it is read whole
+_MOST_LOOKED_AT = 5000  # files of a collection whose names do not tell what they are of
+_MOST_LOOKED_AT_FAR = 200  # each of which is a request
+
+Files = list[tuple[str, bytes]]
+Get = Callable[[str], bytes | None]
+
+
+def absolute_place(place: str | os.PathLike[str]) -> str:
+    """Return where something is, absolute; raises an InvalidArgumentError for what is no place."""
+    return checked(place)
+
+
+def read_files(
+    place: str, dataset_id: int, ids: Collection[int], storage_options: Mapping[str, Any] | None
+) -> Files:
+    """Return the names and contents of the files that may be of a data set.
+
+    Of a collection these are the files that have an id of it in their names, or their folders'; if
+    none has, those that have one in what they say.
+
+    Parameters
+    ----------
+    place : str
+        As `absolute_place` returns it.
+    dataset_id : int
+        The data set's id.
+    ids : collection of int
+        Those of its section images.
+    storage_options : mapping, optional
+        For the file system.
+
+    Raises
+    ------
+    RegistrationError
+        If there is none, or more than can be looked at.
+    StoreError
+        If it cannot be read.
+    """
+    here, name = _parent(place, storage_options)
+    wanted = {dataset_id, *ids}
+    suffix = os.path.splitext(name)[1].lower()
+    if here.is_local and os.path.isdir(place):
+        return _read_folder(FileStore(place), wanted, _MOST_LOOKED_AT)
+    if suffix == ".zip":
+        return _read_zip(place, here, name, wanted)
+    if suffix in _SUFFIXES or here.is_local:
+        content = here.get(name, MOST_BYTES + 1)
+        if content is None:
+            raise RegistrationError(f"there is no file or folder {place}")
+        return [(name, content)]
+    folder = FileStore(place, here.shared)
+    if folder.is_web:  # where nobody lists what there is
+        return _read_by_name(folder, dataset_id)
+    return _read_folder(folder, wanted, _MOST_LOOKED_AT_FAR)
+
+
+def _parent(place: str, storage_options: Mapping[str, Any] | None) -> tuple[FileStore, str]:
+    """Return the folder that something is in, and its name there."""
+    folder, _, name = place.rpartition("/")
+    if is_path(place):
+        return FileStore(folder or "/", storage_options), name
+    if folder.endswith("/"):  # all there is after the scheme: a bucket
+        return FileStore(place, storage_options), ""
+    return FileStore(folder, storage_options), name
+
+
+def _read_by_name(folder: FileStore, dataset_id: int) -> Files:
+    for suffix in _SUFFIXES:
+        name = f"{dataset_id}{suffix}"
+        content = folder.get(name, MOST_BYTES + 1)
+        if content is not None:
+            return [(name, content)]
+    raise RegistrationError(
+        f"{folder.url} has no file {dataset_id}.json or .xml; web servers are asked for no other "
+        "names, as they list none: give the file's own address"
+    )
+
+
+def _read_folder(folder: FileStore, wanted: Collection[int], most: int) -> Files:
+    def get(key: str) -> bytes | None:
+        return folder.get(key, MOST_BYTES + 1)
+
+    return _read_some(folder.url, folder.sizes(), get, wanted, most)
+
+
+def _read_zip(place: str, here: FileStore, name: str, wanted: Collection[int]) -> Files:
+    source: Any = place
+    if not here.is_local:
+        content = here.get(name, _MOST_ZIP + 1)
+        if content is not None and len(content) > _MOST_ZIP:
+            raise RegistrationError(
+                f"{place} has more than {_MOST_ZIP >> 20} MB: copy it to a disk"
+            )
+        source = None if content is None else BytesIO(content)
+    elif not os.path.exists(place):
+        source = None
+    if source is None:
+        raise RegistrationError(f"there is no file {place}")
+    try:
+        with zipfile.ZipFile(source) as archive:
+            sizes = {info.filename: info.file_size for info in archive.infolist()}
+
+            def get(key: str) -> bytes:
+                with archive.open(key) as file:
+                    return file.read(MOST_BYTES + 1)
+
+            return _read_some(place, sizes, get, wanted, _MOST_LOOKED_AT)
+    # What a damaged one, or one with a password, is told by.
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
+        raise RegistrationError(f"{place} cannot be read as a zip: {error}") from None
+
+
+def _read_some(
+    place: str, sizes: Mapping[str, int], get: Get, wanted: Collection[int], most: int
+) -> Files:
+    keys = sorted(key for key in sizes if key.lower().endswith(_SUFFIXES))
+    named = [key for key in keys if ids_in(key, wanted)]
+    if named:
+        return [(key, content) for key in named if (content := get(key)) is not None]
+    if len(keys) > most:
+        raise RegistrationError(
+            f"{place} has {len(keys):,} files and none has an id of the data set, or of its "
+            "section images, in its name: give the file that it is in"
+        )
+    says = re.compile(rb"(?<!\d)(?:%s)(?!\d)" % b"|".join(b"%d" % i for i in sorted(wanted)))
+    read = ((key, get(key)) for key in keys)
+    return [(key, content) for key, content in read if content and says.search(content)]
