@@ -18,6 +18,7 @@ __all__ = [
     "mirror",
     "open_cache",
     "open_dataset",
+    "open_grid",
     "open_image",
     "open_volume",
     "preview",
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from atldld_xr.datasets.copy_mirror import mirror
     from atldld_xr.datasets.info import info
     from atldld_xr.datasets.open_dataset import open_dataset
+    from atldld_xr.datasets.open_grid import open_grid
     from atldld_xr.datasets.open_image import open_image
     from atldld_xr.datasets.open_volume import open_volume
     from atldld_xr.plots.preview import preview
@@ -55,6 +57,7 @@ else:  # type checkers would take any name for one of this module's
         "mirror": "atldld_xr.datasets.copy_mirror",
         "open_cache": "atldld_xr.sources.cache",
         "open_dataset": "atldld_xr.datasets.open_dataset",
+        "open_grid": "atldld_xr.datasets.open_grid",
         "open_image": "atldld_xr.datasets.open_image",
         "open_volume": "atldld_xr.datasets.open_volume",
         "preview": "atldld_xr.plots.preview",

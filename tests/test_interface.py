@@ -16,8 +16,9 @@ from atldld_xr.cli import cli
 from commandline import COARSE, run, tree
 from kills import SMALL
 
-FUNCTIONS = ["info", "mirror", "open_cache", "open_dataset", "open_image", "preview", "status"]
-FUNCTIONS += ["open_volume", "verify"]
+FUNCTIONS = ["info", "mirror", "open_cache", "open_dataset", "open_grid", "open_image"]
+FUNCTIONS += ["open_volume"]
+FUNCTIONS += ["preview", "status", "verify"]
 NAMES = sorted([*FUNCTIONS, "DisplacementField", "MirrorSource", "__version__", "config", "errors"])
 
 # What the README, the docs and the notebooks of this version and the one before name.

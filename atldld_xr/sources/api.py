@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,9 @@ from atldld_xr.sources.cache import default_cache
 from atldld_xr.sources.kept import read_kept, to_keep
 from atldld_xr.sources.protocol import PIECE_SIDE, TILE_SIDE, service_tile_side
 from atldld_xr.sources.service_images import ServiceImages, cache_folder
+
+if TYPE_CHECKING:
+    from atldld_xr.sources.metaimage import MetaImage
 
 # One query gets everything that registration needs.
 DATASET_INCLUDE = "products,genes,alignment3d,section_images(alignment2d)"
@@ -209,6 +212,22 @@ class ApiSource:
     def fetch_bytes(self, image: SectionImage, tile: Tile, view: View) -> bytes:
         """Return the verified JPEG that `read` decodes; raises as `read` does."""
         return self._images.fetch_bytes(image, tile, view)
+
+    def grids(self, dataset_id: int, variables: Sequence[str]) -> Mapping[str, MetaImage]:
+        """Return Allen's grids of a data set: one request, or none where the cache has them.
+
+        Raises
+        ------
+        DatasetNotFoundError
+            If there are none.
+        ServiceError
+            If they cannot be had.
+        """
+        from atldld_xr.sources.grids import service_grids  # few ask for them
+
+        return service_grids(
+            self.url, dataset_id, variables, fresh=self._is_fresh, offline=self.is_offline
+        )
 
     @property
     def _images(self) -> ServiceImages:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from atldld_xr.known_as import known_as
 from atldld_xr.phantom.drawing import draw
 from atldld_xr.phantom.phantom import PHANTOMS, Phantom, find_phantom_image
 from atldld_xr.sources.protocol import service_tile_side
+
+if TYPE_CHECKING:
+    from atldld_xr.sources.metaimage import MetaImage
 
 
 @known_as("atldld_xr.sources.phantom")
@@ -84,6 +87,24 @@ class PhantomSource:
             return draw(phantom, image, tile.tier, *window, view)
         except DatasetNotFoundError as error:
             raise SectionImageError(image.id, self.url, str(error)) from error
+
+    def grids(self, dataset_id: int, variables: Sequence[str]) -> Mapping[str, MetaImage]:
+        """Return grids by formula, as Allen's are of their data sets.
+
+        Raises
+        ------
+        DatasetNotFoundError
+            If there is no such phantom.
+        """
+        from atldld_xr.phantom.grid import SPACING, grid
+        from atldld_xr.sources.metaimage import MetaImage
+
+        made = grid(self._phantom(dataset_id))
+        return {
+            name: MetaImage(made[name], (SPACING,) * 3, (0.0,) * 3)
+            for name in made
+            if name in variables
+        }
 
     def _phantom(self, dataset_id: int) -> Phantom:
         for phantom in self.phantoms:

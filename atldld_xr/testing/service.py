@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,11 @@ from urllib.parse import urlencode
 
 from atldld_xr.allen.tiers import View
 from atldld_xr.errors import MetadataError
+from atldld_xr.phantom.grid import grid
 from atldld_xr.phantom.phantom import Phantom
 from atldld_xr.testing import rma
 from atldld_xr.testing.connections import Answer
+from atldld_xr.testing.grids import NAMES, folder_zip, grid_zip
 from atldld_xr.testing.pictures import Memo, MirrorPictures, PhantomPictures, Pictures, Window
 from atldld_xr.testing.quirks import Quirks
 from atldld_xr.testing.synchronization import image_to_reference, reference_to_image
@@ -22,7 +24,11 @@ from atldld_xr.testing.synchronization import image_to_reference, reference_to_i
 _API = "/api/v2/"
 _DOWNLOAD = re.compile(r"(?:section_)?image_download/(\d+)")
 _IMAGE_SERVICE = "/cgi-bin/imageservice"
+_GRID = re.compile(r"/grid_data/download/(\d+)")
 _SHORT_QUERY = re.compile(r"data/(\w+)/(\d+|query)\.json")
+
+
+Grids = Callable[[int, Sequence[str]], bytes | None]
 
 
 class BadRequestError(ValueError):
@@ -61,6 +67,8 @@ class Service:
         The longest page of metadata.
     quirks : Quirks
         What it does otherwise than Allen's service.
+    grids : callable
+        ``grids(dataset_id, names)`` returns a zip of expression grids, None if they are not there.
     """
 
     def __init__(
@@ -69,7 +77,9 @@ class Service:
         pictures: Pictures,
         max_rows: int,
         quirks: Quirks,
+        grids: Grids,
     ) -> None:
+        self._grids = grids
         self._datasets = datasets
         self._tables = rma.tables(datasets.values())
         self._images = {image["id"]: image for image in self._tables["SectionImage"]}
@@ -94,6 +104,8 @@ class Service:
 
     def metadata(self, path: str, params: Mapping[str, str]) -> Answer:
         """Return the answer to anything but an image."""
+        if match := _GRID.fullmatch(path):
+            return self._grid(int(match[1]), params.get("include", ",".join(NAMES)).split(","))
         if not path.startswith(_API):
             return _failed(404, f"there is nothing at {path}")
         path = path.removeprefix(_API)
@@ -121,6 +133,15 @@ class Service:
             ),
         )
         return not_found(image["id"]) if body is None else Answer(200, body, "image/jpeg")
+
+    def _grid(self, dataset_id: int, names: Sequence[str]) -> Answer:
+        body = None
+        if not set(names) - set(NAMES):
+            key = ("grid", dataset_id, *names)
+            body = self._memo.get(key, lambda: self._grids(dataset_id, names))
+        if body is None:
+            return Answer(404, f"<html>no grid {dataset_id}</html>".encode(), "text/html")
+        return Answer(200, body, "application/zip")
 
     def _metadata(self, path: str, params: Mapping[str, str]) -> Answer:
         if path == "data/query.json":
@@ -157,7 +178,14 @@ class Service:
 def phantom_service(phantoms: Mapping[int, Phantom], max_rows: int, quirks: Quirks) -> Service:
     """Return a service of phantoms."""
     records = {p.id: p.record for p in phantoms.values()}
-    return Service(records, PhantomPictures(phantoms, quirks), max_rows, quirks)
+
+    def grids(dataset_id: int, names: Sequence[str]) -> bytes | None:
+        if dataset_id not in phantoms:
+            return None
+        made = grid(phantoms[dataset_id])
+        return grid_zip({name: made[name] for name in names})
+
+    return Service(records, PhantomPictures(phantoms, quirks), max_rows, quirks, grids)
 
 
 def mirror_service(folder: Path, max_rows: int, quirks: Quirks) -> Service:
@@ -175,7 +203,11 @@ def mirror_service(folder: Path, max_rows: int, quirks: Quirks) -> Service:
     for file in files:
         for record in json.loads(file.read_bytes())["msg"]:
             datasets[record["id"]] = record
-    return Service(datasets, MirrorPictures(folder, quirks), max_rows, quirks)
+
+    def grids(dataset_id: int, names: Sequence[str]) -> bytes | None:
+        return folder_zip(folder, dataset_id, names)
+
+    return Service(datasets, MirrorPictures(folder, quirks), max_rows, quirks, grids)
 
 
 def not_found(image_id: int | None) -> Answer:

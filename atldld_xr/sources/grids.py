@@ -1,0 +1,140 @@
+"""Allen's expression grids: from the service, or from files of them."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from atldld_xr.errors import DatasetNotFoundError, MetadataError, ServiceError
+from atldld_xr.messages.repeating import short
+from atldld_xr.sources import http
+from atldld_xr.sources.cache import default_cache
+from atldld_xr.sources.metaimage import (
+    MOST_HEADER_BYTES,
+    MOST_ZIP_BYTES,
+    VARIABLES,
+    MetaImage,
+    parse_header,
+    read_values,
+    read_zip,
+)
+from atldld_xr.sources.protocol import Source
+from atldld_xr.sources.service_images import cache_folder
+
+_API = "/api/v2"
+
+
+@runtime_checkable
+class GridSource(Source, Protocol):
+    """A source that has Allen's grids of its data sets."""
+
+    def grids(self, dataset_id: int, variables: Sequence[str]) -> Mapping[str, MetaImage]:
+        """Return grids of a data set, by the names of `VARIABLES`.
+
+        Raises
+        ------
+        DatasetNotFoundError
+            If there are none.
+        ServiceError
+            If they cannot be had.
+        """
+
+
+def service_grids(
+    url: str, dataset_id: int, variables: Sequence[str], *, fresh: bool, offline: bool
+) -> Mapping[str, MetaImage]:
+    """Return grids of a data set from the service at an address: one request, kept as images are.
+
+    Raises as `GridSource.grids` does.
+    """
+    names = [name for name in VARIABLES if name in variables]
+    what = f"the grid of section data set {dataset_id}"
+    cache = default_cache()
+    key = f"{cache_folder(url)}/grid_data/{dataset_id}-{'_'.join(names)}.zip"
+    if cache and not fresh and (kept := cache.get(key)) is not None:
+        with contextlib.suppress(ValueError):
+            return read_zip(kept, names)
+        cache.discard(key)  # the disk's fault, or another's hand
+    try:
+        content, grids = http.get(
+            # Beside the interface, not in it.
+            f"{url.removesuffix(_API)}/grid_data/download/{dataset_id}",
+            params={"include": ",".join(names)},
+            check=lambda content: (content, read_zip(content, names)),
+            limit=MOST_ZIP_BYTES,
+            offline=offline,
+        )
+    except http.TransportError as error:
+        if error.status == 404:
+            raise DatasetNotFoundError(f"there is no {what[4:]} at {url}") from None
+        raise ServiceError(f"{what}: {error}") from error
+    if cache:
+        cache.put(key, content)
+    return grids
+
+
+def find_files(path: Path, dataset_id: int) -> dict[str, Path] | None:
+    """Return the files of grids that a path stands for, by variable; None if it stands for none.
+
+    Parameters
+    ----------
+    path : Path
+        A header (``energy.mhd``, ``energy_ID.mhd``), a zip as the service sends it (then all are
+        that file), or a folder of either (``ID.zip``).
+    dataset_id : int
+        The data set.
+    """
+    if path.suffix.lower() == ".mhd":
+        return {re.split(r"[_.]", path.name)[0]: path}
+    if path.suffix.lower() == ".zip":
+        return dict.fromkeys(VARIABLES, path)
+    if not path.is_dir():
+        return None
+    found = {}
+    for variable in VARIABLES:
+        for name in (f"{variable}_{dataset_id}.mhd", f"{dataset_id}.zip", f"{variable}.mhd"):
+            if (path / name).is_file():
+                found[variable] = path / name
+                break
+    return found or None
+
+
+def file_grids(files: Mapping[str, Path]) -> dict[str, MetaImage]:
+    """Return the grids in files, by variable; those that a zip has not are left out.
+
+    Raises
+    ------
+    MetadataError
+        If they cannot be read, or are no grids.
+    """
+    out: dict[str, MetaImage] = {}
+    for variable, path in files.items():
+        if variable in out:
+            continue
+        try:
+            if path.suffix.lower() == ".zip":
+                found = read_zip(_content(path, MOST_ZIP_BYTES))
+                out |= {name: grid for name, grid in found.items() if name in files}
+            else:
+                header = parse_header(_content(path, MOST_HEADER_BYTES))
+                out[variable] = read_values(
+                    header, _content(path.with_name(header.file), header.nbytes)
+                )
+        except OSError as error:
+            missing = short(error.filename or str(path))
+            reason = error.strerror or type(error).__name__
+            raise MetadataError(f"{missing} cannot be read: {reason}") from None
+        except ValueError as error:
+            raise MetadataError(f"{path} is no grid like Allen's: {error}") from None
+    return out
+
+
+def _content(path: Path, most: int) -> bytes:
+    """Return a file's content; of one that is longer than it can be, a byte more than that."""
+    if not path.is_file():  # a pipe would be waited for
+        raise FileNotFoundError(2, "No such file", str(path))
+    with path.open("rb") as file:
+        return file.read(most + 1)
