@@ -12,6 +12,7 @@ __all__ = [
     "DisplacementField",
     "MirrorSource",
     "__version__",
+    "compare_grid",
     "config",
     "errors",
     "info",
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from atldld_xr import sync as sync
     from atldld_xr import testing as testing
     from atldld_xr import utils as utils
+    from atldld_xr.analysis.compare_grid import compare_grid
     from atldld_xr.datasets.copy_mirror import mirror
     from atldld_xr.datasets.info import info
     from atldld_xr.datasets.open_dataset import open_dataset
@@ -52,6 +54,7 @@ else:  # type checkers would take any name for one of this module's
     _PLACES = {
         "DisplacementField": "atldld_xr.warp.displacement_field",
         "MirrorSource": "atldld_xr.sources.mirror",
+        "compare_grid": "atldld_xr.analysis.compare_grid",
         "config": "atldld_xr.settings",
         "info": "atldld_xr.datasets.info",
         "mirror": "atldld_xr.datasets.copy_mirror",

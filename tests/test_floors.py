@@ -22,7 +22,7 @@ FLOORS = (
     {"registration", "sources"},
     {"arrays", "doctor", "testing"},
     {"datasets", "store"},
-    {"volumes"},
+    {"analysis", "volumes"},
     {"export"},
     {"plots", "sync", "utils"},
     {"accessor", "cluster"},

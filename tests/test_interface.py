@@ -16,8 +16,16 @@ from atldld_xr.cli import cli
 from commandline import COARSE, run, tree
 from kills import SMALL
 
-FUNCTIONS = ["info", "mirror", "open_cache", "open_dataset", "open_grid", "open_image"]
-FUNCTIONS += ["open_volume"]
+FUNCTIONS = [
+    "compare_grid",
+    "info",
+    "mirror",
+    "open_cache",
+    "open_dataset",
+    "open_grid",
+    "open_image",
+    "open_volume",
+]
 FUNCTIONS += ["preview", "status", "verify"]
 NAMES = sorted([*FUNCTIONS, "DisplacementField", "MirrorSource", "__version__", "config", "errors"])
 
