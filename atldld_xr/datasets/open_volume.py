@@ -157,7 +157,7 @@ def _table(reading: LoadPlan) -> dict[str, xr.Variable]:
 
 def _attributes(planned: PlannedVolume) -> dict[str, Any]:
     data, plan = planned.dataset, planned.volumes["image"]
-    out = dataset_attributes(data.data, data.grid, data.source, data.interpolation)
+    out = dataset_attributes(data.data, data.grid, data.source, data.interpolation, data.plane)
     between = "repetition" if plan.method == "nearest" else "interpolation"
     across = "unknown: there is one section"
     if planned.spacing is not None:

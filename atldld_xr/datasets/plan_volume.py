@@ -9,15 +9,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from atldld_xr.allen import transforms
 from atldld_xr.allen.matrices import product
-from atldld_xr.allen.metadata import SectionDataset, SectionImage
-from atldld_xr.allen.poses import SectionPose, allen_pose
+from atldld_xr.allen.poses import SectionPose
 from atldld_xr.allen.reference import CORONAL, Anchor, Grid
 from atldld_xr.allen.tiers import View
 from atldld_xr.arrays.fetch import OnError
 from atldld_xr.arrays.variables import SectionVariable, pixels_of
 from atldld_xr.arrays.volume_variables import Order, VolumeVariable, volume_variables
+from atldld_xr.datasets.placed import Placed
 from atldld_xr.datasets.plan_dataset import DatasetPlan, plan_dataset
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
@@ -129,8 +128,8 @@ def plan_volume(
 def _oblique(planned: DatasetPlan, plan: LoadPlan) -> tuple[ObliqueSection, ...]:
     """Return the sections that can be read, as planes cut them, in the order in which they lie."""
     found = [
-        _cut(planned.data, image, section, planned.grid)
-        for (image, _), section in zip(planned.placed, plan.sections, strict=True)
+        _cut(placed, section, planned.grid)
+        for placed, section in zip(planned.placed, plan.sections, strict=True)
         if section.readable
     ]
     middle = np.array([*((size - 1) / 2 for size in _shape(planned.grid)), 1.0])
@@ -139,17 +138,16 @@ def _oblique(planned: DatasetPlan, plan: LoadPlan) -> tuple[ObliqueSection, ...]
     return tuple(found)
 
 
-def _cut(
-    data: SectionDataset, image: SectionImage, section: SectionPlan, grid: Grid
-) -> ObliqueSection:
-    pose = allen_pose(data, image, reference_space=grid.space.id)
-    to_index = _to_index(pose, grid)
-    # On a plane at its own coordinate a section is what `open_dataset` makes of it, to the bit.
-    x, y = transforms.grid_to_image(data, image, grid, grid.offset * grid.resolution).tolist()
+def _cut(placed: Placed, section: SectionPlan, grid: Grid) -> ObliqueSection:
+    to_index = _to_index(placed.pose, grid)
     z, row, column, one = to_index[2].tolist()
-    step = (float(to_index[0, 0]), float(to_index[1, 0]))
-    moved = replace(section, affine=(tuple(x), tuple(y)))
-    return ObliqueSection(moved, step, (z, row, column, one))
+    dx, dy = to_index[:2, 0].tolist()
+    # Where the position does not change from plane to plane, it is that of a registered section to
+    # the bit.
+    plane = float(placed.point[grid.plane.section_axis]) / grid.resolution - grid.offset
+    (ax, bx, cx), (ay, by, cy) = section.affine
+    moved = replace(section, affine=((ax, bx, cx - dx * plane), (ay, by, cy - dy * plane)))
+    return ObliqueSection(moved, (dx, dy), (z, row, column, one))
 
 
 def _to_index(pose: SectionPose, grid: Grid) -> Any:
