@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import xarray as xr
 
+from atldld_xr.accessor.anatomy import Anatomy
 from atldld_xr.accessor.of_sections import OfSections
 from atldld_xr.accessor.of_structures import OfStructures
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @xr.register_dataset_accessor("atldld")  # type: ignore[no-untyped-call]  # xarray types it not
-class AtldldAccessor(OfSections[xr.Dataset], OfStructures):
+class AtldldAccessor(Anatomy, OfSections[xr.Dataset], OfStructures):
     """What this package does with a Dataset, whole or sliced."""
 
     @property

@@ -14,27 +14,7 @@ from atldld_xr.allen.reference import CORONAL, PLANES, Grid, get_space
 from atldld_xr.datasets.placed import place_images
 from atldld_xr.errors import InvalidArgumentError, MetadataError, StoreError
 from atldld_xr.testing import value
-from tilted import TILTS, tilted_source
-
-AXES = {"coronal": [0, 1, 2], "sagittal": [2, 1, 0]}
-"""Of (p, i, r): which are across sections, along y and along x."""
-
-
-def open_tilted(cut, degrees=None, **options):
-    source, number = tilted_source(cut, degrees)
-    return atldld_xr.open_dataset(number, source=source, chunks=None, **options)
-
-
-def true_places(ds, data, section, y, x):
-    """Return where what is shown at (y, x) was cut, in the space of the data set: (..., 3).
-
-    By the matrices that lead from images to the brain, which reading makes no use of.
-    """
-    (image,) = (i for i in data.images if i.id == int(section.section_image_id))
-    pixel = section.affine.values @ np.stack([y, x, np.ones_like(x)])
-    volume = np.asarray(image.tsv) @ np.stack([*pixel, np.ones_like(x)])
-    z = np.full_like(x, image.section_number * data.section_thickness)
-    return (np.asarray(data.tvr) @ np.stack([*volume, z, np.ones_like(x)])).T
+from tilted import AXES, TILTS, open_tilted, tilted_source, true_places
 
 
 @pytest.mark.parametrize("anchor", ["center", "edge"])

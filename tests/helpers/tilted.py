@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+import atldld_xr
 from atldld_xr.phantom.alignment import _pack, _unpack
 from atldld_xr.phantom.phantom import CORONAL_ID, SAGITTAL_ID, Phantom
 from atldld_xr.sources.phantom import PhantomSource
@@ -59,3 +60,24 @@ def tilted_source(plane, degrees=None, **fields):
     made = {"resolution": 8.0} | (sagittal if plane == "sagittal" else {}) | fields
     number = CORONAL_ID if plane == "coronal" else SAGITTAL_ID
     return PhantomSource((TiltedPhantom(id=number, plane=plane, degrees=degrees, **made),)), number
+
+
+AXES = {"coronal": [0, 1, 2], "sagittal": [2, 1, 0]}
+"""Of (p, i, r): which are across sections, along y and along x."""
+
+
+def open_tilted(cut, degrees=None, **options):
+    source, number = tilted_source(cut, degrees)
+    return atldld_xr.open_dataset(number, source=source, **{"chunks": None, **options})
+
+
+def true_places(ds, data, section, y, x):
+    """Return where what is shown at (y, x) was cut, in the space of the data set: (..., 3).
+
+    By the matrices that lead from images to the brain, which reading makes no use of.
+    """
+    (image,) = (i for i in data.images if i.id == int(section.section_image_id))
+    pixel = section.affine.values @ np.stack([y, x, np.ones_like(x)])
+    volume = np.asarray(image.tsv) @ np.stack([*pixel, np.ones_like(x)])
+    z = np.full_like(x, image.section_number * data.section_thickness)
+    return (np.asarray(data.tvr) @ np.stack([*volume, z, np.ones_like(x)])).T

@@ -1,0 +1,103 @@
+"""Points from section images to the reference space, and back, by each section's pose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from atldld_xr.allen.poses import POSE_DIMS, inverses
+from atldld_xr.datasets.shown import poses_of
+from atldld_xr.errors import InvalidArgumentError
+
+COMPONENT = "component"
+POINT = "point"
+
+IMAGE, REFERENCE = ("x", "y"), ("p", "i", "r")
+_UNITS = {
+    IMAGE: {"long_name": "full-resolution pixels of the section image", "units": "pixel"},
+    REFERENCE: {"long_name": "place in the reference space", "units": "micrometer"},
+}
+
+
+def to_reference(dataset: xr.Dataset, points: ArrayLike | xr.DataArray) -> xr.DataArray:
+    """Take pixels to the reference space; see ``Dataset.atldld.to_reference``."""
+    pose = poses_of(dataset)
+    matrices = pose.copy(data=np.zeros(pose.shape)).isel({POSE_DIMS[1]: slice(3)})
+    matrices = matrices.copy(data=inverses(pose.values))
+    return _mapped(matrices, _components(points, IMAGE, matrices), REFERENCE)
+
+
+def to_image(dataset: xr.Dataset, points: ArrayLike | xr.DataArray) -> xr.DataArray:
+    """Take reference points to pixels; see ``Dataset.atldld.to_image``."""
+    pose = poses_of(dataset)
+    given = _components(points, REFERENCE, pose)
+    across = _row(pose, 2, given)
+    across.attrs = {"long_name": "distance from the section's plane", "units": "micrometer"}
+    return _mapped(pose, given, IMAGE).assign_coords(distance=across)
+
+
+def _mapped(
+    matrices: xr.DataArray, given: list[xr.DataArray], names: tuple[str, ...]
+) -> xr.DataArray:
+    parts = [_row(matrices, row, given) for row in range(len(names))]
+    # By name, as for NumPy's arrays and Dask's alike.
+    out = xr.concat(parts, dim=COMPONENT, coords="minimal", compat="override")
+    out = out.assign_coords({COMPONENT: list(names)})
+    own = [dim for dim in matrices.dims if dim not in POSE_DIMS]
+    others = [dim for dim in out.dims if dim not in (*own, COMPONENT)]
+    out = out.transpose(*own, *others, COMPONENT).rename(None)
+    out.attrs = dict(_UNITS[names])
+    return out
+
+
+def _row(matrices: xr.DataArray, row: int, given: list[xr.DataArray]) -> xr.DataArray:
+    terms = matrices.isel({POSE_DIMS[0]: row})
+    out = terms.isel({POSE_DIMS[1]: -1})
+    for column, values in enumerate(given):
+        out = out + terms.isel({POSE_DIMS[1]: column}) * values
+    return out
+
+
+def _components(
+    points: ArrayLike | xr.DataArray, names: tuple[str, ...], poses: xr.DataArray
+) -> list[xr.DataArray]:
+    """Return the parts of points, each an array over (section, where they are so, and) points."""
+    array = _labelled(points) if not isinstance(points, xr.DataArray) else points
+    dim: Any = COMPONENT if COMPONENT in array.dims else array.dims[-1] if array.ndim else None
+    size = array.sizes.get(dim)
+    if size != len(names) or array.dtype.kind not in "iuf":
+        raise InvalidArgumentError(
+            f"points are {len(names)} numbers each, {', '.join(names)}, along the last dimension "
+            f"or {COMPONENT!r}: not {array.dtype} of shape {array.shape}"
+        )
+    order: list[int] = list(range(len(names)))
+    if dim in array.coords:
+        labels = [str(label) for label in array.coords[dim].values]
+        if {*labels} == {*names}:
+            order = [labels.index(name) for name in names]
+        elif array.coords[dim].dtype.kind in "UOT":
+            raise InvalidArgumentError(
+                f"points have components {', '.join(labels)}, where {', '.join(names)} are wanted"
+            )
+    across = [d for d in poses.dims if d not in POSE_DIMS]
+    for own in across:
+        if array.sizes.get(own, poses.sizes[own]) != poses.sizes[own]:
+            raise InvalidArgumentError(
+                f"points are of {array.sizes[own]} sections along {own!r}, the Dataset has "
+                f"{poses.sizes[own]}"
+            )
+    # By place: sections are those of the Dataset, whose coordinates the result has.
+    array = array.astype(np.float64).drop_vars(
+        [name for name, c in array.coords.items() if {dim, *across} & {*c.dims}]
+    )
+    return [array.isel({dim: at}, drop=True) for at in order]
+
+
+def _labelled(points: ArrayLike) -> xr.DataArray:
+    values = np.asarray(points)
+    leading = values.ndim - 1
+    dims = [POINT] if leading == 1 else [f"{POINT}_{n}" for n in range(leading)]
+    return xr.DataArray(values, dims=[*dims, COMPONENT] if values.ndim else ())
