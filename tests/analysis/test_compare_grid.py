@@ -1,0 +1,62 @@
+"""Expression counted on sections beside the service's own grid of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import atldld_xr
+from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.testing import CORONAL_ID, SAGITTAL_ID, AllenServer
+
+
+@pytest.fixture(scope="module")
+def served():
+    with AllenServer() as server:
+        yield server
+
+
+@pytest.mark.parametrize("space", [9, 10])
+@pytest.mark.parametrize(
+    ("dataset_id", "least"), [(CORONAL_ID, 0.75), (SAGITTAL_ID, 0.8)], ids=["coronal", "sagittal"]
+)
+def test_ours_agrees_with_the_grid_where_it_lies(served, dataset_id, least, space):
+    opened = atldld_xr.open_dataset(
+        dataset_id, source=served.url, expression="intensity", resolution=100, reference_space=space
+    )
+    found = atldld_xr.compare_grid(opened)
+    assert found.attrs["correlation"] > least
+    assert found.attrs["best_shift"] == [0, 0, 0]
+    assert found.attrs["best_correlation"] == found.attrs["correlation"]
+    assert found.attrs["voxels"] > 5000
+    own = atldld_xr.open_grid(dataset_id, source=served.url)
+    assert found.grid_energy.equals(own.energy.rename("grid_energy"))
+    assert found.energy.dims == ("coronal", "y", "x")
+
+
+def test_a_grid_that_is_moved_is_found_where_it_is(served):
+    opened = atldld_xr.open_dataset(
+        CORONAL_ID, source=served.url, expression="intensity", resolution=100
+    )
+    grid = atldld_xr.open_grid(CORONAL_ID, source=served.url)
+    moved = grid.copy(data={n: np.roll(v.values, (0, 1, -2), (0, 1, 2)) for n, v in grid.items()})
+    found = atldld_xr.compare_grid(opened, grid=moved)
+    assert found.attrs["best_shift"] == [0, 200, -400]
+    assert found.attrs["best_correlation"] > 0.75 > found.attrs["correlation"] + 0.2
+    # Any chunks give the same, to the bit.
+    others = opened.chunk({"coronal": 3, "y": 31, "x": 50})
+    assert atldld_xr.compare_grid(others, grid=moved).identical(found)
+
+
+def test_what_cannot_work_is_refused_in_words():
+    opened = atldld_xr.open_dataset("phantom", expression="intensity", resolution=400)
+    grid = atldld_xr.open_grid("phantom")
+    with pytest.raises(InvalidArgumentError, match="of which data set and source"):
+        atldld_xr.compare_grid(opened.drop_attrs())
+    with pytest.raises(InvalidArgumentError, match="threshold is from 0 to 254"):
+        atldld_xr.compare_grid(opened, threshold=1.5)
+    with pytest.raises(InvalidArgumentError, match="no tilt_y of its sections any more"):
+        atldld_xr.compare_grid(opened.drop_vars("tilt_y"), grid=grid)
+    plain = atldld_xr.open_dataset("phantom", resolution=400)
+    with pytest.raises(InvalidArgumentError, match='expression="intensity"'):
+        atldld_xr.compare_grid(plain)
