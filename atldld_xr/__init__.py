@@ -11,6 +11,7 @@ from atldld_xr._version import __version__
 __all__ = [
     "DisplacementField",
     "MirrorSource",
+    "Registration",
     "__version__",
     "compare_grid",
     "config",
@@ -23,6 +24,7 @@ __all__ = [
     "open_image",
     "open_volume",
     "preview",
+    "read_registration",
     "status",
     "verify",
 ]
@@ -43,7 +45,9 @@ if TYPE_CHECKING:
     from atldld_xr.datasets.open_grid import open_grid
     from atldld_xr.datasets.open_image import open_image
     from atldld_xr.datasets.open_volume import open_volume
+    from atldld_xr.datasets.read_registration import read_registration
     from atldld_xr.plots.preview import preview
+    from atldld_xr.registration.registration import Registration
     from atldld_xr.settings import config
     from atldld_xr.sources.cache import open_cache
     from atldld_xr.sources.mirror import MirrorSource
@@ -55,6 +59,7 @@ else:  # type checkers would take any name for one of this module's
         "DisplacementField": "atldld_xr.warp.displacement_field",
         "MirrorSource": "atldld_xr.sources.mirror",
         "compare_grid": "atldld_xr.analysis.compare_grid",
+        "Registration": "atldld_xr.registration.registration",
         "config": "atldld_xr.settings",
         "info": "atldld_xr.datasets.info",
         "mirror": "atldld_xr.datasets.copy_mirror",
@@ -64,6 +69,7 @@ else:  # type checkers would take any name for one of this module's
         "open_image": "atldld_xr.datasets.open_image",
         "open_volume": "atldld_xr.datasets.open_volume",
         "preview": "atldld_xr.plots.preview",
+        "read_registration": "atldld_xr.datasets.read_registration",
         "status": "atldld_xr.store.status",
         "verify": "atldld_xr.store.verify",
     }

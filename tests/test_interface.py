@@ -25,9 +25,13 @@ FUNCTIONS = [
     "open_grid",
     "open_image",
     "open_volume",
+    "preview",
+    "read_registration",
+    "status",
+    "verify",
 ]
-FUNCTIONS += ["preview", "status", "verify"]
-NAMES = sorted([*FUNCTIONS, "DisplacementField", "MirrorSource", "__version__", "config", "errors"])
+NAMES = [*FUNCTIONS, "DisplacementField", "MirrorSource", "Registration"]
+NAMES = sorted([*NAMES, "__version__", "config", "errors"])
 
 # What the README, the docs and the notebooks of this version and the one before name.
 DOCUMENTED = [

@@ -195,6 +195,12 @@ _READING = (
     reference_space,
     _DETECTION,
     _PLANE,
+    click.option(
+        "--registration",
+        metavar="PATH|URL",
+        help="Anchors of QuickNII, DeepSlice or VisuAlign, a file, folder or zip: sections lie by "
+        "these in place of Allen's own affine.",
+    ),
     source,
     refresh,
     offline,

@@ -91,6 +91,11 @@ _COORDINATES: dict[str, dict[str, Any]] = {
         "comment": "takes (p, i, r, 1) in micrometres to (x, y, distance): full-resolution pixels "
         "of the section image, pixel 0 centred at 0, and micrometres from the section's plane",
     },
+    "registration": {
+        "long_name": "by what the section lies as it does",
+        "flag_values": [0, 1],
+        "flag_meanings": "allen registration",
+    },
     "tier": {"long_name": "how often the fetched image was halved"},
     "tilt_y": {"long_name": "change of the section's true coordinate along y", "units": "1"},
     "tilt_x": {"long_name": "change of the section's true coordinate along x", "units": "1"},

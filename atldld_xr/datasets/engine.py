@@ -33,6 +33,7 @@ class AtldldBackendEntrypoint(BackendEntrypoint):
         "reference_space",
         "detection_xy",
         "plane",
+        "registration",
         "source",
         "refresh",
         "offline",

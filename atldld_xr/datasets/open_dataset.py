@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,14 +11,11 @@ from atldld_xr.allen.matrices import product
 from atldld_xr.allen.metadata import SectionDataset
 from atldld_xr.allen.poses import POSE, POSE_DIMS
 from atldld_xr.allen.reference import Grid
-from atldld_xr.allen.tiers import View
 from atldld_xr.arrays.tile_memory import TILES
 from atldld_xr.datasets.arguments import with_arguments_of
 from atldld_xr.datasets.assemble import assemble
 from atldld_xr.datasets.attributes import coordinate_attributes, dataset_attributes
-from atldld_xr.datasets.placed import Placed
 from atldld_xr.datasets.plan_dataset import DatasetPlan, plan_dataset
-from atldld_xr.plan.load_plan import LoadPlan
 
 
 @with_arguments_of(plan_dataset)
@@ -72,6 +68,13 @@ def open_dataset(planned: DatasetPlan) -> xr.Dataset:
         is read on its own plane, so that what is shown at (y, x) truly lies at (y, x), and its
         coordinate across sections changes from pixel to pixel; it matters from some 3 degrees on.
         See ``ds.atldld.true_coordinate()``.
+    registration : path, Registration or mapping, optional
+        How sections lie by what others found, in place of Allen's own affine: anchors of QuickNII,
+        DeepSlice or VisuAlign, as a file, folder or zip, on this machine or at a URL (see
+        `atldld_xr.read_registration`); or poses by section image id, (3, 4) matrices as those of
+        the coordinate ``pose``, in the space that the data set is registered to. Sections that it
+        says nothing of lie by Allen's: the coordinate ``registration`` is 1 where it says how, and
+        0 where Allen does.
     source : str, path or source object, optional
         An API address (``http.../api/v2``), a mirror's path or URL, or an open source. Default:
         the setting ``source``, and without one ``api_url``.
@@ -105,6 +108,8 @@ def open_dataset(planned: DatasetPlan) -> xr.Dataset:
         If the data set cannot be registered.
     ServiceError
         If the metadata cannot be had.
+    RegistrationError
+        If a registration has no section of the data set, or some that cannot lie as it says.
 
     Examples
     --------
@@ -116,23 +121,19 @@ def open_dataset(planned: DatasetPlan) -> xr.Dataset:
     TILES.forget_failures()
     data, grid, opened = planned.data, planned.grid, planned.source
     out = assemble(planned.variables, data.plane.dim, opened, planned.chunks)
-    out = out.assign_coords(_coordinates(data, grid, planned.placed, planned.plans))
-    return out.assign_attrs(
-        dataset_attributes(data, grid, opened, planned.interpolation, planned.plane)
-    )
+    out = out.assign_coords(_coordinates(data, grid, planned))
+    attributes = dataset_attributes(data, grid, opened, planned.interpolation, planned.plane)
+    if planned.registration is not None:
+        attributes |= planned.registration.attributes(data)
+    return out.assign_attrs(attributes)
 
 
-def _coordinates(
-    data: SectionDataset,
-    grid: Grid,
-    sections: Sequence[Placed],
-    plans: Mapping[View, LoadPlan],
-) -> dict[str, xr.Variable]:
+def _coordinates(data: SectionDataset, grid: Grid, planned: DatasetPlan) -> dict[str, xr.Variable]:
     dim, axis = data.plane.dim, grid.plane.section_axis
-    read = plans["image"].sections
+    sections, read = planned.placed, planned.plans["image"].sections
     images = [section.image for section in sections]
     points = [section.point for section in sections]
-    along: dict[str, list[Any]] = {
+    along: dict[str, Any] = {
         dim: [float(point[axis]) for point in points],
         "section_image_id": [image.id for image in images],
         "section_number": [image.section_number for image in images],
@@ -142,8 +143,11 @@ def _coordinates(
         "detection_y": [float(point[grid.plane.y_axis]) for point in points],
         "detection_x": [float(point[grid.plane.x_axis]) for point in points],
     }
-    if len(plans) > 1:
+    if len(planned.plans) > 1:
         along["has_expression"] = [image.has_expression for image in images]
+    if planned.registration is not None:
+        by_it = [image.id in planned.registration.poses for image in images]
+        along["registration"] = np.array(by_it, dtype=np.uint8)
     # Chunked like the data, so that xarray's `chunks` finds one chunking along the dimension.
     encoding = {"preferred_chunks": {dim: 1}}
     mirrored = grid.space.id != data.reference_space_id

@@ -31,6 +31,8 @@ from atldld_xr.plan.arguments import (
     split_blocks,
 )
 from atldld_xr.plan.load_plan import Interpolation, LoadPlan, SectionPlan, default_fill
+from atldld_xr.registration.registration import Registration
+from atldld_xr.registration.resolve import Registered, check_registration, resolve_registration
 from atldld_xr.sources.protocol import Source, asked_anew, kept_alone
 from atldld_xr.sources.resolve import parse_dataset_name, resolve
 
@@ -53,6 +55,8 @@ class DatasetPlan:
         Where tiles come from.
     chunks, interpolation, plane
         As they were asked for.
+    registration : Registration or None
+        What says how sections lie in place of Allen's matrices.
     """
 
     data: SectionDataset
@@ -63,6 +67,7 @@ class DatasetPlan:
     chunks: Chunks
     interpolation: Interpolation
     plane: Viewed
+    registration: Registration | None = None
 
     @property
     def variables(self) -> list[BlockVariable | SectionVariable]:
@@ -84,6 +89,7 @@ def plan_dataset(
     reference_space: int | None = None,
     detection_xy: tuple[float, float] | None = None,
     plane: Viewed = "projected",
+    registration: Registered | None = None,
     source: str | PathLike[str] | Source | None = None,
     refresh: bool = False,
     offline: bool | None = None,
@@ -91,6 +97,7 @@ def plan_dataset(
     """Plan what `open_dataset` makes of the same arguments; raises what that does."""
     check_options(interpolation, on_error, fill_value, expression, detection_xy)
     check_plane(plane)
+    check_registration(registration)
     dataset_id = parse_dataset_name(dataset)
     # Arguments are checked before the request: any plane and space have the same bounds.
     Grid(CORONAL, get_space(9 if reference_space is None else reference_space), resolution, anchor)
@@ -99,7 +106,9 @@ def plan_dataset(
     data = parse_dataset(asked_anew(opened, refresh).dataset_record(dataset_id))
     space = data.reference_space_id if reference_space is None else reference_space
     grid = Grid(data.plane, get_space(space), resolution, anchor)
-    placed = place_images(data, grid, plane=plane, detection_xy=detection_xy)
+    registered = resolve_registration(registration, data)
+    poses = None if registered is None else registered.of_dataset(data)
+    placed = place_images(data, grid, plane=plane, detection_xy=detection_xy, poses=poses)
     plans = {
         view: LoadPlan(
             sections=tuple(
@@ -116,7 +125,9 @@ def plan_dataset(
         )
         for view in _views(data, expression)
     }
-    return DatasetPlan(data, grid, tuple(placed), plans, opened, chunks, interpolation, plane)
+    return DatasetPlan(
+        data, grid, tuple(placed), plans, opened, chunks, interpolation, plane, registered
+    )
 
 
 def _views(data: SectionDataset, expression: bool | str) -> list[View]:

@@ -10,6 +10,7 @@ from atldld_xr.allen.metadata import SectionDataset
 from atldld_xr.allen.poses import allen_pose
 from atldld_xr.errors import InvalidArgumentError, RegistrationError
 from atldld_xr.messages.repeating import short
+from atldld_xr.messages.text import format_count
 from atldld_xr.registration.matching import match_slices
 from atldld_xr.registration.order import check_pose, find_anomalies
 from atldld_xr.registration.places import absolute_place, read_files
@@ -74,6 +75,9 @@ def read_poses(
             raise RegistrationError(f"the slice {slice_} in {address}: {error}") from None
         check_pose(data, images[image_id], poses[image_id])
     name = f"QuickNII anchors, {address.rpartition('/')[2]}"
+    markers = sum(len(slice_.markers) for slice_ in matched.values())
+    if markers:
+        name += f", without its {format_count(markers, 'marker')}"
     if anomalies == "raise":
         check_order(data, poses)
         return Registration(poses, name, address)

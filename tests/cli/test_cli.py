@@ -13,6 +13,8 @@ import simplejpeg
 import xarray as xr
 
 import atldld_xr
+from atldld_xr.allen.metadata import parse_dataset
+from atldld_xr.allen.poses import allen_pose
 from atldld_xr.cli import cli
 from atldld_xr.cli.options import EXPRESSIONS
 from atldld_xr.messages.text import format_bytes
@@ -20,6 +22,7 @@ from atldld_xr.plan.load_plan import INTERPOLATIONS
 from atldld_xr.testing import CORONAL_ID, SAGITTAL_ID, AllenServer, Faults
 from atldld_xr.utils import get_image
 from commandline import COARSE, IMAGE, IMAGES, SMALL, facts, run, tree
+from quicknii import as_json, moved, series_of
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +173,11 @@ def test_export_takes_all_options(server, tmp_path):
     }
     flags = [f for k, v in options.items() for f in (f"--{k.replace('_', '-')}", v)]
     flags += ["--detection-xy", "-3", "4.5", "--source", server.url, "--compressor", "none"]
+    data = parse_dataset(SMALL.record)
+    poses = {i.id: moved(allen_pose(data, i), shift=(150, 30, 90)) for i in data.images}
+    options["registration"] = tmp_path / "anchors.json"
+    options["registration"].write_bytes(as_json(series_of(data, poses)))
+    flags += ["--registration", options["registration"]]
     text = run("export", SMALL.id, tmp_path / "deeper" / "a.zarr", *flags).stdout
     assert "6 chunks" in text  # of three sections' image and coverage
     expected = atldld_xr.open_dataset(

@@ -36,6 +36,14 @@ def test_a_file_gives_the_poses_that_it_was_written_from(tmp_path):
             assert np.abs(there - here).max() < 1e-7
 
 
+def test_markers_are_not_applied_and_the_name_says_so(tmp_path):
+    series = series_of(DATA)
+    series["slices"][2]["markers"] = [[1, 2, 3, 4], [5, 6, 7, 8]]
+    (tmp_path / "a.json").write_bytes(as_json(series))
+    found = read_poses(tmp_path / "a.json", DATA)
+    assert found.name == "QuickNII anchors, a.json, without its 2 markers"
+
+
 def collection(folder):
     """Write files of several data sets, by name and by what is in them."""
     (folder / "sub").mkdir(parents=True)
