@@ -72,6 +72,8 @@ def open_volume(planned: PlannedVolume) -> xr.Dataset:
         and masks.
     reference_space : {9, 10}, optional
         The space of the coordinates. Default: the one that the data set is registered to.
+    registration : path, Registration or mapping, optional
+        Where sections lie by others, as `open_dataset` takes it: no two need to be parallel.
     source, refresh, offline
         As for `open_dataset`.
 
@@ -163,6 +165,8 @@ def _attributes(planned: PlannedVolume) -> dict[str, Any]:
     if planned.spacing is not None:
         across = f"{planned.spacing:.0f} um; finer voxels are {between}"
     out["title"] += ", as a volume"
+    if data.registration is not None:
+        out |= data.registration.attributes(data.data)
     return out | {
         "method": plan.method,
         "max_distance": plan.max_distance,

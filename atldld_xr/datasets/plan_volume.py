@@ -24,6 +24,7 @@ from atldld_xr.plan.arguments import Chunks, Tier, is_one_of, split_boxes
 from atldld_xr.plan.load_plan import Interpolation, LoadPlan, SectionPlan
 from atldld_xr.plan.volume_plan import METHODS, Method, ObliqueSection, VolumePlan, median_spacing
 from atldld_xr.planes.placing import count_planes
+from atldld_xr.registration.resolve import Registered
 from atldld_xr.sources.protocol import Source
 
 VOLUME_DIMS = (CORONAL.dim, "y", "x")
@@ -75,6 +76,7 @@ def plan_volume(
     on_error: OnError = "raise",
     fill_value: int | None = None,
     reference_space: int | None = None,
+    registration: Registered | None = None,
     source: str | PathLike[str] | Source | None = None,
     refresh: bool = False,
     offline: bool | None = None,
@@ -95,6 +97,7 @@ def plan_volume(
         on_error=on_error,
         fill_value=fill_value,
         reference_space=reference_space,
+        registration=registration,
         source=source,
         refresh=refresh,
         offline=offline,

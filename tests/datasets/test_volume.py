@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import dask
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from scipy.ndimage import map_coordinates
 
 import atldld_xr
 from atldld_xr.allen.metadata import parse_dataset
+from atldld_xr.allen.poses import allen_pose
 from atldld_xr.arrays.plain_loop import load_volume
 from atldld_xr.arrays.volume_variables import VolumeVariable
 from atldld_xr.datasets.plan_volume import plan_volume
@@ -108,9 +111,7 @@ def sample(data, image, point, sections, tiers):
     at = np.repeat(point[None], n * n, axis=0)
     at[:, data.plane.y_axis] += a.ravel()
     at[:, data.plane.x_axis] += b.ravel()
-    trv, tvs = np.asarray(data.trv), np.asarray(image.tvs)
-    x, y = tvs[:, :2] @ (trv[:2, :3] @ at.T + trv[:2, 3:]) + tvs[:, 2:]
-    x0, y0 = tvs[:, :2] @ (trv[:2, :3] @ point + trv[:2, 3]) + tvs[:, 2]
+    (x, y), (x0, y0) = (to_image(data, image, p) for p in (at.T, point))
     if not (-0.5 <= x0 < image.width - 0.5 and -0.5 <= y0 < image.height - 0.5):
         return None
     scale = 2**section.sampled_tier
@@ -118,6 +119,68 @@ def sample(data, image, point, sections, tiers):
     x, y = (np.rint(((at + 0.5) / scale - 0.5) * 32) / 32 for at in (x, y))
     pixels = tiers[image.id]
     return np.array([map_coordinates(c, [y, x], order=1, mode="nearest").mean() for c in pixels])
+
+
+def to_image(data, image, points):
+    """Return where points (3, ...) are in a section image, by Allen's matrices or a pose."""
+    if isinstance(data, Posed):
+        matrix = data.poses[image.id][:2]
+        return np.tensordot(matrix[:, :3], points, 1) + matrix[:, 3:].reshape(
+            2, *[1] * (points.ndim - 1)
+        )
+    trv, tvs = np.asarray(data.trv), np.asarray(image.tvs)
+    shape = (2, *[1] * (points.ndim - 1))
+    volume = np.tensordot(trv[:2, :3], points, 1) + trv[:2, 3:].reshape(shape)
+    return np.tensordot(tvs[:, :2], volume, 1) + tvs[:, 2:].reshape(shape)
+
+
+@dataclass(frozen=True)
+class Posed:
+    """A data set whose sections lie by poses of their own."""
+
+    plane: object
+    images: tuple
+    poses: dict
+
+
+def test_sections_need_not_be_parallel():
+    phantom = PHANTOMS["coronal"]
+    data = parse_dataset(phantom.record)
+    rng = np.random.default_rng(2)
+    poses = {}
+    for image in data.images:  # turned by up to 2 degrees, and moved by up to 60 um
+        turn = np.linalg.qr(np.eye(3) + rng.uniform(-0.035, 0.035, (3, 3)))[0]
+        turn *= np.sign(np.diag(turn))
+        middle, shift = np.array([6600.0, 4000, 5700]), rng.uniform(-60, 60, 3)
+        back = np.column_stack([turn.T, middle - turn.T @ (middle + shift)])
+        poses[image.id] = np.asarray(allen_pose(data, image).matrix) @ np.vstack(
+            [back, [0, 0, 0, 1]]
+        )
+    volume = open_volume("coronal", "linear", registration=poses, chunks=None).load()
+    lazy = open_volume("coronal", "linear", registration=poses, chunks={"coronal": 11, "x": 20})
+    xr.testing.assert_identical(lazy.compute(scheduler="sync"), volume)
+    source = PhantomSource((phantom,))
+    planned = plan_volume(
+        data.id, resolution=RESOLUTION, method="linear", registration=poses, source=source
+    ).volumes["image"]
+    sections = {one.section.image.id: one.section for one in planned.sections}
+    tiers = {image.id: whole(source, sections[image.id]) for image in data.images}
+    posed = Posed(data.plane, data.images, poses)
+    shape = volume.coverage.shape
+    index = np.stack([rng.integers(0, size, 1500) for size in shape], axis=1)
+    points = (index + 0.5) * RESOLUTION
+    seen = 0
+    for at, point in zip(index, points, strict=True):
+        far = np.array([poses[image.id][2] @ [*point, 1] for image in data.images])
+        pixel, distance, image = voxel(posed, point, far, "linear", planned, sections, tiers)
+        one = {n: v.values[tuple(at)] for n, v in volume.data_vars.items()}
+        assert one["coverage"] == (pixel is not None)
+        if pixel is not None:
+            seen += 1
+            assert np.abs(one["image"] - pixel).max() <= 1
+            assert one["section"] == image
+            assert abs(one["distance"] - distance) < 0.01
+    assert seen > 500
 
 
 def whole(source, section):
