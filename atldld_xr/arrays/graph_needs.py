@@ -18,6 +18,7 @@ from atldld_xr.arrays.dask_graph import make_block
 from atldld_xr.arrays.fetch import fetch_pieces, fetch_tile
 from atldld_xr.arrays.lazy_needs import is_lazy, read_lazy
 from atldld_xr.arrays.needs import KeptTiles, Needs
+from atldld_xr.arrays.volume_graph import make_chunk
 from atldld_xr.arrays.window_blocks import BlockReader
 
 Lookup = Callable[[Any], Any]
@@ -85,6 +86,10 @@ class GraphNeeds:
         elif func is make_block:
             _, section, block, *_ = args
             self._needs.make(section, (block,))
+        elif func is make_chunk:
+            _, _, plan, _, places, *_ = args
+            for number in sorted({number for number, _ in places}):
+                self._needs.make_box(plan.sections[number].section)
         elif func in _GETTERS:
             self._getter(args, lookup, windows)
         elif args and isinstance(args[0], dict) and isinstance(node, Task):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from atldld_xr.arrays.tile_memory import TILES
 from atldld_xr.arrays.variables import BlockVariable, SectionVariable, TilePlace, errors_in
 from atldld_xr.arrays.volume_variables import VolumeVariable, make_box
 from atldld_xr.plan.load_plan import Block, LoadPlan
+from atldld_xr.plan.volume_plan import Box
 from atldld_xr.sources.protocol import Source
 
 _PLANES = 32  # of a volume, at a time
@@ -83,22 +84,16 @@ class PlanArray(BackendArray):
     def _boxes(self, variable: VolumeVariable, *ranges: range) -> NDArray[Any]:
         own, trailing_dims = ranges[:3], ranges[3:]
         out = np.empty(tuple(map(len, own)) + variable.shape[3:], dtype=variable.dtype)
-        across = variable.order.index(0)
-        plan = variable.plan.reading
-        # A few planes at a time, as the tiles of all sections may be more than memory has.
-        for first in range(0, len(own[across]) if out.size else 0, _PLANES):
-            wanted = [*own]
-            wanted[across] = own[across][first : first + _PLANES]
-            box = variable.box(wanted)
+        steps = tuple(slice(None, None, wanted.step) for wanted in own)
+        for place, box in parts_of(variable, own):
             tiles = {
-                index: dict(zip(places, self._tiles(plan, index, places), strict=True))
+                index: dict(
+                    zip(places, self._tiles(variable.plan.reading, index, places), strict=True)
+                )
                 for index, places in variable.needs(box).items()
             }
-            made = make_box(variable.make, variable.order, variable.plan, box, tiles)
-            place = [slice(None)] * 3
-            place[across] = slice(first, first + _PLANES)
             # The box starts and ends with the first and last that are wanted, in either order.
-            out[tuple(place)] = made[tuple(slice(None, None, r.step) for r in wanted)]
+            out[place] = make_box(variable.make, variable.order, variable.plan, box, tiles)[steps]
         return _taken(out, trailing_dims)
 
     def _values(self, variable: SectionVariable, sections: range) -> NDArray[Any]:
@@ -112,6 +107,23 @@ class PlanArray(BackendArray):
 
     def _tiles(self, plan: LoadPlan, index: int, places: list[TilePlace]) -> list[Any]:
         return read_tiles(self.source, plan, index, places, TILES)
+
+
+def parts_of(
+    variable: VolumeVariable, ranges: Sequence[range]
+) -> Iterator[tuple[tuple[slice, ...], Box]]:
+    """Yield what is made at a time of ranges of a volume: where it goes, and the box.
+
+    These are a few planes, as the tiles of all sections may be more than memory has.
+    """
+    across = variable.order.index(0)
+    for first in range(0, len(ranges[across]) if all(ranges) else 0, _PLANES):
+        part = slice(first, first + _PLANES)
+        place = [slice(None)] * 3
+        place[across] = part
+        wanted = [*ranges]
+        wanted[across] = ranges[across][part]
+        yield tuple(place), variable.box(wanted)
 
 
 def _taken(out: NDArray[Any], trailing_dims: Sequence[range]) -> NDArray[Any]:

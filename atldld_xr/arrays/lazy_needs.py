@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from xarray.core import indexing
 
-from atldld_xr.arrays.lazy_array import PlanArray, ranges_of
+from atldld_xr.arrays.lazy_array import PlanArray, parts_of, ranges_of
 from atldld_xr.arrays.needs import KeptTiles, Needs
 from atldld_xr.arrays.variables import BlockVariable, SectionVariable
+from atldld_xr.arrays.volume_variables import VolumeVariable
 from atldld_xr.plan.load_plan import Block
+from atldld_xr.plan.volume_plan import Box
 
 
 def is_lazy(array: Any) -> bool:
@@ -71,6 +73,9 @@ class _Told(PlanArray):
         if isinstance(self.variable, SectionVariable):
             for index in ranges[0]:
                 self._read_values(self.variable, index)
+        elif isinstance(self.variable, VolumeVariable):
+            for _, box in parts_of(self.variable, ranges[:3]):
+                self._read_box(self.variable, box)
         elif all(map(len, ranges)):
             rows, columns = ranges[1:3]
             block = Block(min(rows), max(rows) + 1, min(columns), max(columns) + 1)
@@ -81,6 +86,12 @@ class _Told(PlanArray):
         for plan in variable.plans:
             places = variable.places(plan, index)
             self._needs.make(plan.sections[index], ())
+            self._kept.read(self._needs, self.source, plan, index, places)
+
+    def _read_box(self, variable: VolumeVariable, box: Box) -> None:
+        plan = variable.plan.reading
+        for index, places in variable.needs(box).items():
+            self._needs.make_box(plan.sections[index])
             self._kept.read(self._needs, self.source, plan, index, places)
 
     def _read_block(self, variable: BlockVariable, index: int, block: Block) -> None:

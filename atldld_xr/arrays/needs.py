@@ -107,6 +107,10 @@ class Needs:
         touched = [section.touches(block) for block in blocks]
         self._enter(section, parts * len(touched), parts * touched.count(False))
 
+    def make_box(self, section: SectionPlan) -> None:
+        """Enter a block of a volume that has pixels of a section: of others it has none."""
+        self._enter(section, 1, 0)
+
     def make_all(self, section: SectionPlan, grid: BlockGrid, parts: int = 1) -> None:
         """Enter all blocks of a grid: several variables are made in the same."""
         key = id(section), grid

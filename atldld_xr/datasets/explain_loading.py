@@ -44,11 +44,11 @@ def explain_loading(data: xr.Dataset | xr.DataArray, **assumed: float) -> Explan
 
 
 def _explain_dask(arrays: list[Any], needs: Needs, kept: KeptTiles) -> None:
-    from atldld_xr.arrays.dask_graph import FetchLayer, VariableLayer
+    from atldld_xr.arrays.dask_graph import BlockLayer, FetchLayer, SectionLayer
     from atldld_xr.arrays.graph_needs import GraphNeeds, computed_graph
 
     whole = [array.dask.layers[array.name] for array in arrays]
-    if not all(isinstance(layer, VariableLayer) for layer in whole):
+    if not all(isinstance(layer, BlockLayer | SectionLayer) for layer in whole):
         GraphNeeds(needs, kept).add(computed_graph(arrays))
         return
     # Nothing was done to any of them: what they need is in their plans, without a task.
