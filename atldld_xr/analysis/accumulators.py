@@ -91,15 +91,17 @@ def count(
     expressing : ndarray of bool
         Whether it expresses; counted where it is valid.
     """
-    keys = (labels.astype(np.uint64) << np.uint64(_SIDE_BITS)) | np.asarray(sides, np.uint64)
-    keys = keys.ravel()
-    if not keys.size:
-        return EMPTY
+    flat, side = labels.ravel(), np.broadcast_to(np.asarray(sides, np.uint8), labels.shape).ravel()
     # Along rows labels come in runs: sums of these are what is sorted, a tenth as many.
-    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+    begins = np.ones(flat.size, bool)
+    begins[1:] = (flat[1:] != flat[:-1]) | (side[1:] != side[:-1])
+    starts = np.flatnonzero(begins)
+    labelled = flat[starts] > 0
+    if not labelled.any():
+        return EMPTY
     expressing = expressing & valid
     counts = np.empty((starts.size, 5), np.int64)
-    counts[:, PIXELS] = np.diff(starts, append=keys.size)
+    counts[:, PIXELS] = np.diff(starts, append=flat.size)
     for column, values in (
         (VALID, valid),
         (EXPRESSING, expressing),
@@ -107,8 +109,7 @@ def count(
         (EXPRESSING_INTENSITY, dark * expressing),
     ):
         counts[:, column] = np.add.reduceat(values.ravel(), starts, dtype=np.int64)
-    keys = keys[starts]
-    labelled = keys >> np.uint64(_SIDE_BITS) > 0
+    keys = (flat[starts].astype(np.uint64) << np.uint64(_SIDE_BITS)) | side[starts]
     return _added(keys[labelled], counts[labelled])
 
 

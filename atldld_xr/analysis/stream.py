@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from atldld_xr.allen.reference import MIDLINE
 from atldld_xr.analysis.accumulators import (
+    EMPTY,
     LEFT,
     RIGHT,
     Accumulator,
@@ -147,6 +148,9 @@ def _count_block(
 ) -> NDArray[np.object_]:
     out = np.empty((image.shape[0], 1, 1), object)
     for at, (start, along_y, along_x) in enumerate(lines):
+        if not labels[at].any():
+            out[at, 0, 0] = EMPTY
+            continue
         r = start + along_y * y[:, np.newaxis] + along_x * x
         out[at, 0, 0] = count(
             labels[at],

@@ -7,24 +7,29 @@ import json
 import numpy as np
 import xarray as xr
 
+from atldld_xr.errors import InvalidArgumentError
+
 
 class Tree:
     """An ontology of a few structures: {id: (acronym, parent)}."""
 
     def __init__(self, structures):
         self.structures = structures
+        self._ids = {acronym: own for own, (acronym, _) in structures.items()}
+        self._below = {own: [] for own in structures}
+        for own, (_, parent) in structures.items():
+            if parent is not None:
+                self._below[parent].append(own)
 
     @property
     def ids(self):
         return list(self.structures)
 
     def id_of(self, structure):
-        from atldld_xr.errors import InvalidArgumentError
-
-        for own, (acronym, _) in self.structures.items():
-            if structure in (own, acronym):
-                return own
-        raise InvalidArgumentError(f"there is no structure {structure!r}")
+        own = self._ids.get(structure, structure)
+        if own not in self.structures:
+            raise InvalidArgumentError(f"there is no structure {structure!r}")
+        return own
 
     def acronym(self, structure):
         return self.structures[structure][0]
@@ -33,8 +38,7 @@ class Tree:
         return f"the {self.structures[structure][0]}"
 
     def descendants(self, structure):
-        below = [own for own, (_, parent) in self.structures.items() if parent == structure]
-        return [structure, *(d for own in below for d in self.descendants(own))]
+        return [structure, *(d for own in self._below[structure] for d in self.descendants(own))]
 
 
 TREE = Tree(
