@@ -117,7 +117,7 @@ def _voxels(dataset: xr.Dataset, dim: str, grid: xr.Dataset) -> xr.DataArray:
     across = across_lines(dataset, dim)
     if mirrored and dim == SAGITTAL.dim:
         across = unmirrored(across)
-    image = dataset["image"]
+    image = dataset["image"].variable if "image" in dataset else xr.Variable((), 0)
     sides = image.chunksizes or image.encoding.get("preferred_chunks", {})
     chunks = {axis: sides.get(axis, -1) for axis in ("y", "x")}
     lines = {axis: _straight(dataset, axis, chunks[axis]) for axis in ("y", "x")}

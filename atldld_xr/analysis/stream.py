@@ -74,7 +74,7 @@ def count_sections(
     arrays["labels"] = _lazy(labels.transpose(dim, "y", "x"), dim)
     arrays = {name: array.chunk({**chunks, **_whole(array)}) for name, array in arrays.items()}
     statuses = [
-        dataset[name].chunk({dim: 1}).data
+        dataset[name].variable.chunk({dim: 1}).data
         for name in STATUSES
         if name in dataset.variables and dataset[name].dims == (dim,)
     ]
@@ -199,7 +199,9 @@ def _array(dataset: xr.Dataset, name: str, dim: str) -> xr.DataArray:
 
 
 def _lazy(array: xr.DataArray, dim: str) -> xr.DataArray:
-    """Return an array in chunks of Dask, whatever it is in."""
+    """Return an array in chunks of Dask, whatever it is in, with the coordinates of its axes."""
+    # Others of a store are in chunks of their own.
+    array = array.drop_vars([name for name in array.coords if name not in array.dims])
     if array.chunks is not None:
         return array
     preferred = array.encoding.get("preferred_chunks", {dim: 1})

@@ -74,14 +74,15 @@ def test_killed_and_begun_again_it_is_the_same_bytes_and_asks_for_the_rest(
             assert table(server.url, path, hemisphere="each") == expected
 
 
+@pytest.mark.parametrize("chunks", ["auto", None], ids=["dask", "without dask"])
 @pytest.mark.parametrize("lost", ["image", "mask"])
-def test_sections_that_cannot_be_read_are_not_counted_and_named(server, no_cache, lost):
+def test_sections_that_cannot_be_read_are_not_counted_and_named(server, no_cache, lost, chunks):
     whole = opened(server.url)
     ids = whole.section_image_id.values.tolist()
     never = {ids[2], ids[4]}
     server.faults = Faults(never=never)
     with atldld_xr.config.set({"http.retries": 1}):
-        dataset = opened(server.url)
+        dataset = opened(server.url, chunks=chunks)
         if lost == "mask":  # of the same sections, the images are had
             server.faults = Faults()
             dataset = dataset.assign(
@@ -103,6 +104,15 @@ def test_sections_that_cannot_be_read_are_not_counted_and_named(server, no_cache
     lost_row = each.isel(section=2).sel(structure="root")
     assert str(lost_row.reason.values) == "the section, or its mask, could not be read"
     assert lost_row.sum_pixels.isnull()
+
+
+def test_of_a_store_it_is_the_same(server, tmp_path):
+    import xarray as xr
+
+    opened(server.url).atldld.to_zarr(tmp_path / "a.zarr")
+    stored = summary(xr.open_zarr(tmp_path / "a.zarr"), by="section", hemisphere="each")
+    assert stored.equals(summary(opened(server.url), by="section", hemisphere="each"))
+    assert stored.attrs["sections_not_counted"] == "none"
 
 
 def test_under_raise_a_section_that_cannot_be_read_ends_it(server, no_cache):
