@@ -11,6 +11,7 @@ import xarray as xr
 from atldld_xr.accessor.anatomy import Anatomy
 from atldld_xr.accessor.of_sections import OfSections
 from atldld_xr.accessor.of_structures import OfStructures
+from atldld_xr.accessor.to_quicknii import ToQuickNII
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @xr.register_dataset_accessor("atldld")  # type: ignore[no-untyped-call]  # xarray types it not
-class AtldldAccessor(Anatomy, OfSections[xr.Dataset], OfStructures):
+class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
     """What this package does with a Dataset, whole or sliced."""
 
     @property
