@@ -12,6 +12,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from atldld_xr.plan.bent_section import BentSectionPlan
 from atldld_xr.plan.load_plan import Block, SectionPlan
 
 
@@ -63,7 +64,31 @@ class RowSpans:
         return np.greater(mask, stairs[self.columns - self.first], out=mask)
 
 
-def find_inside(section: SectionPlan, block: Block) -> RowSpans:
+@dataclass(frozen=True)
+class Inside:
+    """Pixels of a block in no order, as those of a section that is bent; else as `RowSpans`."""
+
+    where: NDArray[np.bool_]
+
+    def any(self) -> bool:
+        """Return whether any pixel is inside."""
+        return bool(self.where.any())
+
+    def all(self) -> bool:
+        """Return whether all pixels are inside."""
+        return bool(self.where.all())
+
+    def bounds(self, rows: slice) -> tuple[int, int]:
+        """Return the first column and the one after the last that some rows reach, together."""
+        columns = np.flatnonzero(self.where[rows].any(0))
+        return (int(columns[0]), int(columns[-1]) + 1) if columns.size else (0, 0)
+
+    def mask(self) -> NDArray[np.bool_]:
+        """Return which pixels are inside, shape (rows, columns)."""
+        return self.where
+
+
+def find_inside(section: SectionPlan, block: Block) -> RowSpans | Inside:
     """Return which pixels of a block are inside the section image, edges included.
 
     Parameters
@@ -75,10 +100,12 @@ def find_inside(section: SectionPlan, block: Block) -> RowSpans:
 
     Returns
     -------
-    RowSpans
+    RowSpans, or Inside of a section that is bent
         Decided in full-resolution pixels, and so the same at every tier. A section that is not
         readable has no pixel.
     """
+    if isinstance(section, BentSectionPlan):
+        return _inside_bent(section, block)
     rows, columns = block.shape
     zeros = np.zeros(rows, dtype=np.int64)
     spans = []
@@ -94,6 +121,17 @@ def find_inside(section: SectionPlan, block: Block) -> RowSpans:
     if all(low >= -0.5 and high < edge for low, high, edge in spans):
         return RowSpans(columns, zeros, zeros + columns)
     return RowSpans(columns, *_search(section, block))
+
+
+def _inside_bent(section: BentSectionPlan, block: Block) -> Inside:
+    where = np.full(block.shape, section.readable)
+    at = (
+        np.arange(*ends, dtype=np.float64) for ends in ((block.y0, block.y1), (block.x0, block.x1))
+    )
+    places = section.places(*at)
+    for place, size in zip(places, (section.image.width, section.image.height), strict=True):
+        where &= (place >= -0.5) & (place < size - 0.5)
+    return Inside(where)
 
 
 def _search(section: SectionPlan, block: Block) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

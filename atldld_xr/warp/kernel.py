@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from atldld_xr.allen.tiers import largest_scale
 from atldld_xr.errors import SectionImageError
 from atldld_xr.known_as import known_as
+from atldld_xr.plan.bent_section import BentSectionPlan
 from atldld_xr.plan.load_plan import Block, SectionPlan
 from atldld_xr.warp.averages import MOST_AT_ONCE, Pixels, any_of_samples, mean_of_samples
-from atldld_xr.warp.footprint import RowSpans, find_inside
+from atldld_xr.warp.bent import sample_bent
+from atldld_xr.warp.footprint import Inside, RowSpans, find_inside
 from atldld_xr.warp.positions import Positions, opencv_maps, positions, samples_at
 from atldld_xr.warp.scratch import Scratch
 
@@ -117,7 +119,7 @@ def sample(
     block: Block,
     source: Pixels,
     origin: tuple[int, int],
-    inside: RowSpans | None = None,
+    inside: RowSpans | Inside | None = None,
     out: Pixels | None = None,
     combine: Callable[[Pixels, Pixels], None] = mean_of_samples,
 ) -> Pixels:
@@ -133,7 +135,7 @@ def sample(
         The window; positions beyond it take the value of its nearest pixel.
     origin : tuple of int
         Left and top of the window, in pixels of the sampled tier.
-    inside : RowSpans, optional
+    inside : RowSpans or Inside, optional
         The pixels wanted; what others come out as is not said. Default: all.
     out : ndarray of uint8, optional
         Where to put the result, as a part of another array if need be. Default: a new array.
@@ -150,12 +152,15 @@ def sample(
     import cv2
 
     n, flag = section.subsamples, _flag(section)
-    at = positions(section, block, origin)
-    (x_rows, x_columns), (y_rows, y_columns) = at
     rows, columns = block.shape
     channels = source.shape[2:]
     if out is None:
         out = np.empty((rows, columns, *channels), dtype=np.uint8)
+    if isinstance(section, BentSectionPlan):
+        sample_bent(section, block, source, origin, inside, out, combine, flag)
+        return out
+    at = positions(section, block, origin)
+    (x_rows, x_columns), (y_rows, y_columns) = at
     if n > 1 and combine is mean_of_samples and _is_small(section):
         _sample_small(section, block, source, at, out)
         return out
@@ -249,6 +254,10 @@ def displacement(section: SectionPlan, block: Block) -> NDArray[np.float32]:
     rows = np.arange(block.y0, block.y1)
     columns = np.arange(block.x0, block.x1)
     out = np.empty((*block.shape, 2), dtype=np.float32)
+    if isinstance(section, BentSectionPlan):
+        x, y = section.tier_places(rows.astype(np.float64), columns.astype(np.float64))
+        out[..., 0], out[..., 1] = x - columns, y - rows[:, None]
+        return out
     for n, (a, b, c) in enumerate(affine.tolist()):
         own = (rows * 0.0, columns) if n == 0 else (rows, columns * 0.0)
         out[..., n] = np.add.outer(a * rows + c - own[0], b * columns - own[1])

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from atldld_xr.plan.bent_section import BentSectionPlan
 from atldld_xr.plan.load_plan import Block, Interpolation, SectionPlan
 from atldld_xr.warp.scratch import Scratch
 
@@ -101,6 +102,40 @@ def opencv_maps(x: Parts, y: Parts, interpolation: Interpolation) -> Maps:
     shape = len(x[0]), len(x[1])
     at_x = np.add((x[0] + half)[:, None], x[1], out=_SCRATCH.array("x", shape, np.uint32))
     at_y = np.add((y[0] + half)[:, None], y[1], out=_SCRATCH.array("y", shape, np.uint32))
+    return _split(at_x, at_y, table)
+
+
+def bent_maps(
+    section: BentSectionPlan,
+    rows_at: NDArray[np.float64],
+    columns_at: NDArray[np.float64],
+    origin: tuple[int, int],
+) -> Maps:
+    """Return OpenCV's maps of samples of a section that is bent, at rows and columns.
+
+    Each position is rounded once, as those of an affine are: from the global index in float64.
+
+    Parameters
+    ----------
+    section : BentSectionPlan
+        The section.
+    rows_at, columns_at : ndarray of float64
+        Where samples are, in output pixels.
+    origin : tuple of int
+        Left and top of the window, in pixels of the sampled tier.
+    """
+    table = 0 if section.interpolation == "nearest" else _TABLE
+    half, one = 1 << (_FRACTION - table - 1), float(1 << _FRACTION)
+    at = []
+    for places, start in zip(section.sampled_places(rows_at, columns_at), origin, strict=True):
+        whole = np.rint(places * one).astype(np.int64) + (half - (start << _FRACTION))
+        at.append(whole.astype(np.uint32))
+    return _split(at[0], at[1], table)
+
+
+def _split(at_x: NDArray[np.uint32], at_y: NDArray[np.uint32], table: int) -> Maps:
+    """Return whole pixels and fractions of positions, which are worked in."""
+    shape = at_x.shape
     places = None
     if table:
         places = _SCRATCH.array("places", shape, np.uint16)
