@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr.plan.bend import Bend
-from atldld_xr.plan.load_plan import Block, SectionPlan
+from atldld_xr.plan.load_plan import Block, SectionPlan, Span
 
 Array = NDArray[np.float64]
 
@@ -48,25 +47,12 @@ class BentSectionPlan(SectionPlan):
             out.append(np.add.outer(a * rows + c, b * columns) + off / 2**tier)
         return out[0], out[1]
 
-    def window(self, block: Block) -> tuple[int, int, int, int] | None:
-        """Return left, top, right, bottom of what a block samples, as of any section.
-
-        By the bounds of the bend where the block is in the image.
-        """
-        if not self.readable:
-            return None
-        bounds, reach = [], self.reach
-        off = self._off(block)
-        affine = self.sampled_affine.tolist()
-        for row, size, (least, most) in zip(affine, self.sampled_size, off, strict=True):
-            low, high = _range(row, block)
-            low, high = low + least, high + most
-            if high < -reach or low > size - 1 + reach:
-                return None
-            low_px = min(max(math.floor(low) - reach, 0), size - 1)
-            bounds.append((low_px, min(max(math.ceil(high) + reach + 1, low_px + 1), size)))
-        (left, right), (top, bottom) = bounds
-        return left, top, right, bottom
+    def span(self, block: Block) -> tuple[Span, Span]:
+        """Return from where to where a block lies, by the bounds of the bend there."""
+        spans = []
+        for (low, high), (least, most) in zip(super().span(block), self._off(block), strict=True):
+            spans.append((low + least, high + most))
+        return spans[0], spans[1]
 
     def _off(self, block: Block) -> list[list[float]]:
         """Return the bounds of the bend for a block, along x and y, in pixels sampled."""
@@ -76,13 +62,8 @@ class BentSectionPlan(SectionPlan):
 
     def _tiles(self, block: Block) -> Iterator[tuple[int, int]]:
         window = self.window(block)
-        if window is None:
-            return
-        left, top, right, bottom = window
-        side = self.sampled_tile_side
-        for row in range(top // side, (bottom - 1) // side + 1):
-            for column in range(left // side, (right - 1) // side + 1):
-                yield row, column
+        if window is not None:
+            yield from self.tiles_of(window)
 
 
 def _range(row: tuple[float, float, float], block: Block) -> tuple[float, float]:

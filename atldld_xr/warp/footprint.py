@@ -45,6 +45,12 @@ class RowSpans:
         """Return the first column and the one after the last that some rows reach, together."""
         return int(self.first[rows].min()), int(self.end[rows].max())
 
+    def part(self, rows: slice, columns: slice) -> RowSpans:
+        """Return what is in a part of the block."""
+        width = columns.stop - columns.start
+        ends = (np.clip(e[rows] - columns.start, 0, width) for e in (self.first, self.end))
+        return RowSpans(width, *ends)
+
     def within(self, other: RowSpans) -> RowSpans:
         """Return what is in both, of blocks of one shape."""
         first, end = np.maximum(self.first, other.first), np.minimum(self.end, other.end)
@@ -82,6 +88,14 @@ class Inside:
         """Return the first column and the one after the last that some rows reach, together."""
         columns = np.flatnonzero(self.where[rows].any(0))
         return (int(columns[0]), int(columns[-1]) + 1) if columns.size else (0, 0)
+
+    def part(self, rows: slice, columns: slice) -> Inside:
+        """Return what is in a part of the block."""
+        return Inside(self.where[rows, columns])
+
+    def within(self, other: RowSpans) -> Inside:
+        """Return what is in both, of blocks of one shape."""
+        return Inside(self.where & other.mask())
 
     def mask(self) -> NDArray[np.bool_]:
         """Return which pixels are inside, shape (rows, columns)."""
