@@ -18,7 +18,7 @@ from atldld_xr.errors import SectionImageError
 from atldld_xr.plan.load_plan import Block, SectionPlan
 from atldld_xr.plan.volume_plan import Box, Slab, VolumePlan, values_of
 from atldld_xr.warp.averages import Pixels
-from atldld_xr.warp.footprint import RowSpans, find_between, find_inside
+from atldld_xr.warp.footprint import Inside, RowSpans, find_between, find_inside
 from atldld_xr.warp.kernel import Tiles, lost_pixels, mosaic, part_side, sample, within
 from atldld_xr.warp.scratch import Scratch
 
@@ -51,7 +51,7 @@ class Seen:
         The one or two sections that its voxels are read from.
     sections : tuple of SectionPlan
         These, as the plane cuts them.
-    spans : tuple of RowSpans
+    spans : tuple of RowSpans or Inside
         Where each section has a pixel in the slab.
     lost : tuple
         Where pixels of each could not be had, or None.
@@ -62,7 +62,7 @@ class Seen:
     block: Block
     numbers: tuple[int, ...]
     sections: tuple[SectionPlan, ...]
-    spans: tuple[RowSpans, ...]
+    spans: tuple[RowSpans | Inside, ...]
     lost: tuple[Mask | None, ...]
 
     def strips(self) -> Iterator[Strip]:
@@ -77,11 +77,10 @@ class Seen:
     @cached_property
     def covered(self) -> tuple[Mask, ...]:
         """Where each section has a pixel that could be had."""
-        masks = tuple(spans.mask() for spans in self.spans)
-        for mask, lost in zip(masks, self.lost, strict=True):
-            if lost is not None:
-                mask &= ~lost
-        return masks
+        return tuple(
+            spans.mask() if lost is None else spans.mask() & ~lost
+            for spans, lost in zip(self.spans, self.lost, strict=True)
+        )
 
     def distances(self, strip: Strip) -> list[NDArray[np.float64]]:
         """Return how far voxels lie from each section, in micrometres, at least 0 within a slab."""
@@ -225,7 +224,7 @@ def volume_pixels(
 def _sampled(
     section: SectionPlan,
     block: Block,
-    spans: RowSpans,
+    spans: RowSpans | Inside,
     tiles: Tiles,
     channels: tuple[int, ...],
     name: str,
@@ -234,10 +233,7 @@ def _sampled(
     out: Pixels = _SCRATCH.array(name, block.shape + channels, np.uint8)
     for part in block.split(part_side(section)):
         rows, columns = within(block, part)
-        first, end = (
-            np.clip(e[rows] - columns.start, 0, part.shape[1]) for e in (spans.first, spans.end)
-        )
-        own, window = RowSpans(part.shape[1], first, end), section.window(part)
+        own, window = spans.part(rows, columns), section.window(part)
         if window is not None and own.any():
             found = {place: tiles.get(place) for place in section.tiles(part)}
             source = mosaic(section, window, found, channels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dask
 import numpy as np
@@ -16,9 +16,11 @@ import atldld_xr
 from atldld_xr.allen.metadata import parse_dataset
 from atldld_xr.allen.poses import allen_pose
 from atldld_xr.arrays.plain_loop import load_volume
-from atldld_xr.arrays.volume_variables import VolumeVariable
+from atldld_xr.arrays.volume_variables import VolumeVariable, volume_variables
 from atldld_xr.datasets.plan_volume import plan_volume
 from atldld_xr.errors import InvalidArgumentError, SectionImageError
+from atldld_xr.plan.bend import Bend
+from atldld_xr.plan.bent_section import BentSectionPlan
 from atldld_xr.sources.phantom import PhantomSource
 from turned import distances, turned
 
@@ -356,3 +358,32 @@ def test_distances_and_gaps_are_as_far_as_is_said():
 def test_what_cannot_work_is_refused(wrong):
     with pytest.raises(InvalidArgumentError):
         open_volume("coronal", **{"method": "nearest", **wrong})
+
+
+def test_bent_sections_are_cut_as_others():
+    """A bend of nothing changes nothing, and one by so many pixels is an affine that moves."""
+    source = PhantomSource((PHANTOMS["coronal"],))
+    planned = plan_volume(
+        PHANTOMS["coronal"].id, resolution=RESOLUTION, method="linear", chunks=23, source=source
+    )
+    for off in ((0.0, 0.0), (13.0, -9.0)):
+        moved, bent = [], []
+        for one in planned.volumes["image"].sections:
+            (ax, bx, cx), (ay, by, cy) = one.section.affine
+            affine = ((ax, bx, cx + off[0]), (ay, by, cy + off[1]))
+            moved.append(replace(one, section=replace(one.section, affine=affine)))
+            fields = {f: getattr(one.section, f) for f in one.section.__dataclass_fields__}
+            bend = Bend.of(np.tile(off, (3, 4, 1)), (-0.5, -0.5), (70.0, 80.0))
+            bent.append(replace(one, section=BentSectionPlan(**fields, bend=bend)))
+        found = []
+        for sections in (moved, bent):
+            reading = planned.volumes["image"].reading
+            reading = replace(reading, sections=tuple(one.section for one in sections))
+            plan = replace(planned.volumes["image"], reading=reading, sections=tuple(sections))
+            variables = volume_variables("image", plan, (0, 1, 2), planned.variables[0].chunks)
+            found.append([load_volume(variable, source) for variable in variables])
+        (image, *geometry), (bent_image, *bent_geometry) = found
+        for one, other in zip(geometry, bent_geometry, strict=True):
+            np.testing.assert_array_equal(one, other)
+        # Positions are rounded once, and those of an affine as a sum of two.
+        assert np.abs(image.astype(int) - bent_image).max() <= 1
