@@ -17,6 +17,8 @@ from atldld_xr.analysis.stream import count_sections
 from atldld_xr.analysis.structure_summary import THRESHOLD, check_threshold
 from atldld_xr.analysis.summary import grid_of
 from atldld_xr.datasets.sections import section_dim
+from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.messages.repeating import short
 from atldld_xr.planes.sides import find_sides
 
 _FARTHEST = 2
@@ -60,6 +62,9 @@ def compare_grid(
         If a section cannot be read, under ``on_error="raise"``.
     """
     threshold = check_threshold(threshold)
+    for name, given in (("dataset", dataset), ("grid", dataset if grid is None else grid)):
+        if not isinstance(given, xr.Dataset):
+            raise InvalidArgumentError(f"{name} is an xarray.Dataset, not {short(given)}")
     dim = section_dim(dataset)
     grid = grid_of(dataset if grid is None else grid)
     allen = grid["energy"].transpose(*AXES)

@@ -8,7 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from atldld_xr.errors import DatasetNotFoundError, MetadataError, ServiceError
+from atldld_xr.errors import (
+    DatasetNotFoundError,
+    InvalidArgumentError,
+    MetadataError,
+    ServiceError,
+)
 from atldld_xr.messages.repeating import short
 from atldld_xr.sources import http
 from atldld_xr.sources.cache import default_cache
@@ -86,9 +91,20 @@ def find_files(path: Path, dataset_id: int) -> dict[str, Path] | None:
         that file), or a folder of either (``ID.zip``).
     dataset_id : int
         The data set.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a header's name does not say of what it is.
     """
     if path.suffix.lower() == ".mhd":
-        return {re.split(r"[_.]", path.name)[0]: path}
+        variable = re.split(r"[_.]", path.name)[0]
+        if variable not in VARIABLES:
+            raise InvalidArgumentError(
+                f"what {short(path.name)} is a grid of is told by the start of its name, "
+                f"{', '.join(VARIABLES)}: rename it, and leave the file of values as it is"
+            )
+        return {variable: path}
     if path.suffix.lower() == ".zip":
         return dict.fromkeys(VARIABLES, path)
     if not path.is_dir():

@@ -53,6 +53,9 @@ def test_what_cannot_work_is_refused_in_words():
     grid = atldld_xr.open_grid("phantom")
     with pytest.raises(InvalidArgumentError, match="of which data set and source"):
         atldld_xr.compare_grid(opened.drop_attrs())
+    for dataset, given in ((5, None), (opened.image, None), (opened, 5), (opened, grid.energy)):
+        with pytest.raises(InvalidArgumentError, match=r"is an xarray\.Dataset, not"):
+            atldld_xr.compare_grid(dataset, grid=given)
     with pytest.raises(InvalidArgumentError, match="threshold is from 0 to 254"):
         atldld_xr.compare_grid(opened, threshold=1.5)
     with pytest.raises(InvalidArgumentError, match="no tilt_y of its sections any more"):

@@ -75,6 +75,17 @@ def test_what_cannot_work_is_refused_in_words(tmp_path):
     write_metadata(tmp_path / "a")
     with pytest.raises(InvalidArgumentError, match="has no grids: name the service, or a file"):
         atldld_xr.open_grid(SAGITTAL_ID, source=tmp_path / "a")
+    for source, words in (
+        ("/nowhere/energy.mhd", "cannot be read: No such file"),
+        ("/nowhere/5.zip", "cannot be read: No such file"),
+        (f"{'a' * 9000}.zip", "cannot be read: File name too long"),
+        ("some.mhd", "told by the start of its name"),
+        ("/dev/zero", "has no grids: name the service"),
+        (5, "5 is no source"),
+        ("", "'' is no source"),
+    ):
+        with pytest.raises((InvalidArgumentError, MetadataError), match=words):
+            atldld_xr.open_grid(5, source=source)
     with (
         AllenServer(mirror=tmp_path / "a") as server,
         pytest.raises(DatasetNotFoundError, match="no grid of section data set 900000002"),
