@@ -105,6 +105,12 @@ def test_any_chunks_and_any_executor_give_the_same_bits(name):
     assert summary(backwards).identical(summary(opened(name)))
 
 
+def test_sections_are_taken_some_at_a_time_where_they_have_many_blocks(monkeypatch):
+    expected = summary(opened(), by="section")
+    monkeypatch.setattr("atldld_xr.analysis.stream._MOST_BLOCKS", 13)
+    assert summary(opened(chunks=40), by="section").identical(expected)
+
+
 def test_on_a_cluster_too(cluster):
     dataset = opened(chunks=40)
     with dask.config.set(scheduler="threads"):
