@@ -14,6 +14,7 @@ from atldld_xr.datasets.explain import Explanation, explain_needs
 
 if TYPE_CHECKING:
     from atldld_xr.datasets.plan_dataset import DatasetPlan
+from atldld_xr.plan.bent_section import is_bent
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,12 @@ def explain_plan(planned: DatasetPlan) -> Explanation:
     needs = Needs()
     for plan in planned.plans.values():
         needs.ask_for_all(planned.source, plan)
-    made = [v for v in planned.variables if isinstance(v, BlockVariable) and v.name != DERIVED]
+    made = [
+        variable
+        for variable in planned.variables
+        if isinstance(variable, BlockVariable)
+        and (variable.name != DERIVED or is_bent(variable.plan))  # as exports choose
+    ]
     for variable in made:
         needs.make_plan(variable.plan)
     axis = planned.grid.plane.section_axis

@@ -30,6 +30,8 @@ from atldld_xr.plan.arguments import (
     check_tier,
     split_blocks,
 )
+from atldld_xr.plan.bend import Bend
+from atldld_xr.plan.bent_section import BentSectionPlan
 from atldld_xr.plan.load_plan import Interpolation, LoadPlan, SectionPlan, default_fill
 from atldld_xr.registration.registration import Registration
 from atldld_xr.registration.resolve import Registered, check_registration, resolve_registration
@@ -108,11 +110,12 @@ def plan_dataset(
     grid = Grid(data.plane, get_space(space), resolution, anchor)
     registered = resolve_registration(registration, data)
     poses = None if registered is None else registered.of_dataset(data)
+    bends = {} if registered is None else registered.bends
     placed = place_images(data, grid, plane=plane, detection_xy=detection_xy, poses=poses)
     plans = {
         view: LoadPlan(
             sections=tuple(
-                _plan_section(section, grid, view, tier, interpolation, opened)
+                _plan_section(section, grid, view, tier, interpolation, opened, bends)
                 for section in placed
             ),
             shape=grid.shape,
@@ -145,6 +148,7 @@ def _plan_section(
     tier: Tier,
     interpolation: Interpolation,
     source: Source,
+    bends: Mapping[int, Bend],
 ) -> SectionPlan:
     image, affine = section.image, section.affine
     fetched, reduction, subsamples = plan_section(
@@ -156,7 +160,7 @@ def _plan_section(
         resolution=grid.resolution,
     )
     row_x, row_y = affine.tolist()
-    return SectionPlan(
+    plan = SectionPlan(
         image=image,
         affine=(tuple(row_x), tuple(row_y)),
         tier=fetched,
@@ -166,6 +170,8 @@ def _plan_section(
         interpolation=interpolation,
         readable=view == "image" or image.has_expression,
     )
+    bend = bends.get(image.id)
+    return plan if bend is None else BentSectionPlan.of(plan, bend)
 
 
 def _variables(plans: Mapping[View, LoadPlan]) -> list[BlockVariable | SectionVariable]:

@@ -34,9 +34,8 @@ def read_registration(
         A file of these programs, JSON or XML, on this machine or at a URL; or a folder or zip of
         such files, of which only those of the data set are read. Pictures are known by the section
         image's id in their names: ``71661903.png``, ``71717640/71661903_s289.jpg``. A web server
-        lists no folders: there ``{dataset}.json`` or ``{dataset}.xml`` is asked for. Of VisuAlign's
-        files the anchors are taken and not the markers, by which pictures are bent; the name says
-        so.
+        lists no folders: there ``{dataset}.json`` or ``{dataset}.xml`` is asked for. By the markers
+        of VisuAlign pictures are bent, within some micrometres of how it does so.
     dataset : int or str
         The data set, as for `atldld_xr.open_dataset`. One request for its metadata is made.
     anomalies : {"raise", "keep"}
@@ -53,7 +52,7 @@ def read_registration(
     Returns
     -------
     Registration
-        With ``poses`` by section image id, and ``anomalies``.
+        With ``poses`` and ``bends`` by section image id, and ``anomalies``.
 
     Raises
     ------

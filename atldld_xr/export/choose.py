@@ -8,10 +8,11 @@ import xarray as xr
 from dask.utils import key_split
 
 from atldld_xr.arrays.dask_graph import BlockLayer
-from atldld_xr.arrays.readers import plan_arrays
+from atldld_xr.arrays.readers import plan_arrays, plans_behind
 from atldld_xr.arrays.variables import DERIVED
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
+from atldld_xr.plan.bent_section import is_bent
 
 # What Dask names the moves that leave pixels as they are.
 _MOVES = {"getitem", "rechunk-split", "rechunk-merge", "rechunk-p2p", "transpose", "concatenate"}
@@ -51,7 +52,7 @@ def choose(dataset: xr.Dataset, variables: str | Sequence[str] | None) -> xr.Dat
 def _is_affine(dataset: xr.Dataset) -> bool:
     """Return whether a displacement is as our plans make it, at most in another order."""
     variable = dataset.variables[DERIVED]
-    if "affine" not in dataset.coords:
+    if "affine" not in dataset.coords or any(map(is_bent, plans_behind(variable)[0])):
         return False
     layers = {} if variable.chunks is None else variable.data.dask.layers
     made = {

@@ -30,7 +30,7 @@ class Bend:
         Where the first node is, and how far apart they are, along x and y, in full-resolution
         pixels.
     content : bytes
-        The displacements (x, y) of each node in full-resolution pixels, row by row, as float64.
+        The displacements (x, y) of each node in full-resolution pixels, row by row, as float32.
     """
 
     shape: tuple[int, int]
@@ -41,7 +41,7 @@ class Bend:
     @classmethod
     def of(cls, nodes: ArrayLike, first: tuple[float, float], step: tuple[float, float]) -> Bend:
         """Return the one with displacements (rows, columns, 2) at nodes."""
-        array = np.ascontiguousarray(nodes, dtype="<f8")
+        array = np.ascontiguousarray(nodes, dtype="<f4")
         rows, columns, _ = array.shape
         return cls((rows, columns), first, step, array.tobytes())
 
@@ -60,7 +60,8 @@ class Bend:
     @cached_property
     def nodes(self) -> Array:
         """The displacements, (rows, columns, 2)."""
-        return np.frombuffer(self.content, dtype="<f8").reshape(*self.shape, 2)
+        stored = np.frombuffer(self.content, dtype="<f4")
+        return stored.astype(np.float64).reshape(*self.shape, 2)
 
     def at(self, x: Array, y: Array) -> tuple[Array, Array]:
         """Return the displacements (x, y) at places of the image, in full-resolution pixels.

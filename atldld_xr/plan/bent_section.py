@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr.plan.bend import Bend
-from atldld_xr.plan.load_plan import Block, SectionPlan, Span
+from atldld_xr.plan.load_plan import Block, LoadPlan, SectionPlan, Span
 
 Array = NDArray[np.float64]
 
@@ -25,6 +25,11 @@ class BentSectionPlan(SectionPlan):
     """
 
     bend: Bend = field(kw_only=True)
+
+    @classmethod
+    def of(cls, plan: SectionPlan, bend: Bend) -> BentSectionPlan:
+        """Return a section's plan with a bend."""
+        return cls(**{each.name: getattr(plan, each.name) for each in fields(plan)}, bend=bend)
 
     def places(self, rows: Array, columns: Array) -> tuple[Array, Array]:
         """Return the full-resolution pixels (x, y) of output rows and columns, with the bend."""
@@ -64,6 +69,11 @@ class BentSectionPlan(SectionPlan):
         window = self.window(block)
         if window is not None:
             yield from self.tiles_of(window)
+
+
+def is_bent(plan: LoadPlan) -> bool:
+    """Return whether any section of a plan is bent: then no affine says where pixels come from."""
+    return any(isinstance(section, BentSectionPlan) for section in plan.sections)
 
 
 def _range(row: tuple[float, float, float], block: Block) -> tuple[float, float]:

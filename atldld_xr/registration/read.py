@@ -6,11 +6,13 @@ import os
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from atldld_xr.allen.metadata import SectionDataset
-from atldld_xr.allen.poses import allen_pose
+from atldld_xr.allen.metadata import SectionDataset, SectionImage
+from atldld_xr.allen.poses import SectionPose, allen_pose
 from atldld_xr.errors import InvalidArgumentError, RegistrationError
 from atldld_xr.messages.repeating import short
 from atldld_xr.messages.text import format_count
+from atldld_xr.plan.bend import Bend
+from atldld_xr.registration.markers import bend_of
 from atldld_xr.registration.matching import match_slices
 from atldld_xr.registration.order import check_pose, find_anomalies
 from atldld_xr.registration.places import absolute_place, read_files
@@ -64,24 +66,35 @@ def read_poses(
     matched = match_slices(slices, images)
     if not matched:
         raise RegistrationError(f"{address} {_nothing(data, files, slices)}")
-    poses = {}
+    poses, bends = {}, {}
     for image_id, slice_ in matched.items():
-        assert slice_.anchors is not None  # of what is matched
+        image = images[image_id]
         try:
-            poses[image_id] = slice_.anchors.pose(
-                images[image_id], allen_pose(data, images[image_id])
-            )
+            poses[image_id] = _pose(slice_, image, data)
+            if slice_.markers:
+                bends[image_id] = _bend(slice_, image)
         except RegistrationError as error:
             raise RegistrationError(f"the slice {slice_} in {address}: {error}") from None
-        check_pose(data, images[image_id], poses[image_id])
+        check_pose(data, image, poses[image_id])
     name = f"QuickNII anchors, {address.rpartition('/')[2]}"
     markers = sum(len(slice_.markers) for slice_ in matched.values())
     if markers:
-        name += f", without its {format_count(markers, 'marker')}"
+        name += f", with {format_count(markers, 'marker')}"
     if anomalies == "raise":
         check_order(data, poses)
-        return Registration(poses, name, address)
-    return Registration(poses, name, address, tuple(find_anomalies(data, poses)))
+        return Registration(poses, name, address, bends=bends)
+    return Registration(poses, name, address, tuple(find_anomalies(data, poses)), bends)
+
+
+def _pose(slice_: Slice, image: SectionImage, data: SectionDataset) -> SectionPose:
+    assert slice_.anchors is not None  # of what is matched
+    return slice_.anchors.pose(image, allen_pose(data, image))
+
+
+def _bend(slice_: Slice, image: SectionImage) -> Bend:
+    if slice_.size is None:
+        raise RegistrationError("it has markers, and no width and height that they are in")
+    return bend_of(slice_.markers, slice_.size, image)
 
 
 def _nothing(data: SectionDataset, files: list[tuple[str, bytes]], slices: list[Slice]) -> str:

@@ -15,6 +15,7 @@ from atldld_xr.errors import InvalidArgumentError, RegistrationError
 from atldld_xr.messages.repeating import short
 from atldld_xr.messages.text import format_count
 from atldld_xr.messages.words import one_line
+from atldld_xr.plan.bend import Bend
 from atldld_xr.registration.order import check_pose, find_anomalies
 
 
@@ -33,6 +34,8 @@ class Registration:
         Where it was read from.
     anomalies : tuple of str
         What cannot be of them, in words, and was taken all the same.
+    bends : mapping of Bend
+        By the section image's id, how its pixels are off where the pose has them.
 
     Raises
     ------
@@ -43,7 +46,8 @@ class Registration:
     poses: Mapping[int, SectionPose]
     name: str = "poses"
     address: str = ""
-    anomalies: tuple[str, ...] = field(default=(), repr=False)
+    anomalies: tuple[str, ...] = ()
+    bends: Mapping[int, Bend] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.poses, Mapping):
@@ -64,9 +68,10 @@ class Registration:
 
     @property
     def digest(self) -> str:
-        """What tells it from others: 16 hexadecimal digits of its poses."""
+        """What tells it from others: 16 hexadecimal digits."""
         poses = sorted((i, pose.matrix) for i, pose in self.poses.items())
-        return hashlib.sha256(repr(poses).encode()).hexdigest()[:16]
+        bends = [(i, self.bends[i]) for i in sorted(self.bends)]
+        return hashlib.sha256(repr((poses, bends)).encode()).hexdigest()[:16]
 
     def of_dataset(self, data: SectionDataset) -> dict[int, SectionPose]:
         """Return the poses of the sections of a data set.
@@ -97,6 +102,10 @@ class Registration:
         if self.address:
             out["registration_source"] = one_line(self.address, 1000)
         out["registration_digest"] = self.digest
+        if any(image.id in self.bends for image in data.images):
+            out["registration_bends"] = (
+                "sections are bent besides: affine and pose leave that out, displacement has it"
+            )
         if self.anomalies:
             out["registration_anomalies"] = tell_anomalies(self.anomalies)
         return out

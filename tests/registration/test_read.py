@@ -36,12 +36,18 @@ def test_a_file_gives_the_poses_that_it_was_written_from(tmp_path):
             assert np.abs(there - here).max() < 1e-7
 
 
-def test_markers_are_not_applied_and_the_name_says_so(tmp_path):
+def test_markers_are_read_and_the_name_says_so(tmp_path):
     series = series_of(DATA)
-    series["slices"][2]["markers"] = [[1, 2, 3, 4], [5, 6, 7, 8]]
+    series["slices"][2]["markers"] = [[10, 20, 12, 21], [50, 60, 49, 62]]
     (tmp_path / "a.json").write_bytes(as_json(series))
     found = read_poses(tmp_path / "a.json", DATA)
-    assert found.name == "QuickNII anchors, a.json, without its 2 markers"
+    assert found.name == "QuickNII anchors, a.json, with 2 markers"
+    assert list(found.bends) == [DATA.images[2].id]
+    assert found.digest != Registration(found.poses).digest
+    del series["slices"][2]["width"]
+    (tmp_path / "a.json").write_bytes(as_json(series))
+    with pytest.raises(RegistrationError, match="no width and height"):
+        read_poses(tmp_path / "a.json", DATA)
 
 
 def collection(folder):
