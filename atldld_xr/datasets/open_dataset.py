@@ -72,7 +72,8 @@ def open_dataset(planned: DatasetPlan) -> xr.Dataset:
         How sections lie by what others found, in place of Allen's own affine: anchors of QuickNII,
         DeepSlice or VisuAlign, as a file, folder or zip, on this machine or at a URL (see
         `atldld_xr.read_registration`); or poses by section image id, (3, 4) matrices as those of
-        the coordinate ``pose``, in the space that the data set is registered to. Sections that it
+        the coordinate ``pose``, in the space that the data set is registered to; or a
+        ``Registration``, also of displacement fields by section image id. Sections that it
         says nothing of lie by Allen's: the coordinate ``registration`` is 1 where it says how, and
         0 where Allen does.
     source : str, path or source object, optional
@@ -146,7 +147,8 @@ def _coordinates(data: SectionDataset, grid: Grid, planned: DatasetPlan) -> dict
     if len(planned.plans) > 1:
         along["has_expression"] = [image.has_expression for image in images]
     if planned.registration is not None:
-        by_it = [image.id in planned.registration.poses for image in images]
+        ids = planned.registration.ids
+        by_it = [image.id in ids for image in images]
         along["registration"] = np.array(by_it, dtype=np.uint8)
     # Chunked like the data, so that xarray's `chunks` finds one chunking along the dimension.
     encoding = {"preferred_chunks": {dim: 1}}

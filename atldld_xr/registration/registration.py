@@ -15,7 +15,7 @@ from atldld_xr.errors import InvalidArgumentError, RegistrationError
 from atldld_xr.messages.repeating import short
 from atldld_xr.messages.text import format_count
 from atldld_xr.messages.words import one_line
-from atldld_xr.plan.bend import Bend
+from atldld_xr.registration.fields import as_bend
 from atldld_xr.registration.order import check_pose, find_anomalies
 
 
@@ -34,20 +34,24 @@ class Registration:
         Where it was read from.
     anomalies : tuple of str
         What cannot be of them, in words, and was taken all the same.
-    bends : mapping of Bend
-        By the section image's id, how its pixels are off where the pose has them.
+    bends : mapping of xarray.DataArray
+        By the section image's id, a displacement field of the image: what the pose, or where there
+        is none Allen's affine, has at a place is that much further on. Its dimensions are ``y``,
+        ``x`` (at least 2, with coordinates in equal steps) and ``component`` (x, y), all in
+        full-resolution pixels of the section image, of which pixel 0 is centred at 0. Between its
+        places it is linear, beyond them as at the last.
 
     Raises
     ------
     InvalidArgumentError
-        If these are no poses by ids.
+        If these are no poses, or no displacement fields, by ids.
     """
 
-    poses: Mapping[int, SectionPose]
+    poses: Mapping[int, SectionPose] = field(default_factory=dict)
     name: str = "poses"
     address: str = ""
     anomalies: tuple[str, ...] = ()
-    bends: Mapping[int, Bend] = field(default_factory=dict)
+    bends: Mapping[int, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.poses, Mapping):
@@ -56,15 +60,25 @@ class Registration:
             )
         poses = {}
         for image_id, pose in self.poses.items():
-            if not isinstance(image_id, int | np.integer) or isinstance(image_id, bool):
-                raise InvalidArgumentError(f"{short(image_id)} is no section image's id")
-            poses[int(image_id)] = _as_pose(int(image_id), pose)
+            key = _as_id(image_id)
+            poses[key] = _as_pose(key, pose)
         object.__setattr__(self, "poses", poses)
+        if not isinstance(self.bends, Mapping):
+            raise InvalidArgumentError(
+                f"a registration has bends by section image ids, not {short(self.bends)}"
+            )
+        bends = {_as_id(image_id): bend for image_id, bend in self.bends.items()}
+        object.__setattr__(self, "bends", {key: as_bend(key, bends[key]) for key in bends})
 
     def __repr__(self) -> str:
         more = f", {format_count(len(self.anomalies), 'anomaly')}" if self.anomalies else ""
-        sections = format_count(len(self.poses), "section")
+        sections = format_count(len(self.ids), "section")
         return f"<Registration {short(self.name)}: {sections}{more}>"
+
+    @property
+    def ids(self) -> frozenset[int]:
+        """The ids of the section images of which it says anything."""
+        return frozenset(self.poses) | frozenset(self.bends)
 
     @property
     def digest(self) -> str:
@@ -86,7 +100,7 @@ class Registration:
             if image.id in self.poses:
                 check_pose(data, image, self.poses[image.id])
                 found[image.id] = self.poses[image.id]
-        if not found:
+        if not any(image.id in self.ids for image in data.images):
             raise RegistrationError(
                 f"the registration {one_line(self.name, 200)} has no section image of section data "
                 f"set {data.id}"
@@ -95,7 +109,7 @@ class Registration:
 
     def attributes(self, data: SectionDataset) -> dict[str, Any]:
         """Return the attributes of a Dataset whose sections lie as it says."""
-        count = sum(image.id in self.poses for image in data.images)
+        count = sum(image.id in self.ids for image in data.images)
         others = "" if count == len(data.images) else "; the others lie by Allen's own affine"
         total = format_count(len(data.images), "section")
         out = {"registration": f"{one_line(self.name, 200)}: {count} of {total}{others}"}
@@ -125,6 +139,12 @@ def tell_anomalies(anomalies: tuple[str, ...] | list[str]) -> str:
     """Return the first of them in words, and how many more there are."""
     more = f"; and {len(anomalies) - 3} more" if len(anomalies) > 3 else ""
     return "; ".join(anomalies[:3]) + more
+
+
+def _as_id(image_id: object) -> int:
+    if not isinstance(image_id, int | np.integer) or isinstance(image_id, bool):
+        raise InvalidArgumentError(f"{short(image_id)} is no section image's id")
+    return int(image_id)
 
 
 def _as_pose(image_id: int, pose: object) -> SectionPose:
