@@ -80,6 +80,8 @@ def count_sections(
     ]
     parts: list[Accumulator] = []
     read = np.ones(dataset.sizes[dim], bool)
+    if "has_expression" in dataset.coords and dataset["has_expression"].dims == (dim,):
+        read &= np.asarray(dataset["has_expression"].values, bool)
     connected_client()  # or an error that says why there is none
     with own_threads() as where, cluster_errors():
         for sections in _groups(arrays["image"], dim):

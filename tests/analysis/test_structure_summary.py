@@ -251,6 +251,20 @@ def test_a_window_counts_what_is_in_it():
         assert float(found[column]) == float(masked[column])
 
 
+def test_a_section_without_a_mask_is_not_counted_whatever_is_done_about_errors():
+    dataset = opened()
+    ids = dataset.section_image_id.values.tolist()
+    has = np.array([k != 3 for k in range(len(ids))])
+    covered = dataset.expression_coverage & xr.DataArray(has, dims="coronal")
+    found = summary(
+        dataset.assign(expression_coverage=covered).assign_coords(has_expression=("coronal", has))
+    )
+    assert found.attrs["sections_not_counted"].endswith(f"could not be read): {ids[3]}")
+    others = {"coronal": np.flatnonzero(has)}
+    rest = summary(dataset.isel(others), labels_of(dataset, "coronal").isel(others))
+    assert found.drop_attrs().equals(rest.drop_attrs())
+
+
 def test_what_cannot_work_is_refused_in_words():
     dataset = opened(resolution=400)
     labels = labels_of(dataset, "coronal")
