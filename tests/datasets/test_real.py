@@ -41,3 +41,18 @@ def test_tissue_lies_on_the_brain(served):
     tissue = find_tissue(section.image.values, section.coverage.values)
     dice = 2 * (tissue & brain).sum() / (tissue.sum() + brain.sum())
     assert dice >= 0.88
+
+
+def test_tissue_lies_on_the_brain_in_a_volume():
+    """A plane of the volume is of one oblique section as far as that is the nearest."""
+    volume = atldld_xr.open_volume(69289763, source=ALLEN, on_error="fill", chunks={"x": 8})
+    assert volume.image.shape == (528, 320, 456, 3)
+    slab = volume[["image", "coverage", "section", "distance"]].isel(x=slice(128, 140)).load()
+    assert set(np.unique(slab.section)) == {0, IMAGE_ID}
+    assert 80 < float(slab.distance.max()) <= volume.attrs["max_distance"]
+    brain = read_annotation()[:, :, 128:140] > 0
+    where = slab.coverage.values
+    plane = int(where.sum((0, 1)).argmax())
+    tissue = find_tissue(slab.image.values[:, :, plane], where[:, :, plane])
+    both = brain[:, :, plane] & where[:, :, plane]
+    assert 2 * (tissue & both).sum() / (tissue.sum() + both.sum()) >= 0.93
