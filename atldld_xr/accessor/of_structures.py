@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import xarray as xr
 
 if TYPE_CHECKING:
-    from atldld_xr.analysis.ontology import Ontology
+    from atldld_xr.allen.structures import Structures
 
 
 class OfStructures:
@@ -27,7 +27,7 @@ class OfStructures:
         by: Literal["data set", "section"] = "data set",
         method: Literal["sections", "grid"] = "sections",
         hemisphere: Literal["both", "left", "right", "each"] = "both",
-        ontology: Ontology | None = None,
+        ontology: Structures | None = None,
     ) -> xr.Dataset:
         """Return the numbers of each structure, as Allen defines them: a row each.
 

@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from atldld_xr.allen.structures import Structures
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
-
-
-class Ontology(Protocol):
-    """What is asked of an ontology, as `atldld_xr.allen.structures.Structures` has it."""
-
-    @property
-    def ids(self) -> Iterable[int]:
-        """The ids of all structures, in the order of the ontology."""
-
-    def id_of(self, structure: Any) -> int:
-        """Return the id of a structure, from it or an acronym."""
-
-    def acronym(self, structure: int) -> str:
-        """Return the acronym of a structure."""
-
-    def name(self, structure: int) -> str:
-        """Return the name of a structure."""
-
-    def descendants(self, structure: int) -> Collection[int]:
-        """Return the ids of a structure and of all below it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +37,7 @@ class Chosen:
     known: NDArray[np.int64]
 
 
-def choose(ontology: Ontology, structures: object) -> Chosen:
+def choose(ontology: Structures, structures: object) -> Chosen:
     """Return structures by their ids or acronyms, each once; all of them for None.
 
     Raises
@@ -64,7 +45,7 @@ def choose(ontology: Ontology, structures: object) -> Chosen:
     InvalidArgumentError
         If there are none, or the ontology has not one of them.
     """
-    known = [int(structure) for structure in ontology.ids]
+    known = list(ontology.ids)
     if structures is None:
         ids = known
     else:

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from atldld_xr.allen.structures import Structures
 from atldld_xr.analysis.accumulators import BOTH, LEFT, RIGHT
 from atldld_xr.analysis.columns import (
     counts_of,
@@ -17,7 +18,7 @@ from atldld_xr.analysis.columns import (
     unknown_labels,
     widths,
 )
-from atldld_xr.analysis.ontology import Chosen, Ontology, choose
+from atldld_xr.analysis.ontology import Chosen, choose
 from atldld_xr.analysis.places import pixel_areas, r_lines
 from atldld_xr.analysis.stream import count_sections
 from atldld_xr.datasets.sections import section_dim
@@ -60,7 +61,7 @@ _FEWEST_NAMED = 10
 def summarize(
     dataset: xr.Dataset,
     labels: xr.DataArray,
-    ontology: Ontology,
+    ontology: Structures,
     *,
     structures: object = None,
     threshold: int = THRESHOLD,

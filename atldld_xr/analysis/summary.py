@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from atldld_xr.allen.structures import Structures
 from atldld_xr.analysis.grid_summary import AXES, grid_columns, labels_at
-from atldld_xr.analysis.ontology import Ontology, choose
+from atldld_xr.analysis.ontology import choose
 from atldld_xr.analysis.places import r_lines
 from atldld_xr.analysis.structure_summary import (
     By,
@@ -34,7 +35,7 @@ def structure_summary(
     by: By,
     method: str,
     hemisphere: Hemisphere,
-    ontology: Ontology | None,
+    ontology: Structures | None,
 ) -> xr.Dataset:
     """Return numbers by structure; see ``Dataset.atldld.structure_summary``."""
     if not is_one_of(method, ("sections", "grid")):
@@ -67,7 +68,7 @@ def _of_grid(
     annotation: xr.Dataset | xr.DataArray | None,
     structures: object,
     hemisphere: Hemisphere,
-    ontology: Ontology | None,
+    ontology: Structures | None,
 ) -> xr.Dataset:
     grid = grid_of(dataset)
     volume = _volume(annotation)
@@ -132,11 +133,7 @@ def _labels(dataset: xr.Dataset, annotation: xr.Dataset | xr.DataArray | None) -
 
 def _volume(annotation: xr.Dataset | xr.DataArray | None) -> xr.DataArray:
     if annotation is None:
-        from atldld_xr.datasets.open_annotation import (  # type: ignore[import-not-found, unused-ignore]
-            open_annotation,
-        )
-
-        annotation = open_annotation()
+        annotation = _public("open_annotation")()
     if isinstance(annotation, xr.Dataset):
         if "annotation" not in annotation:
             raise InvalidArgumentError("the annotation's Dataset has no variable annotation")
@@ -144,10 +141,15 @@ def _volume(annotation: xr.Dataset | xr.DataArray | None) -> xr.DataArray:
     return annotation
 
 
-def _ontology(ontology: Ontology | None) -> Ontology:
+def _ontology(ontology: Structures | None) -> Structures:
     if ontology is not None:
         return ontology
-    from atldld_xr.datasets.open_annotation import structures
-
-    found: Ontology = structures()
+    found: Structures = _public("structures")()
     return found
+
+
+def _public(name: str) -> Any:
+    """Return one of the package's own functions, by the name that its users know it by."""
+    import atldld_xr
+
+    return getattr(atldld_xr, name)

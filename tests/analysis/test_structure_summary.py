@@ -274,7 +274,8 @@ def test_what_cannot_work_is_refused_in_words():
         ({"by": "gene"}, 'by is "data set" or "section"'),
         ({"hemisphere": 3}, 'hemisphere is one of "both"'),
         ({"structures": []}, "structures are ids or acronyms"),
-        ({"structures": ["no such"]}, "no structure 'no such'"),
+        ({"structures": [[997]]}, "acronym or its id, not as \\[997\\]"),
+        ({"structures": ["no such"]}, "no structure has the acronym 'no such'"),
     ):
         with pytest.raises(InvalidArgumentError, match=words):
             summary(dataset, labels, **arguments)

@@ -143,7 +143,7 @@ def test_tables(server, tmp_path):
     found = summary(opened(server.url))
     written = pd.read_csv(found.atldld.to_table(tmp_path / "a.csv"), keep_default_na=False)
     assert written.structure.tolist() == [TREE.acronym(own) for own in TREE.ids]
-    assert written.structure_id.tolist() == TREE.ids
+    assert tuple(written.structure_id) == TREE.ids
     assert float(written.expression_energy[0]) == float(found.expression_energy[0])
     values = found.atldld.structure_values("expression_energy")
     assert list(values) == ["root", "dorsal", "front", "back", "ventral"]

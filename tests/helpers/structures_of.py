@@ -7,49 +7,16 @@ import json
 import numpy as np
 import xarray as xr
 
-from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.allen.structures import parse_structures
 
 
-class Tree:
-    """An ontology of a few structures: {id: (acronym, parent)}."""
-
-    def __init__(self, structures):
-        self.structures = structures
-        self._ids = {acronym: own for own, (acronym, _) in structures.items()}
-        self._below = {own: [] for own in structures}
-        for own, (_, parent) in structures.items():
-            if parent is not None:
-                self._below[parent].append(own)
-
-    @property
-    def ids(self):
-        return list(self.structures)
-
-    def id_of(self, structure):
-        own = self._ids.get(structure, structure)
-        if own not in self.structures:
-            raise InvalidArgumentError(f"there is no structure {structure!r}")
-        return own
-
-    def acronym(self, structure):
-        return self.structures[structure][0]
-
-    def name(self, structure):
-        return f"the {self.structures[structure][0]}"
-
-    def descendants(self, structure):
-        return [structure, *(d for own in self._below[structure] for d in self.descendants(own))]
+def _record(own, acronym, *children):
+    return {"id": own, "acronym": acronym, "name": f"the {acronym}", "children": [*children]}
 
 
-TREE = Tree(
-    {
-        997: ("root", None),
-        10: ("dorsal", 997),
-        11: ("front", 10),
-        614_454_277: ("back", 10),
-        20: ("ventral", 997),
-        30: ("nowhere", 997),
-    }
+DORSAL = _record(10, "dorsal", _record(11, "front"), _record(614_454_277, "back"))
+TREE = parse_structures(
+    _record(997, "root", DORSAL, _record(20, "ventral"), _record(30, "nowhere"))
 )
 
 
@@ -66,15 +33,7 @@ def labels_of(dataset, dim):
 
 def read_graph(path):
     """Return the structures in a file of the service's."""
-    found = {}
-
-    def take(structure):
-        found[structure["id"]] = (structure["acronym"], structure["parent_structure_id"])
-        for child in structure["children"]:
-            take(child)
-
-    take(json.loads(path.read_bytes())["msg"][0])
-    return Tree(found)
+    return parse_structures(json.loads(path.read_bytes()))
 
 
 def read_annotation(path):
