@@ -6,7 +6,7 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from io import BytesIO
 from typing import Any
 
@@ -19,6 +19,7 @@ from atldld_xr.registration.matching import ids_in
 
 _SUFFIXES = (".json", ".xml")
 _MOST_ZIP = 1 << 28  # bytes of a zip that is not on a disk: it is read whole
+_MOST_TOTAL = 1 << 26  # bytes of the files of a data set: a large one has some hundred kB
 _MOST_LOOKED_AT = 5000  # files of a collection whose names do not tell what they are of
 _MOST_LOOKED_AT_FAR = 200  # each of which is a request
 
@@ -137,7 +138,7 @@ def _read_some(
     keys = sorted(key for key in sizes if key.lower().endswith(_SUFFIXES))
     named = [key for key in keys if ids_in(key, wanted)]
     if named:
-        return [(key, content) for key in named if (content := get(key)) is not None]
+        return _bounded(place, ((key, get(key)) for key in named))
     if len(keys) > most:
         raise RegistrationError(
             f"{place} has {len(keys):,} files and none has an id of the data set, or of its "
@@ -145,4 +146,19 @@ def _read_some(
         )
     says = re.compile(rb"(?<!\d)(?:%s)(?!\d)" % b"|".join(b"%d" % i for i in sorted(wanted)))
     read = ((key, get(key)) for key in keys)
-    return [(key, content) for key, content in read if content and says.search(content)]
+    return _bounded(place, ((key, got) for key, got in read if got and says.search(got)))
+
+
+def _bounded(place: str, read: Iterable[tuple[str, bytes | None]]) -> Files:
+    """Return files that are there, if they are no more than those of one data set can be."""
+    found, total = [], 0
+    for key, content in read:
+        if content is None:
+            continue
+        total += len(content)
+        if total > _MOST_TOTAL:
+            raise RegistrationError(
+                f"{place} has more than {_MOST_TOTAL >> 20} MB of files of one data set"
+            )
+        found.append((key, content))
+    return found

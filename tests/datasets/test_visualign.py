@@ -8,6 +8,7 @@ import xarray as xr
 from scipy import ndimage
 
 import atldld_xr
+from atldld_xr.errors import StoreError
 from atldld_xr.testing import value
 from misplaced import misplaced
 from quicknii import as_json, moved, series_of
@@ -78,6 +79,8 @@ def test_chunks_stores_and_costs_are_as_ever(tmp_path):
     xr.testing.assert_equal(back, whole)  # the displacement too: no affine says it
     again = opened(**options).atldld.to_zarr(tmp_path / "a.zarr")
     assert (again.blocks, again.skipped) == (0, report.blocks)
+    with pytest.raises(StoreError):  # of the same anchors, without markers
+        opened("anchors.json", **options).atldld.to_zarr(tmp_path / "a.zarr")
     source, number, *_ = misplaced("coronal")
     facts = atldld_xr.info(number, source=source, registration=tmp_path / "markers.json", **options)
     assert facts.costs.output_bytes == report.nbytes

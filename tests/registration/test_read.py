@@ -103,6 +103,15 @@ def test_what_would_take_too_long_to_look_through_is_refused(tmp_path, monkeypat
         read_poses(tmp_path, DATA)
 
 
+def test_a_zip_that_unfolds_to_too_much_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for k in range(5):
+            archive.writestr(f"{DATA.id}_{k}.json", b" " * 20_000_000)
+    assert (tmp_path / "a.zip").stat().st_size < 200_000
+    with pytest.raises(RegistrationError, match="more than 64 MB of files of one data set"):
+        read_poses(tmp_path / "a.zip", DATA)
+
+
 def test_addresses(tmp_path):
     store = FileStore("memory://registrations")
     store.put("a.json", FILE)
