@@ -18,6 +18,7 @@ __all__ = [
     "errors",
     "info",
     "mirror",
+    "open_annotation",
     "open_cache",
     "open_dataset",
     "open_grid",
@@ -26,6 +27,7 @@ __all__ = [
     "preview",
     "read_registration",
     "status",
+    "structures",
     "verify",
 ]
 
@@ -41,9 +43,11 @@ if TYPE_CHECKING:
     from atldld_xr.analysis.compare_grid import compare_grid
     from atldld_xr.datasets.copy_mirror import mirror
     from atldld_xr.datasets.info import info
+    from atldld_xr.datasets.open_annotation import open_annotation
     from atldld_xr.datasets.open_dataset import open_dataset
     from atldld_xr.datasets.open_grid import open_grid
     from atldld_xr.datasets.open_image import open_image
+    from atldld_xr.datasets.open_structures import structures
     from atldld_xr.datasets.open_volume import open_volume
     from atldld_xr.datasets.read_registration import read_registration
     from atldld_xr.plots.preview import preview
@@ -63,6 +67,7 @@ else:  # type checkers would take any name for one of this module's
         "config": "atldld_xr.settings",
         "info": "atldld_xr.datasets.info",
         "mirror": "atldld_xr.datasets.copy_mirror",
+        "open_annotation": "atldld_xr.datasets.open_annotation",
         "open_cache": "atldld_xr.sources.cache",
         "open_dataset": "atldld_xr.datasets.open_dataset",
         "open_grid": "atldld_xr.datasets.open_grid",
@@ -71,6 +76,7 @@ else:  # type checkers would take any name for one of this module's
         "preview": "atldld_xr.plots.preview",
         "read_registration": "atldld_xr.datasets.read_registration",
         "status": "atldld_xr.store.status",
+        "structures": "atldld_xr.datasets.open_structures",
         "verify": "atldld_xr.store.verify",
     }
 

@@ -62,8 +62,22 @@ _REFERENCES = {
     5: _CONNECTIVITY,
     31: _CONNECTIVITY,
 }
+# By Allen's names of annotations.
+_ANNOTATIONS = {
+    "ccf_2017": f"{_INSTITUTE}, Allen Mouse Brain Common Coordinate Framework (CCFv3), "
+    "https://atlas.brain-map.org. Wang, Q. et al. (2020), The Allen Mouse Brain Common Coordinate "
+    "Framework: a 3D reference atlas, Cell 181, 936-953, doi:10.1016/j.cell.2020.04.007.",
+    "mouse_2011": f"{_INSTITUTE}, Allen Reference Atlas, https://mouse.brain-map.org/static/atlas. "
+    "Dong, H.W. (2008), The Allen reference atlas: a digital color brain atlas of the C57BL/6J "
+    "male mouse, Wiley.",
+}
 # Of what is in no product that has a paper we know.
 _GENERIC = f"{_INSTITUTE}, Allen Brain Map, https://portal.brain-map.org."
+
+
+def annotation_attribution(version: str) -> Attribution:
+    """Return whose one of Allen's annotations is, by Allen's name of it."""
+    return Attribution("Allen", _INSTITUTE, _ANNOTATIONS[version], _LICENSE)
 
 
 def attribution_of(source: object, products: Iterable[int]) -> Attribution:

@@ -22,6 +22,9 @@ config = Settings(
             "source": None,
             # The Allen service, or something that answers like it.
             "api_url": "https://api.brain-map.org/api/v2",
+            # Where Allen's annotations are: VERSION/annotation_RESOLUTION.nrrd below it.
+            "annotation_url": "http://download.alleninstitute.org/informatics-archive/"
+            "current-release/mouse_ccf/annotation",
             "offline": False,  # take everything from the cache and from mirrors
             "cache": {
                 "enabled": True,
@@ -193,6 +196,7 @@ _WORDS: dict[Callable[[Any], object], str] = {
 KINDS: dict[str, Callable[[Any], Any]] = {
     "source": as_source,
     "api_url": as_text,
+    "annotation_url": as_text,
     "offline": as_bool,
     "cache.enabled": as_bool,
     "cache.directory": as_path,

@@ -20,6 +20,7 @@ FUNCTIONS = [
     "compare_grid",
     "info",
     "mirror",
+    "open_annotation",
     "open_cache",
     "open_dataset",
     "open_grid",
@@ -28,6 +29,7 @@ FUNCTIONS = [
     "preview",
     "read_registration",
     "status",
+    "structures",
     "verify",
 ]
 NAMES = [*FUNCTIONS, "DisplacementField", "MirrorSource", "Registration"]

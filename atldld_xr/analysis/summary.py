@@ -55,7 +55,7 @@ def structure_summary(
     return summarize(
         dataset,
         labels,
-        _ontology(ontology),
+        _ontology(dataset, ontology),
         structures=structures,
         threshold=threshold,
         by=by,
@@ -71,9 +71,9 @@ def _of_grid(
     ontology: Structures | None,
 ) -> xr.Dataset:
     grid = grid_of(dataset)
-    volume = _volume(annotation)
+    volume = _volume(dataset, annotation)
     hemispheres = check_hemisphere(hemisphere)
-    chosen = choose(_ontology(ontology), structures)
+    chosen = choose(_ontology(dataset, ontology), structures)
     at = np.asarray(grid["x"].values, np.float64)
     if hemispheres != [3]:
         start, _, slope = r_lines(grid.isel(coronal=[0]), "coronal")[0]
@@ -131,9 +131,9 @@ def _labels(dataset: xr.Dataset, annotation: xr.Dataset | xr.DataArray | None) -
     return found
 
 
-def _volume(annotation: xr.Dataset | xr.DataArray | None) -> xr.DataArray:
+def _volume(dataset: xr.Dataset, annotation: xr.Dataset | xr.DataArray | None) -> xr.DataArray:
     if annotation is None:
-        annotation = _public("open_annotation")()
+        annotation = open_annotation(source=atlas_of(dataset))
     if isinstance(annotation, xr.Dataset):
         if "annotation" not in annotation:
             raise InvalidArgumentError("the annotation's Dataset has no variable annotation")
@@ -141,15 +141,5 @@ def _volume(annotation: xr.Dataset | xr.DataArray | None) -> xr.DataArray:
     return annotation
 
 
-def _ontology(ontology: Structures | None) -> Structures:
-    if ontology is not None:
-        return ontology
-    found: Structures = _public("structures")()
-    return found
-
-
-def _public(name: str) -> Any:
-    """Return one of the package's own functions, by the name that its users know it by."""
-    import atldld_xr
-
-    return getattr(atldld_xr, name)
+def _ontology(dataset: xr.Dataset, ontology: Structures | None) -> Structures:
+    return open_structures(source=atlas_of(dataset)) if ontology is None else ontology

@@ -47,7 +47,7 @@ def assemble(
     return xr.Dataset(out)
 
 
-def send_to_workers(source: Source) -> None:
+def send_to_workers(source: object) -> None:
     """Tell a connected cluster's workers what they need to know to read a source."""
     if "distributed" in sys.modules:  # or nobody can have connected a client
         from atldld_xr.compute.cluster import ship_if_connected

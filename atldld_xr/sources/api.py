@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,10 @@ from atldld_xr.sources.protocol import PIECE_SIDE, TILE_SIDE, service_tile_side
 from atldld_xr.sources.service_images import ServiceImages, cache_folder
 
 if TYPE_CHECKING:
+    from atldld_xr.allen.structures import Structures
     from atldld_xr.sources.metaimage import MetaImage
+
+T = TypeVar("T")
 
 # One query gets everything that registration needs.
 DATASET_INCLUDE = "products,genes,alignment3d,section_images(alignment2d)"
@@ -229,6 +232,29 @@ class ApiSource:
             self.url, dataset_id, variables, fresh=self._is_fresh, offline=self.is_offline
         )
 
+    def structures(self) -> Structures:
+        """Return the ontology of the adult mouse: one request, kept as records are.
+
+        Raises
+        ------
+        DatasetNotFoundError
+            If the service has none.
+        MetadataError
+            If it answers with something else.
+        ServiceError
+            If the service cannot be reached or reports a failure.
+        """
+        from atldld_xr.allen.structures import parse_structures  # few ask for them
+
+        return self._kept(
+            "structure_graph_download/1.json",
+            {},
+            f"{cache_folder(self.url)}/structure_graph/1.json",
+            "ontology 1",
+            lambda envelope: parse_structures(envelope["msg"]),
+            lambda _: True,
+        )
+
     @property
     def _images(self) -> ServiceImages:
         return ServiceImages(self.url, offline=self.is_offline)
@@ -250,8 +276,21 @@ class ApiSource:
                 raise MetadataError(f"{name}: {self.url} answered with {short(record.get('id'))}")
             return record
 
-        cache = default_cache()
         key = f"{cache_folder(self.url)}/{model}/{record_id}.json"
+        asked = {"include": include}
+        return self._kept(f"data/{model}/{record_id}.json", asked, key, name, check, is_complete)
+
+    def _kept(
+        self,
+        path: str,
+        params: Mapping[str, str],
+        key: str,
+        name: str,
+        check: Callable[[Mapping[str, Any]], T],
+        is_complete: Callable[[T], bool],
+    ) -> T:
+        """Return what is made of an answer, from the cache if that is young enough."""
+        cache = default_cache()
         kept = read_kept(cache.get(key)) if cache else None
         is_taken = kept is not None and (kept.is_current or self.is_offline)
         if kept is not None and is_taken and not self._is_fresh:
@@ -259,7 +298,7 @@ class ApiSource:
             with contextlib.suppress(MetadataError, DatasetNotFoundError):
                 return check(kept.answer)
         try:
-            envelope = self._ask(f"data/{model}/{record_id}.json", {"include": include}, name)
+            envelope = self._ask(path, params, name)
             record = check(envelope)
         except (DatasetNotFoundError, ServiceError) as error:
             if isinstance(error, ServiceError) and getattr(error.__cause__, "status", 0) != 404:

@@ -19,6 +19,7 @@ from atldld_xr.phantom.phantom import PHANTOMS, Phantom, find_phantom_image
 from atldld_xr.sources.protocol import service_tile_side
 
 if TYPE_CHECKING:
+    from atldld_xr.allen.structures import Structures
     from atldld_xr.sources.metaimage import MetaImage
 
 
@@ -105,6 +106,13 @@ class PhantomSource:
             for name in made
             if name in variables
         }
+
+    def structures(self) -> Structures:
+        """Return the ontology of what is drawn."""
+        from atldld_xr.allen.structures import parse_structures
+        from atldld_xr.phantom.atlas import ontology
+
+        return parse_structures(ontology())
 
     def _phantom(self, dataset_id: int) -> Phantom:
         for phantom in self.phantoms:
