@@ -43,6 +43,36 @@ class Anatomy:
 
         return true_coordinate(self._data)
 
+    def annotation(self, annotation: xr.DataArray | xr.Dataset | None = None) -> xr.DataArray:
+        """Return the structure of what each pixel shows: labels cut along each section's own plane.
+
+        Outlines of these fit the sections, and numbers per structure are of them: a section is
+        oblique, and a plane of the annotation at its coordinate is not.
+
+        Parameters
+        ----------
+        annotation : xarray.DataArray or Dataset, optional
+            Labels over (coronal, y, x), in the space in which left lies at low r, as
+            `open_annotation` gives them; only what the sections cut of it is read. Default: Allen's
+            at 25 um, or of a phantom its own.
+
+        Returns
+        -------
+        xarray.DataArray
+            uint32 over (section, y, x): the id of the structure whose voxel is nearest to where the
+            pixel's tissue truly lies, 0 outside of the brain; lazy, in the Dataset's own chunks.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the Dataset does not say how its sections lie, or the annotation is none.
+        ServiceError
+            If it cannot be had.
+        """
+        from atldld_xr.datasets.cut_annotation import cut_annotation
+
+        return cut_annotation(self._data, annotation)
+
     def to_reference(self, points: ArrayLike | xr.DataArray) -> xr.DataArray:
         """Take pixels of the section images to the reference space: (x, y) to (p, i, r).
 

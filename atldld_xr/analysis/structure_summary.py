@@ -55,6 +55,9 @@ _COMMENTS = {
 }
 _UNITS = {"volume_mm3": "mm3"}
 
+NONE = "none"
+"""What `sections_not_counted` says where all are."""
+
 _FEWEST_NAMED = 10
 
 
@@ -217,7 +220,7 @@ def _attributes(
 def _not_read(dataset: xr.Dataset, dim: str, read: NDArray[np.bool_]) -> str:
     lost = np.flatnonzero(~read)
     if not lost.size:
-        return "none"
+        return NONE
     names = dataset["section_image_id" if "section_image_id" in dataset.coords else dim].values
     named = ", ".join(map(str, names[lost[:_FEWEST_NAMED]].tolist()))
     more = f" and {lost.size - _FEWEST_NAMED} more" if lost.size > _FEWEST_NAMED else ""

@@ -19,7 +19,10 @@ from atldld_xr.analysis.structure_summary import (
     summarize,
     table,
 )
+from atldld_xr.datasets.cut_annotation import atlas_of
+from atldld_xr.datasets.open_annotation import open_annotation
 from atldld_xr.datasets.open_grid import open_grid
+from atldld_xr.datasets.open_structures import structures as open_structures
 from atldld_xr.datasets.sections import section_dim
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short

@@ -22,6 +22,7 @@ from atldld_xr.cli.export import export
 from atldld_xr.cli.failures import CarefulGroup
 from atldld_xr.cli.look import image, info, preview
 from atldld_xr.cli.mirror import mirror
+from atldld_xr.cli.numbers import grid, summary
 from atldld_xr.cli.signals import ENDING, heeded
 from atldld_xr.cli.stores import status, verify
 from atldld_xr.cli.volume import volume
@@ -70,19 +71,9 @@ def cli(ctx: click.Context, debug: bool) -> None:
     options.help_if_alone(ctx)
 
 
-for command in (
-    info,
-    image,
-    preview,
-    export,
-    volume,
-    status,
-    verify,
-    mirror,
-    cache,
-    config,
-    doctor,
-):
+_LOOK = (info, image, preview, status, verify, doctor)
+_MAKE = (export, volume, summary, grid, mirror)
+for command in (*_LOOK, *_MAKE, cache, config):
     cli.add_command(command)
 
 
