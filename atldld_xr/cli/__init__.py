@@ -25,6 +25,7 @@ from atldld_xr.cli.mirror import mirror
 from atldld_xr.cli.numbers import grid, summary
 from atldld_xr.cli.signals import ENDING, heeded
 from atldld_xr.cli.stores import status, verify
+from atldld_xr.cli.structures import structures
 from atldld_xr.cli.volume import volume
 
 __all__ = ["cli", "main"]
@@ -71,7 +72,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
     options.help_if_alone(ctx)
 
 
-_LOOK = (info, image, preview, status, verify, doctor)
+_LOOK = (info, image, preview, structures, status, verify, doctor)
 _MAKE = (export, volume, summary, grid, mirror)
 for command in (*_LOOK, *_MAKE, cache, config):
     cli.add_command(command)

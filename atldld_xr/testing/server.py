@@ -11,6 +11,7 @@ from types import TracebackType
 from urllib.parse import parse_qsl, urlsplit
 
 from atldld_xr.phantom.phantom import PHANTOMS, Phantom
+from atldld_xr.testing.atlas import PLACE
 from atldld_xr.testing.connections import Answer, HttpServer
 from atldld_xr.testing.faults import HTML, Faults, Kind, spoil
 from atldld_xr.testing.network import Network
@@ -138,6 +139,11 @@ class AllenServer:
     def url(self) -> str:
         """The base address: ``http://127.0.0.1:PORT/api/v2``, or ``http://[::1]:PORT/api/v2``."""
         return f"{self._host}/api/v2"
+
+    @property
+    def annotation_url(self) -> str:
+        """The address of the annotations, as the setting of that name takes it."""
+        return f"{self._host}{PLACE}"
 
     @property
     def faults(self) -> Faults:

@@ -15,6 +15,7 @@ from atldld_xr.errors import MetadataError
 from atldld_xr.phantom.grid import grid
 from atldld_xr.phantom.phantom import Phantom
 from atldld_xr.testing import rma
+from atldld_xr.testing.atlas import PLACE, Atlas, FolderAtlas, PhantomAtlas
 from atldld_xr.testing.connections import Answer
 from atldld_xr.testing.grids import NAMES, folder_zip, grid_zip
 from atldld_xr.testing.pictures import Memo, MirrorPictures, PhantomPictures, Pictures, Window
@@ -25,6 +26,7 @@ _API = "/api/v2/"
 _DOWNLOAD = re.compile(r"(?:section_)?image_download/(\d+)")
 _IMAGE_SERVICE = "/cgi-bin/imageservice"
 _GRID = re.compile(r"/grid_data/download/(\d+)")
+_ANNOTATION = re.compile(rf"{PLACE}/(\w+)/annotation_(\d{{1,3}})\.nrrd")
 _SHORT_QUERY = re.compile(r"data/(\w+)/(\d+|query)\.json")
 
 
@@ -69,6 +71,8 @@ class Service:
         What it does otherwise than Allen's service.
     grids : callable
         ``grids(dataset_id, names)`` returns a zip of expression grids, None if they are not there.
+    atlas : Atlas
+        The annotation and the ontology.
     """
 
     def __init__(
@@ -78,7 +82,9 @@ class Service:
         max_rows: int,
         quirks: Quirks,
         grids: Grids,
+        atlas: Atlas,
     ) -> None:
+        self._atlas = atlas
         self._grids = grids
         self._datasets = datasets
         self._tables = rma.tables(datasets.values())
@@ -106,6 +112,8 @@ class Service:
         """Return the answer to anything but an image."""
         if match := _GRID.fullmatch(path):
             return self._grid(int(match[1]), params.get("include", ",".join(NAMES)).split(","))
+        if match := _ANNOTATION.fullmatch(path):
+            return self._annotation(match[1], int(match[2]))
         if not path.startswith(_API):
             return _failed(404, f"there is nothing at {path}")
         path = path.removeprefix(_API)
@@ -143,6 +151,15 @@ class Service:
             return Answer(404, f"<html>no grid {dataset_id}</html>".encode(), "text/html")
         return Answer(200, body, "application/zip")
 
+    def _annotation(self, version: str, spacing: int) -> Answer:
+        body = None
+        if spacing in (10, 25, 50, 100):
+            key = ("annotation", version, spacing)
+            body = self._memo.get(key, lambda: self._atlas.annotation(version, spacing))
+        if body is None:
+            return Answer(404, b"<html>no such annotation</html>", "text/html")
+        return Answer(200, body, "application/octet-stream")
+
     def _metadata(self, path: str, params: Mapping[str, str]) -> Answer:
         if path == "data/query.json":
             query = rma.parse_query(params.get("criteria") or params.get("q") or "")
@@ -156,6 +173,9 @@ class Service:
             include = rma.parse_paths(params.get("include", ""))
             short = rma.Query(match[1], rma.parse_paths(criteria), include, options)
             return _answered(rma.answer(short, self._tables, self._max_rows))
+        if path == "structure_graph_download/1.json":
+            answer = self._atlas.structures()
+            return _failed(404, "there is no ontology") if answer is None else _answered(answer)
         match = re.fullmatch(r"(image_to_reference|reference_to_image)/(\d+)\.json", path)
         if not match:
             return _failed(404, f"there is nothing at {_API}{path}")
@@ -185,7 +205,9 @@ def phantom_service(phantoms: Mapping[int, Phantom], max_rows: int, quirks: Quir
         made = grid(phantoms[dataset_id])
         return grid_zip({name: made[name] for name in names})
 
-    return Service(records, PhantomPictures(phantoms, quirks), max_rows, quirks, grids)
+    return Service(
+        records, PhantomPictures(phantoms, quirks), max_rows, quirks, grids, PhantomAtlas()
+    )
 
 
 def mirror_service(folder: Path, max_rows: int, quirks: Quirks) -> Service:
@@ -207,7 +229,9 @@ def mirror_service(folder: Path, max_rows: int, quirks: Quirks) -> Service:
     def grids(dataset_id: int, names: Sequence[str]) -> bytes | None:
         return folder_zip(folder, dataset_id, names)
 
-    return Service(datasets, MirrorPictures(folder, quirks), max_rows, quirks, grids)
+    return Service(
+        datasets, MirrorPictures(folder, quirks), max_rows, quirks, grids, FolderAtlas(folder)
+    )
 
 
 def not_found(image_id: int | None) -> Answer:
