@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import nullcontext
 from io import BytesIO
 from typing import Any
 
@@ -15,6 +17,8 @@ from atldld_xr.files.address import checked
 from atldld_xr.files.file_store import FileStore
 from atldld_xr.files.paths import is_path
 from atldld_xr.foreign_json import MOST_BYTES
+from atldld_xr.messages.repeating import short
+from atldld_xr.messages.words import one_line
 from atldld_xr.registration.matching import ids_in
 
 _SUFFIXES = (".json", ".xml")
@@ -22,6 +26,18 @@ _MOST_ZIP = 1 << 28  # bytes of a zip that is not on a disk: it is read whole
 _MOST_TOTAL = 1 << 26  # bytes of the files of a data set: a large one has some hundred kB
 _MOST_LOOKED_AT = 5000  # files of a collection whose names do not tell what they are of
 _MOST_LOOKED_AT_FAR = 200  # each of which is a request
+
+_MOST_LISTED = 1 << 25  # bytes of a zip's list of files, of each of which Python makes an object
+
+_ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OSError,
+    RuntimeError,  # of passwords
+    UnicodeDecodeError,
+)
 
 Files = list[tuple[str, bytes]]
 Get = Callable[[str], bytes | None]
@@ -119,17 +135,44 @@ def _read_zip(place: str, here: FileStore, name: str, wanted: Collection[int]) -
     if source is None:
         raise RegistrationError(f"there is no file {place}")
     try:
-        with zipfile.ZipFile(source) as archive:
+        with (
+            open(place, "rb") if here.is_local else nullcontext(source) as file,
+            zipfile.ZipFile(_Bounded(file, place)) as archive,
+        ):
+            kinds = {info.filename: info.compress_type for info in archive.infolist()}
             sizes = {info.filename: info.file_size for info in archive.infolist()}
 
             def get(key: str) -> bytes:
-                with archive.open(key) as file:
-                    return file.read(MOST_BYTES + 1)
+                # Python bounds what it unpacks at a time of no other ways.
+                if kinds[key] not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise RegistrationError(
+                        f"{place}: {short(key)} is packed in a way that is not taken: deflate it"
+                    )
+                with archive.open(key) as packed:
+                    return packed.read(MOST_BYTES + 1)
 
             return _read_some(place, sizes, get, wanted, _MOST_LOOKED_AT)
     # What a damaged one, or one with a password, is told by.
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
-        raise RegistrationError(f"{place} cannot be read as a zip: {error}") from None
+    except _ZIP_ERRORS as error:
+        reason = one_line(str(error), 200)
+        raise RegistrationError(f"{place} cannot be read as a zip: {reason}") from None
+
+
+class _Bounded:
+    """A file of which no more is read at once than the list of files of a zip can have."""
+
+    def __init__(self, file: Any, place: str) -> None:
+        self._file = file
+        self._place = place
+
+    def read(self, size: int = -1) -> bytes:
+        if size > _MOST_LISTED:
+            raise RegistrationError(f"{self._place} is a zip of more files than can be listed")
+        content: bytes = self._file.read(size)
+        return content
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def _read_some(

@@ -11,6 +11,7 @@ from atldld_xr.allen.poses import SectionPose, allen_pose
 from atldld_xr.errors import InvalidArgumentError, RegistrationError
 from atldld_xr.messages.repeating import short
 from atldld_xr.messages.text import format_count
+from atldld_xr.messages.words import one_line
 from atldld_xr.plan.bend import Bend
 from atldld_xr.registration.markers import bend_of
 from atldld_xr.registration.matching import match_slices
@@ -62,7 +63,7 @@ def read_poses(
         try:
             slices += parse_series(content)
         except RegistrationError as error:
-            raise RegistrationError(f"{name} is no registration: {error}") from None
+            raise RegistrationError(f"{one_line(name, 200)} is no registration: {error}") from None
     matched = match_slices(slices, images)
     if not matched:
         raise RegistrationError(f"{address} {_nothing(data, files, slices)}")

@@ -121,8 +121,11 @@ def _read_xml(content: bytes) -> tuple[Mapping[str, Any], Sequence[Any]]:
     parser.StartDoctypeDeclHandler = refuse
     try:
         parser.Parse(_BARE.sub(b"&amp;", content), True)  # there are files with bare ones
-    except expat.ExpatError as error:
-        raise RegistrationError(f"it is no XML ({error})") from None
+    except RegistrationError:  # a ValueError, too
+        raise
+    # The latter two are of encodings that it names and that are none, or none that can be read.
+    except (expat.ExpatError, LookupError, ValueError) as error:
+        raise RegistrationError(f"it is no XML ({one_line(str(error), 200)})") from None
     if not slices:
         raise RegistrationError("it has no slices, as files of QuickNII have")
     if "target-resolution" in series:

@@ -112,6 +112,49 @@ def test_a_zip_that_unfolds_to_too_much_is_refused(tmp_path):
         read_poses(tmp_path / "a.zip", DATA)
 
 
+@pytest.mark.parametrize("way", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_whose_unpacking_nothing_bounds_is_refused(tmp_path, way):
+    """A few hundred bytes of these unfold to gigabytes at once."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", way) as archive:
+        archive.writestr(f"{DATA.id}.json", FILE)
+    with pytest.raises(RegistrationError, match="packed in a way that is not taken"):
+        read_poses(tmp_path / "a.zip", DATA)
+
+
+def test_a_zip_of_more_files_than_can_be_listed_is_refused(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for k in range(2000):
+            archive.writestr(f"{k}.png", b"")
+        archive.writestr(f"{DATA.id}.json", FILE)
+    assert read_poses(tmp_path / "a.zip", DATA).poses.keys() == ALLEN.keys()
+    monkeypatch.setattr(places, "_MOST_LISTED", 90_000)
+    with pytest.raises(RegistrationError, match="more files than can be listed"):
+        read_poses(tmp_path / "a.zip", DATA)
+
+
+def test_names_in_a_zip_are_told_in_short(tmp_path):
+    name = f"{'n' * 60_000}{DATA.id}.json"
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(name, b"{}")
+    with pytest.raises(RegistrationError, match="it has no list of slices") as caught:
+        read_poses(tmp_path / "a.zip", DATA)
+    assert len(str(caught.value)) < 400
+    content = (tmp_path / "a.zip").read_bytes()
+    (tmp_path / "a.zip").write_bytes(content.replace(b"nnnn", b"mmmm", 1))
+    with pytest.raises(RegistrationError, match="cannot be read as a zip") as caught:
+        read_poses(tmp_path / "a.zip", DATA)
+    assert len(str(caught.value)) < 400 + len(str(tmp_path))
+
+
+def test_a_zip_whose_names_are_no_text_is_told(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(f"\u00e9{DATA.id}.json", FILE)
+    content = (tmp_path / "a.zip").read_bytes()
+    (tmp_path / "a.zip").write_bytes(content.replace("\u00e9".encode(), b"\xff\xfe"))
+    with pytest.raises(RegistrationError, match="cannot be read as a zip"):
+        read_poses(tmp_path / "a.zip", DATA)
+
+
 def test_addresses(tmp_path):
     store = FileStore("memory://registrations")
     store.put("a.json", FILE)

@@ -67,6 +67,8 @@ def test_markers_are_read():
         (b"<series><slice filename='a' anchoring='ox=1&amp;oy=2'/></series>", "not a number"),
         (b"<!DOCTYPE a [<!ENTITY b 'c'>]><series/>", "declares a document type"),
         (b"<" * 9_000_000, "bytes of XML"),
+        (b"<?xml version='1.0' encoding='none'?><series/>", "unknown encoding: none"),
+        (b"<?xml version='1.0' encoding='utf-32'?><series/>", "multi-byte encodings"),
         (b"[" * 100_000, "nested"),
     ],
 )
