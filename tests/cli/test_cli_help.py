@@ -105,7 +105,7 @@ def test_shells_get_a_script(shell):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("atldld-xr st", ["plain,status"]),
+        ("atldld-xr st", ["plain,status", "plain,structures"]),
         ("atldld-xr cache t", ["plain,trim"]),
         ("atldld-xr info --interp", ["plain,--interpolation"]),
         ("atldld-xr export 5 --on-error f", ["plain,fill"]),
