@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,17 +54,23 @@ class LabelGrid:
             return out
         sizes = shape_of(self.volume.spacing)
         axes = [source_voxels(k, self.ratio, n) for k, n in zip(ranges, sizes, strict=True)]
-        # Some planes at a time: what a voxel is made of does not depend on which.
-        across = max(axes[1].span.stop - axes[1].span.start, 1)
-        across *= max(axes[2].span.stop - axes[2].span.start, 1)
-        planes = max(int(_MOST_VOXELS / across / max(self.ratio * abs(ranges[0].step), 1)), 1)
-        for start in range(0, len(ranges[0]), planes):
-            some = slice(start, start + planes)
-            own = [SourceVoxels(axes[0].first[some], axes[0].count[some]), *axes[1:]]
-            p, i, r = (axis.span for axis in own)
-            labels = self.volume.read((p, i, r))
-            out[some] = resample_labels(labels, (p.start, i.start, r.start), own)
+        self._fill(out, axes)
         return out
+
+    def _fill(self, out: NDArray[np.uint32], axes: list[SourceVoxels]) -> None:
+        """Make voxels in parts: what each is made of does not depend on which others are."""
+        spans = [axis.span for axis in axes]
+        if out.size > 1 and math.prod(map(len, spans)) > _MOST_VOXELS:
+            longest = max((n for n in range(3) if out.shape[n] > 1), key=lambda n: len(spans[n]))
+            half = out.shape[longest] // 2
+            for part in (slice(None, half), slice(half, None)):
+                some = [*axes]
+                some[longest] = axes[longest][part]
+                self._fill(out[(slice(None),) * longest + (part,)], some)
+            return
+        p, i, r = spans
+        labels = self.volume.read((p, i, r))
+        out[...] = resample_labels(labels, (p.start, i.start, r.start), axes)
 
 
 class LabelArray(BackendArray):

@@ -26,6 +26,7 @@ from atldld_xr.sources.resolve_atlas import VERSIONS, resolve_annotation
 from atldld_xr.warp.majority import TIES
 
 _SPACE = 9
+_COARSEST = 1000.0  # micrometres; the brain has 13200
 
 _ANNOTATIONS = {
     "ccf_2017": "Allen Mouse Brain Common Coordinate Framework (CCFv3), annotation of 2017",
@@ -102,6 +103,11 @@ def open_annotation(
     if not is_one_of(version, VERSIONS):
         raise InvalidArgumentError(f"version is one of {', '.join(VERSIONS)}, not {short(version)}")
     grid = Grid(CORONAL, get_space(_SPACE), resolution)
+    if grid.resolution > _COARSEST:
+        raise InvalidArgumentError(
+            f"resolution={resolution} is out of range: voxels of an annotation can be up to "
+            f"{_COARSEST:g} micrometres, as the most frequent label of larger ones tells nothing"
+        )
     planes = count_planes(grid.space.extent[CORONAL.section_axis], grid.resolution)
     shape = (planes, *grid.shape)
     split = split_boxes(chunks, dict(zip(VOLUME_DIMS, shape, strict=True)), CORONAL.dim)

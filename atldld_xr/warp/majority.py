@@ -30,6 +30,9 @@ class SourceVoxels:
     first: NDArray[np.int64]
     count: NDArray[np.int64]
 
+    def __getitem__(self, part: slice) -> SourceVoxels:
+        return SourceVoxels(self.first[part], self.count[part])
+
     @property
     def span(self) -> range:
         """All that are needed, and what lies between them."""

@@ -266,6 +266,7 @@ def test_a_file_that_is_no_annotation_is_told(tmp_path, cut):
         {"version": None},
         {"resolution": 0},
         {"resolution": "25"},
+        {"resolution": 1001},
         {"chunks": 0},
         {"chunks": "small"},
         {"source": "nowhere"},
