@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import dask
 import numpy as np
 import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.ndimage import map_coordinates
 
 import atldld_xr
 from atldld_xr.allen.metadata import parse_dataset
-from atldld_xr.allen.poses import allen_pose
 from atldld_xr.arrays.plain_loop import load_volume
-from atldld_xr.arrays.volume_variables import VolumeVariable, volume_variables
+from atldld_xr.arrays.volume_variables import VolumeVariable
 from atldld_xr.datasets.plan_volume import plan_volume
 from atldld_xr.errors import InvalidArgumentError, SectionImageError
-from atldld_xr.plan.bend import Bend
-from atldld_xr.plan.bent_section import BentSectionPlan
 from atldld_xr.sources.phantom import PhantomSource
 from turned import distances, turned
+from voxels import PHANTOMS, RESOLUTION, open_volume, voxel, whole
 
 METHODS = ("nearest", "linear")
-PHANTOMS = {
-    # Few and coarse, and as oblique as any on record: 5.5 and 10 degrees, and then some.
-    "coronal": turned(resolution=64.0, count=15, spacing=24, first=60, turn=(1.0, 4.0, -4.0)),
-    "sagittal": turned("sagittal", resolution=64.0, count=7, spacing=16, first=10, turn=(9, 5, 1)),
-}
-RESOLUTION = 200
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +30,6 @@ def opened():
         for plane in PHANTOMS
         for method in METHODS
     }
-
-
-def open_volume(plane, method="nearest", **more):
-    phantom = PHANTOMS[plane]
-    more = {"resolution": RESOLUTION, "source": PhantomSource((phantom,))} | more
-    return atldld_xr.open_volume(phantom.id, method=method, **more)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -77,124 +60,6 @@ def test_every_voxel_is_that_of_a_plain_loop(opened, plane, method):
             assert np.abs(one["image"] - pixel).max() <= 1
             assert one["section"] == image
             assert abs(one["distance"] - distance) < 0.01
-
-
-def voxel(data, point, far, method, planned, sections, tiers):
-    """Return the colour, distance and section of one voxel; None, None and 0 where it has none."""
-    read = [
-        (abs(d), image, sample(data, image, point, sections, tiers))
-        for d, image in zip(far, data.images, strict=True)
-    ]
-    before = [n for n, d in enumerate(far) if d >= 0]
-    if method == "linear":
-        if not before or len(before) == len(far):
-            return None, None, 0
-        lower, upper = read[before[-1]], read[before[-1] + 1]
-        gap = lower[0] + upper[0]
-        if lower[2] is not None and upper[2] is not None and gap <= planned.max_gap * (1 + 1e-9):
-            weight = lower[0] / gap
-            nearest = min(lower, upper, key=lambda one: one[0])
-            return (1 - weight) * lower[2] + weight * upper[2], nearest[0], nearest[1].id
-        read = [one for one in (lower, upper) if one[2] is not None]
-    if not read:
-        return None, None, 0
-    distance, image, pixel = min(read, key=lambda one: one[0])
-    if pixel is None or distance > planned.max_distance * (1 + 1e-9):
-        return None, None, 0
-    return pixel, distance, image.id
-
-
-def sample(data, image, point, sections, tiers):
-    """Return the mean of a section's samples at a point, None outside of the image."""
-    section = sections[image.id]
-    n = section.subsamples
-    steps = ((np.arange(n) + 0.5) / n - 0.5) * RESOLUTION
-    a, b = np.meshgrid(steps, steps, indexing="ij")
-    at = np.repeat(point[None], n * n, axis=0)
-    at[:, data.plane.y_axis] += a.ravel()
-    at[:, data.plane.x_axis] += b.ravel()
-    (x, y), (x0, y0) = (to_image(data, image, p) for p in (at.T, point))
-    if not (-0.5 <= x0 < image.width - 0.5 and -0.5 <= y0 < image.height - 0.5):
-        return None
-    scale = 2**section.sampled_tier
-    # The kernel takes positions to 1/32 of a pixel.
-    x, y = (np.rint(((at + 0.5) / scale - 0.5) * 32) / 32 for at in (x, y))
-    pixels = tiers[image.id]
-    return np.array([map_coordinates(c, [y, x], order=1, mode="nearest").mean() for c in pixels])
-
-
-def to_image(data, image, points):
-    """Return where points (3, ...) are in a section image, by Allen's matrices or a pose."""
-    if isinstance(data, Posed):
-        matrix = data.poses[image.id][:2]
-        return np.tensordot(matrix[:, :3], points, 1) + matrix[:, 3:].reshape(
-            2, *[1] * (points.ndim - 1)
-        )
-    trv, tvs = np.asarray(data.trv), np.asarray(image.tvs)
-    shape = (2, *[1] * (points.ndim - 1))
-    volume = np.tensordot(trv[:2, :3], points, 1) + trv[:2, 3:].reshape(shape)
-    return np.tensordot(tvs[:, :2], volume, 1) + tvs[:, 2:].reshape(shape)
-
-
-@dataclass(frozen=True)
-class Posed:
-    """A data set whose sections lie by poses of their own."""
-
-    plane: object
-    images: tuple
-    poses: dict
-
-
-def test_sections_need_not_be_parallel():
-    phantom = PHANTOMS["coronal"]
-    data = parse_dataset(phantom.record)
-    rng = np.random.default_rng(2)
-    poses = {}
-    for image in data.images:  # turned by up to 2 degrees, and moved by up to 60 um
-        turn = np.linalg.qr(np.eye(3) + rng.uniform(-0.035, 0.035, (3, 3)))[0]
-        turn *= np.sign(np.diag(turn))
-        middle, shift = np.array([6600.0, 4000, 5700]), rng.uniform(-60, 60, 3)
-        back = np.column_stack([turn.T, middle - turn.T @ (middle + shift)])
-        poses[image.id] = np.asarray(allen_pose(data, image).matrix) @ np.vstack(
-            [back, [0, 0, 0, 1]]
-        )
-    volume = open_volume("coronal", "linear", registration=poses, chunks=None).load()
-    lazy = open_volume("coronal", "linear", registration=poses, chunks={"coronal": 11, "x": 20})
-    xr.testing.assert_identical(lazy.compute(scheduler="sync"), volume)
-    source = PhantomSource((phantom,))
-    planned = plan_volume(
-        data.id, resolution=RESOLUTION, method="linear", registration=poses, source=source
-    ).volumes["image"]
-    sections = {one.section.image.id: one.section for one in planned.sections}
-    tiers = {image.id: whole(source, sections[image.id]) for image in data.images}
-    posed = Posed(data.plane, data.images, poses)
-    shape = volume.coverage.shape
-    index = np.stack([rng.integers(0, size, 1500) for size in shape], axis=1)
-    points = (index + 0.5) * RESOLUTION
-    seen = 0
-    for at, point in zip(index, points, strict=True):
-        far = np.array([poses[image.id][2] @ [*point, 1] for image in data.images])
-        pixel, distance, image = voxel(posed, point, far, "linear", planned, sections, tiers)
-        one = {n: v.values[tuple(at)] for n, v in volume.data_vars.items()}
-        assert one["coverage"] == (pixel is not None)
-        if pixel is not None:
-            seen += 1
-            assert np.abs(one["image"] - pixel).max() <= 1
-            assert one["section"] == image
-            assert abs(one["distance"] - distance) < 0.01
-    assert seen > 500
-
-
-def whole(source, section):
-    """Return a section's sampled tier, whole, channel by channel."""
-    from atldld_xr.arrays.fetch import fetch_tile
-
-    rows, columns = section.tile_grid
-    lines = [
-        np.hstack([fetch_tile(source, section, (r, c), "image", "raise") for c in range(columns)])
-        for r in range(rows)
-    ]
-    return np.moveaxis(np.vstack(lines).astype(np.float64), -1, 0)
 
 
 @settings(max_examples=25, deadline=None)
@@ -358,32 +223,3 @@ def test_distances_and_gaps_are_as_far_as_is_said():
 def test_what_cannot_work_is_refused(wrong):
     with pytest.raises(InvalidArgumentError):
         open_volume("coronal", **{"method": "nearest", **wrong})
-
-
-def test_bent_sections_are_cut_as_others():
-    """A bend of nothing changes nothing, and one by so many pixels is an affine that moves."""
-    source = PhantomSource((PHANTOMS["coronal"],))
-    planned = plan_volume(
-        PHANTOMS["coronal"].id, resolution=RESOLUTION, method="linear", chunks=23, source=source
-    )
-    for off in ((0.0, 0.0), (13.0, -9.0)):
-        moved, bent = [], []
-        for one in planned.volumes["image"].sections:
-            (ax, bx, cx), (ay, by, cy) = one.section.affine
-            affine = ((ax, bx, cx + off[0]), (ay, by, cy + off[1]))
-            moved.append(replace(one, section=replace(one.section, affine=affine)))
-            fields = {f: getattr(one.section, f) for f in one.section.__dataclass_fields__}
-            bend = Bend.of(np.tile(off, (3, 4, 1)), (-0.5, -0.5), (70.0, 80.0))
-            bent.append(replace(one, section=BentSectionPlan(**fields, bend=bend)))
-        found = []
-        for sections in (moved, bent):
-            reading = planned.volumes["image"].reading
-            reading = replace(reading, sections=tuple(one.section for one in sections))
-            plan = replace(planned.volumes["image"], reading=reading, sections=tuple(sections))
-            variables = volume_variables("image", plan, (0, 1, 2), planned.variables[0].chunks)
-            found.append([load_volume(variable, source) for variable in variables])
-        (image, *geometry), (bent_image, *bent_geometry) = found
-        for one, other in zip(geometry, bent_geometry, strict=True):
-            np.testing.assert_array_equal(one, other)
-        # Positions are rounded once, and those of an affine as a sum of two.
-        assert np.abs(image.astype(int) - bent_image).max() <= 1
