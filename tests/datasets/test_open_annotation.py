@@ -212,6 +212,13 @@ def test_many_threads_and_a_pickle_fetch_it_once(service):
     assert len(service.log) == 1
 
 
+def test_workers_read_it_by_what_they_are_sent(folder, cluster):
+    opened = atldld_xr.open_annotation(resolution=200, source=folder)
+    computed = opened.compute()
+    with atldld_xr.config.set({"cache.enabled": False}):
+        np.testing.assert_array_equal(computed, opened.compute(scheduler="threads"))
+
+
 @pytest.mark.parametrize("kind", ["truncated", "reset", "html", "503", "short", "429"])
 def test_a_bad_answer_is_asked_for_again(service, kind):
     service.faults = Faults(first=1, kinds=(kind,), metadata=True, retry_after=0.01)
