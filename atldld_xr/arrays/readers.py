@@ -121,12 +121,21 @@ def content_name(variable: xr.Variable, chunks: Mapping[Hashable, int]) -> str |
     Returns
     -------
     str or None
-        None if it is not made by a plan alone.
+        None if it is not made by a plan, or a rule, alone.
     """
     from dask.base import tokenize
 
     from atldld_xr.arrays.lazy_array import PlanArray
+    from atldld_xr.arrays.ruled_array import RuledArray
 
+    array, keys = behind_selections(variable)
+    if not isinstance(array, PlanArray | RuledArray):
+        return None
+    return f"atldld-{tokenize(array, keys, variable.dims, sorted(chunks.items(), key=str))}"
+
+
+def behind_selections(variable: xr.Variable) -> tuple[Any, list[Any]]:
+    """Return the array that a variable selects from, and what is selected, without reading it."""
     # xarray has no public way to what is lazy: `.data` reads it (pydata/xarray#5081).
     array: Any = variable._data
     keys: list[Any] = []
@@ -134,9 +143,7 @@ def content_name(variable: xr.Variable, chunks: Mapping[Hashable, int]) -> str |
         key = getattr(array, "key", None)
         keys.append(None if key is None else (type(key).__name__, key.tuple))
         array = array.array
-    if not isinstance(array, PlanArray):
-        return None
-    return f"atldld-{tokenize(array, keys, variable.dims, sorted(chunks.items(), key=str))}"
+    return array, keys
 
 
 _SELECTING = {

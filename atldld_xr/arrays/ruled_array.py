@@ -43,6 +43,11 @@ class RuledArray(BackendArray):
             key, self.shape, indexing.IndexingSupport.BASIC, self._read
         )
 
+    def __dask_tokenize__(self) -> object:
+        from dask.base import normalize_token
+
+        return normalize_token((type(self).__name__, self.rule, self.shape, self.dtype))
+
     def _read(self, key: tuple[Any, ...]) -> Any:
         sections, rows, columns = ranges_of(key, self.shape)
         out = np.empty((len(sections), len(rows), len(columns)), dtype=self.dtype)

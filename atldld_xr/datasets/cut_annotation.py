@@ -10,6 +10,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from atldld_xr.allen.reference import CORONAL, mirror
+from atldld_xr.allen.sides import sides_along_r
+from atldld_xr.arrays.readers import behind_selections
 from atldld_xr.arrays.ruled_array import ruled_variable
 from atldld_xr.datasets.open_annotation import open_annotation
 from atldld_xr.datasets.shown import Array, shown
@@ -18,6 +20,9 @@ from atldld_xr.planes.sides import find_sides
 
 AXES = (CORONAL.dim, "y", "x")
 """Of an annotation: along p, i and r."""
+
+_OF_ITS_GRID = {"resolution", "anchor", "resampling", "reference_space_id", "reference_space"}
+"""Attributes that are true of the volume, and not of what is cut from it on other pixels."""
 
 _AT_ONCE = 1 << 20  # pixels whose places are held at a time
 
@@ -43,7 +48,11 @@ def cut_annotation(
     rule = _Labels(matrices, pixels.y, pixels.x, volume, first, step)
     dtype = np.dtype(np.uint32)
     variable = ruled_variable(rule, pixels.shape, dtype, pixels.dims, pixels.chunks)
-    attributes = {**volume.attrs, "long_name": "structure of what is shown here, by its id"}
+    attributes = {name: value for name, value in volume.attrs.items() if name not in _OF_ITS_GRID}
+    attributes |= {
+        "long_name": "structure of what is shown here, by its id",
+        "sides": sides_along_r(mirrored=mirrored),
+    }
     return pixels.array(variable, "annotation", attributes)
 
 
@@ -98,12 +107,9 @@ class _Labels:
     def __dask_tokenize__(self) -> object:
         from dask.base import normalize_token
 
-        volume: Any = (self.volume.attrs, self.volume.shape)
-        if self.volume.chunks is not None:
-            volume = self.volume.data.name
-        # To look at the values of what is lazy would read it (pydata/xarray#5081).
-        elif isinstance(self.volume.variable._data, np.ndarray):
-            volume = self.volume.values
+        variable = self.volume.variable
+        by_dask = variable.chunks is not None
+        volume: Any = variable.data.name if by_dask else behind_selections(variable)
         own = (self.matrices, self.y, self.x, self.first, self.step)
         return normalize_token((type(self).__name__, own, volume))
 

@@ -115,8 +115,9 @@ def poses_of(dataset: xr.Dataset) -> xr.DataArray:
     """
     if POSE not in dataset.coords:
         raise InvalidArgumentError(
-            f"this Dataset does not say how its sections lie: it has no coordinate {POSE!r}, as "
-            "stores of earlier versions and what was no registered data set. Open it anew"
+            f"this Dataset does not say how its sections lie: it has no coordinate {POSE!r}. "
+            'Choosing variables, as by ds[["image"]], loses it: ask the Dataset that they are of. '
+            "Stores of earlier versions have none: open the data set anew"
         )
     pose = dataset.coords[POSE]
     if pose.dims[-2:] != POSE_DIMS or pose.shape[-2:] != (3, 4) or pose.ndim > 3:

@@ -99,7 +99,12 @@ def test_what_are_no_points_is_refused(points):
 
 def test_what_does_not_say_how_it_lies_is_refused():
     ds = open_tilted("coronal", resolution=400)
-    for lost in (ds.drop_vars("pose"), ds.rename(pose="poses"), ds.isel(pose_term=0)):
+    for lost in (
+        ds.drop_vars("pose"),
+        ds[["image"]],
+        ds.rename(pose="poses"),
+        ds.isel(pose_term=0),
+    ):
         for call in (
             lambda d: d.atldld.to_image([1, 2, 3]),
             lambda d: d.atldld.to_reference([1, 2]),

@@ -6,6 +6,7 @@ import gzip
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import atldld_xr
 from atldld_xr.testing import AllenServer
@@ -56,3 +57,35 @@ def test_tissue_lies_on_the_brain_in_a_volume():
     tissue = find_tissue(slab.image.values[:, :, plane], where[:, :, plane])
     both = brain[:, :, plane] & where[:, :, plane]
     assert 2 * (tissue & both).sum() / (tissue.sum() + both.sum()) >= 0.93
+
+
+@pytest.mark.parametrize("plane", ["projected", "oblique"])
+def test_labels_fit_the_section(plane):
+    """Prox1 stains the granule cells of the dentate gyrus: its darkest pixels have their labels."""
+    labels = read_annotation()
+    centres = {
+        dim: (np.arange(n) + 0.5) * 25
+        for dim, n in zip(("coronal", "y", "x"), labels.shape, strict=True)
+    }
+    annotation = xr.DataArray(labels, centres, ["coronal", "y", "x"])
+    made = []
+    for space in (10, 9):
+        ds = atldld_xr.open_dataset(
+            69289763, source=ALLEN, on_error="fill", plane=plane, reference_space=space
+        )
+        (found,) = np.flatnonzero(ds.section_image_id == IMAGE_ID)
+        labelled = ds.assign(labels=ds.atldld.annotation(annotation)).isel(sagittal=found)
+        section = labelled[["image", "coverage", "labels"]].load()
+        made.append(section.labels.values)
+    # In the mirror image of the space too, labels are of the side that was cut.
+    np.testing.assert_array_equal(*made)
+    brain = made[0] > 0
+    tissue = find_tissue(section.image.values, section.coverage.values)
+    dice = 2 * (tissue & brain).sum() / (tissue.sum() + brain.sum())
+    assert dice >= 0.94
+    dentate = np.isin(made[0], (632, 10703, 10704))  # granule, molecular, polymorph layer
+    darkest = (section.image.mean("channel").values < 90) & tissue
+    darkest[:, 352:] = False  # behind: the cerebellum, whose granule cells express it less
+    assert darkest.sum() > 100
+    assert (dentate & darkest).sum() / darkest.sum() > 0.6
+    assert dentate.sum() / brain.sum() < 0.05
