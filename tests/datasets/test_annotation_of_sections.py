@@ -7,6 +7,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
+from scipy import ndimage
 
 import atldld_xr
 from atldld_xr.allen.metadata import parse_dataset
@@ -209,3 +210,22 @@ def test_it_is_the_volume_itself_where_nothing_is_tilted():
     nearest = volume.sel(coronal=ds.coronal.values, method="nearest")
     assert (found.values == nearest.values).mean() > 0.98
     assert AXES["coronal"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("viewed", ["oblique", "projected"])
+@pytest.mark.parametrize(("plane", "most"), [("coronal", 0.985), ("sagittal", 0.92)])
+def test_outlines_fit_oblique_sections(plane, most, viewed):
+    """The phantom's brain as it is drawn, and as it is labelled; a plane at its label fits less."""
+    ds = open_tilted(plane, plane=viewed, resolution=25)
+    at = {plane: ds.sizes[plane] // 2}
+    section = ds.isel(at)
+    volume = atldld_xr.open_annotation(source="phantom")
+    cut = ds.atldld.annotation().isel(at).values > 0
+    dim = "coronal" if plane == "coronal" else "x"
+    straight = volume.sel({dim: float(section[plane])}, method="nearest").values > 0
+    straight = straight if plane == "coronal" else straight.T
+    grey = section.image.values.astype(float).mean(-1)
+    tissue = ndimage.binary_opening((grey < 235) & section.coverage.values, iterations=2)
+    dice = [2 * (tissue & b).sum() / (tissue.sum() + b.sum()) for b in (cut, straight)]
+    assert dice[0] > 0.99
+    assert dice[1] < most
