@@ -115,10 +115,12 @@ def _shows_both(dataset: xr.Dataset, dim: str) -> bool:
     """Return whether sections are tilted as others are in the mirror.
 
     What is put together of both has the attributes of the first. All sections of a data set have
-    one tilt, and no two data sets opposite ones to four digits.
+    one tilt, and no two data sets opposite ones to four digits; by a registration each has its own.
     """
     names = ("tilt_y", "tilt_x")
-    if any(name not in dataset.coords or dataset[name].dims != (dim,) for name in names):
+    if "registration" in dataset.coords or any(
+        name not in dataset.coords or dataset[name].dims != (dim,) for name in names
+    ):
         return False
     tilts = np.stack([np.asarray(dataset[name].values, dtype=np.float64) for name in names], -1)
     few = np.unique(np.round(tilts[np.isfinite(tilts).all(-1)], 4), axis=0)

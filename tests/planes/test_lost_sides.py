@@ -156,3 +156,13 @@ def test_sections_of_one_space_are_put_together(dim):
     assert find_sides(again, dim) == find_sides(ds, dim) == Sides(True, 19 - OWN[dim], OWN[dim])
     level = ds.assign_coords(tilt_y=(dim, np.zeros(ds.sizes[dim])), tilt_x=ds.tilt_y * 0)
     assert find_sides(level, dim).mirrored
+
+
+def test_sections_that_are_registered_each_by_itself_may_have_opposite_tilts():
+    ds = atldld_xr.open_dataset("phantom", resolution=200)
+    tilts = np.where(np.arange(ds.sizes["coronal"]) % 2, 0.02, -0.02)
+    opposite = ds.assign_coords(tilt_x=("coronal", tilts))
+    with pytest.raises(InvalidArgumentError, match="on both sides"):
+        find_sides(opposite, "coronal")
+    registered = opposite.assign_coords(registration=("coronal", np.ones(len(tilts), np.uint8)))
+    assert find_sides(registered, "coronal").mirrored is False
