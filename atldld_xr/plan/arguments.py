@@ -119,7 +119,7 @@ def split_boxes(
         _split(sides[name], size, _THIN if name == across else BLOCK_SIDE)
         for name, size in sizes.items()
     )
-    if len(p) * len(i) * len(r) > _MOST_BLOCKS:
+    if chunks is not None and len(p) * len(i) * len(r) > _MOST_BLOCKS:
         raise InvalidArgumentError(
             f"these chunks cut the volume into {len(p) * len(i) * len(r)} blocks, of which at most "
             f"{_MOST_BLOCKS} can be kept track of: take larger ones"
