@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from atldld_xr.allen.poses import POSE, POSE_DIMS
 from atldld_xr.allen.reference import CORONAL, Grid
 from atldld_xr.arrays.readers import executor
 from atldld_xr.arrays.tile_memory import TILES
@@ -58,8 +59,8 @@ def open_volume(planned: PlannedVolume) -> xr.Dataset:
         passed over.
     chunks : "auto", None, int or mapping
         Dask chunks of coronal, y and x, or None for lazy arrays without Dask. "auto" takes about 32
-        planes across the sections, and even parts of about 512 along them. They never change the
-        result.
+        planes across the sections, of sagittal ones about 64 along ``coronal``, and else even parts
+        of about 512. They never change the result.
     anchor : {"center", "edge"}
         Whether voxel k is centred at ``(k + 0.5) * resolution`` or at ``k * resolution``.
     interpolation : {"linear", "nearest", "cubic", "lanczos"}
@@ -142,7 +143,11 @@ def _coordinates(planned: PlannedVolume) -> dict[str, xr.Variable]:
         centres = (np.arange(size, dtype=np.float64) + grid.offset) * grid.resolution
         attributes = coordinate_attributes(name, plane=CORONAL, mirrored=mirrored)
         out[name] = xr.Variable((name,), centres, attributes)
-    return out | _table(image.reading)
+    poses = {placed.image.id: placed.pose.matrix for placed in data.placed}
+    in_order = [poses[section.image.id] for section in image.reading.sections]
+    dims = (SECTION_DIM, *POSE_DIMS)
+    pose = xr.Variable(dims, np.asarray(in_order), coordinate_attributes(POSE))
+    return out | _table(image.reading) | {POSE: pose}
 
 
 def _table(reading: LoadPlan) -> dict[str, xr.Variable]:

@@ -90,6 +90,11 @@ def shown(dataset: xr.Dataset) -> Shown:
     InvalidArgumentError
         If the Dataset does not say it.
     """
+    if "plane_spacing" in dataset.attrs:
+        raise InvalidArgumentError(
+            "this is a volume: its voxels lie at their own coordinates, and open_annotation of the "
+            "same resolution has their labels. Sections are what open_dataset gives"
+        )
     pose = poses_of(dataset)
     affine = dataset.coords.get("affine")
     if affine is None or affine.dims[:-2] != pose.dims[:-2] or affine.shape[-2:] != (2, 3):

@@ -100,8 +100,9 @@ def split_boxes(
     sizes : mapping of int
         Of the dimensions, in their order.
     across : str
-        The dimension across the sections: by "auto" even parts of about 32, of which a few
-        sections are cut, and of the others of about 512.
+        The dimension across the sections: by "auto" even parts of about 32, which cut a few
+        sections. Of the first dimension they are of about 64 where it is another, as writers go
+        along it, and of the others of about 512.
 
     Raises
     ------
@@ -115,9 +116,9 @@ def split_boxes(
             names = ", ".join(sorted(map(short, unknown))[:5])
             raise InvalidArgumentError(f"chunks can be set for {', '.join(sizes)}, not for {names}")
         sides = {name: chunks.get(name, "auto") for name in sizes}
+    usual = {next(iter(sizes)): 2 * _THIN, across: _THIN}
     p, i, r = (
-        _split(sides[name], size, _THIN if name == across else BLOCK_SIDE)
-        for name, size in sizes.items()
+        _split(sides[name], size, usual.get(name, BLOCK_SIDE)) for name, size in sizes.items()
     )
     if chunks is not None and len(p) * len(i) * len(r) > _MOST_BLOCKS:
         raise InvalidArgumentError(

@@ -18,6 +18,7 @@ from atldld_xr.volumes.pixels import Pixels
 
 # Computed at a time, in bytes of voxels: small sections together, for each waits for its tiles.
 _BATCH_BYTES = 16_000_000
+_MOST_BYTES = 256_000_000
 
 
 def read_sections(
@@ -43,6 +44,10 @@ def read_sections(
                 wanted[f"{name} of {base}"] = variable.variable
     size = int(np.prod(pixels.variable.shape[1:])) * pixels.variable.dtype.itemsize
     batch = max(_BATCH_BYTES // size, 1)
+    chunk = max(pixels.variable.variable.chunksizes.get(dim, (1,)))
+    if chunk > 1 and chunk * size <= _MOST_BYTES:
+        # Of a part of a chunk Dask makes it whole, and for the next part again.
+        batch = chunk * max(batch // chunk, 1)
     with own_threads() as threads:
         for start in range(0, len(sections), batch):
             some = sections[start : start + batch]

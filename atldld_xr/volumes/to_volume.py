@@ -12,8 +12,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from atldld_xr.allen.excluded import count_excluded
+from atldld_xr.arrays.failures import failures_table
 from atldld_xr.arrays.made_of import made_of
-from atldld_xr.arrays.variables import NO_MASK
+from atldld_xr.arrays.variables import MEANINGS, NO_MASK, STATUSES, UNREADABLE
 from atldld_xr.compute.progress import progress_bar
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
@@ -218,6 +219,9 @@ def save_volume(
                 spool.add(section.plane, voxels)
             advance(1)
         listing = list_planes(dataset.attrs, pixels, grid, sections, reasons)
+        lost = _lost_anywhere(dataset, dim, made_of(dataset, variable))
+        if lost:
+            listing["failures"] = list(lost)
         title = one_line(str(dataset.attrs.get("title", variable)))
         volume = Volume(grid, pixels.dtype, pixels.colour, title, header_text(listing))
         with storing(str(target)):
@@ -232,9 +236,25 @@ def save_volume(
         shape=grid.shape,
         valid_planes=tuple(listing["valid_planes"]),
         nbytes=nbytes,
-        failures=failures,
+        failures=failures + lost,
         absent=absent,
         excluded=count_excluded(dataset.attrs),
+    )
+
+
+def _lost_anywhere(
+    dataset: xr.Dataset, dim: str, bases: Sequence[str]
+) -> tuple[dict[str, Any], ...]:
+    """Return what could not be read of sections that have no plane of their own, as of a volume."""
+    statuses = [dataset.variables.get(name) for name, of in STATUSES.items() if of in bases]
+    if not any(status is not None and dim not in status.dims for status in statuses):
+        return ()
+    table = failures_table(dataset)
+    table = table[table["variable"].isin(bases) & (table["status"] == MEANINGS[UNREADABLE])]
+    rows = zip(table["variable"], table["section_image_id"], table["reason"], strict=True)
+    return tuple(
+        {"variable": variable, "section_image_id": int(image_id), "reason": reason}
+        for variable, image_id, reason in rows
     )
 
 

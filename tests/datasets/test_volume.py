@@ -228,7 +228,21 @@ def test_what_cannot_work_is_refused(wrong):
 def test_a_volume_of_more_chunks_than_can_be_kept_track_of_is_read_without_dask():
     with pytest.raises(InvalidArgumentError, match="take larger ones"):
         open_volume("coronal", resolution=0.5)
-    fine = open_volume("coronal", resolution=0.5, chunks=None)
+    fine = open_volume("coronal", "linear", resolution=0.5, chunks=None)
     assert fine.image.shape == (26400, 16000, 22800, 3)
     window = fine.image[13200, 8000:8040, 11000:11040].values
     assert window.min() < 255
+
+
+def test_points_go_to_the_sections_of_a_volume_and_back():
+    volume = open_volume("sagittal", chunks=None)
+    flat = atldld_xr.open_dataset(
+        PHANTOMS["sagittal"].id, source=PhantomSource((PHANTOMS["sagittal"],)), resolution=200
+    )
+    points = [[6600.0, 4000.0, 3000.0], [5000.0, 3000.0, 2500.0]]
+    found, expected = (ds.atldld.to_image(points) for ds in (volume, flat))
+    order = [flat.section_image_id.values.tolist().index(i) for i in volume.section_image_id.values]
+    np.testing.assert_array_equal(found.values, expected.values[order])
+    for method in (volume.atldld.annotation, volume.atldld.true_coordinate):
+        with pytest.raises(InvalidArgumentError, match="this is a volume"):
+            method()

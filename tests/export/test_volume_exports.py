@@ -157,3 +157,42 @@ def test_the_command_goes_on_after_a_signal(server, tmp_path):
     again = [str(other) if word == str(store) else word for word in command]
     subprocess.run(again, env=environment, check=True, capture_output=True, timeout=120)
     assert tree(store.parent) == tree(other.parent)
+
+
+def test_ome_zarr_tells_of_sections_and_not_of_planes(server, tmp_path):
+    lost = parse_dataset(SMALL.record).images[4].id
+    server.faults = Faults(missing={lost})
+    ds = opened(server.url, **VOLUME, on_error="fill")
+    report = ds.atldld.to_ome_zarr(tmp_path / "a.ome.zarr", levels=1)
+    assert [failure["section_image_id"] for failure in report.failures] == [lost]
+    attrs = zarr.open_group(tmp_path / "a.ome.zarr").attrs["atldld_xr"]
+    assert [failure["section_image_id"] for failure in attrs["failures"]] == [lost]
+    assert not any("failure" in section for section in attrs["sections"])
+    asked = len(server.log)
+    assert ds.atldld.to_ome_zarr(tmp_path / "a.ome.zarr", levels=1).blocks == 0
+    assert len(server.log) == asked  # what is done is not looked at again
+    server.faults = Faults()
+    again = ds.atldld.to_ome_zarr(tmp_path / "a.ome.zarr", levels=1, retry_failed=True)
+    assert not again.failures
+    fresh = ds.atldld.to_ome_zarr(tmp_path / "b.ome.zarr", levels=1)
+    assert not fresh.failures
+    found, expected = (zarr.open_array(tmp_path / f"{n}.ome.zarr" / "0")[:] for n in "ab")
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_slice_of_few_planes_has_many_sections(server, tmp_path):
+    ds = opened(server.url, **VOLUME, on_error="fill")
+    few = ds.isel(coronal=slice(60, 62), y=slice(10, 60))
+    report = few.atldld.to_ome_zarr(tmp_path / "a.ome.zarr", levels=1)
+    assert report.failures == ()
+    found = zarr.open_array(tmp_path / "a.ome.zarr" / "0")[:]
+    np.testing.assert_array_equal(np.moveaxis(found, 0, -1), few.image.values)
+
+
+@pytest.mark.parametrize("ending", ["nrrd", "tif"])
+def test_single_files_tell_of_sections_too(server, tmp_path, ending):
+    lost = parse_dataset(SMALL.record).images[4].id
+    server.faults = Faults(missing={lost})
+    ds = opened(server.url, **VOLUME, on_error="fill")
+    report = ds.atldld.to_volume(tmp_path / f"a.{ending}", channel="red")
+    assert [failure["section_image_id"] for failure in report.failures] == [lost]

@@ -66,7 +66,8 @@ def export_ome(
     )
     with steps as (target, ledger, lease):
         retry = retry_failed or (section_tasks is not None and section_tasks.on_error == "raise")
-        invalidate(target, layout, ledger, layout.arrays, (), as_one=False, retry_failed=retry)
+        parts, others = ((), layout.arrays) if _is_volume(dataset, pyramid) else (layout.arrays, ())
+        invalidate(target, layout, ledger, parts, others, as_one=False, retry_failed=retry)
         job = Job(target, layout.arrays, may_overwrite=ledger.may_overwrite, lease=lease)
 
         def is_missing(name: str, place: ChunkPlace) -> bool:
@@ -119,17 +120,21 @@ def _lay_out(
     contents = {paths[0]: str(dataset[pyramid.variable].data.name)}
     contents |= section_tasks.contents if section_tasks else {}
     contents |= {path: f"means of {before}" for before, path in pairwise(paths)}
+    count, tell = pyramid.planes.axis.size, _tell_failures
+    if _is_volume(dataset, pyramid):
+        ids = section_ids(dataset)
+        count, tell = max(count, len(ids)), partial(_tell_lost_sections, dict(enumerate(ids)))
     layout = make_layout(
         memory,
         paths,
         contents,
         {},
-        pyramid.planes.axis.size,
+        count,
         zarr_format=3 if version == "0.5" else 2,
         axis=1,
         places=pyramid.planes.places,
         on_error=None if section_tasks is None else section_tasks.on_error,
-        tell=_tell_failures,
+        tell=tell,
     )
     if compressor not in (None, "auto"):
         check_codecs(layout.arrays.values())
@@ -147,6 +152,15 @@ def _tell_failures(group: Any, failures: Mapping[int, Mapping[str, str]]) -> Non
         | (_failed(section, why[section["plane"]]) if section["plane"] in why else {})
         for section in own["sections"]
     ]
+    group.attrs[OME_KEY] = own
+
+
+def _tell_lost_sections(
+    ids: Mapping[int, int], group: Any, failures: Mapping[int, Mapping[str, str]]
+) -> None:
+    """Keep which sections of a volume could not be read, and why: no plane is of one alone."""
+    own = dict(group.attrs[OME_KEY])
+    own["failures"] = failure_entries(failures, ids)
     group.attrs[OME_KEY] = own
 
 
@@ -179,10 +193,13 @@ def _told(dataset: xr.Dataset, pyramid: Pyramid, job: Job, is_missing: Any) -> I
     """Tell of sections that the Dataset says could not be read, before Dask makes any of them."""
     planes, bases = pyramid.planes, made_of(dataset, pyramid.variable)
     why = {name: array for name, array in reasons(dataset, ()).items() if STATUSES[name] in bases}
+    missing = {at for at in pyramid.blocks(0) if is_missing(pyramid.path(0), at)}
     begun = {at[1] for at in pyramid.blocks(0) if not is_missing(pyramid.path(0), at)}
+    is_volume = _is_volume(dataset, pyramid)
 
     def is_new(name: str, at: ChunkPlace) -> bool:
-        return planes.places[at[0]] not in begun
+        # A section of a volume may be seen in any plane.
+        return bool(missing) if is_volume else planes.places[at[0]] not in begun
 
     failures_of: dict[int, dict[str, str]] = {}
     for entry in compute_and_write(why, job, is_new, _places(dataset, pyramid)):
@@ -191,7 +208,7 @@ def _told(dataset: xr.Dataset, pyramid: Pyramid, job: Job, is_missing: Any) -> I
             section_reasons[STATUSES[entry.array]] = str(entry.values[0])
             if len(section_reasons) == len(why):  # at once: what is told later is in place of it
                 failures = {base: failure for base, failure in section_reasons.items() if failure}
-                yield SectionEntry(planes.places[entry.at], {}, failures)
+                yield SectionEntry(entry.at if is_volume else planes.places[entry.at], {}, failures)
 
 
 def _sections(
@@ -274,6 +291,14 @@ def _as_is(block: NDArray[Any]) -> NDArray[Any]:
     return out
 
 
+def _is_volume(dataset: xr.Dataset, pyramid: Pyramid) -> bool:
+    """Return whether a plane is of any number of sections: these have a dimension of their own."""
+    ids = dataset.coords.get("section_image_id")
+    return ids is not None and pyramid.planes.dim not in ids.dims
+
+
 def _places(dataset: xr.Dataset, pyramid: Pyramid) -> list[tuple[int, int]]:
-    """Return the plane of each section, and its image's id; nothing if the Dataset has no ids."""
+    """Return the place of each section, and its image's id; nothing if the Dataset has no ids."""
+    if _is_volume(dataset, pyramid):
+        return list(enumerate(section_ids(dataset)))
     return list(zip(pyramid.planes.places, section_ids(dataset), strict=False))
