@@ -117,9 +117,10 @@ class Seen:
     def weight(self, strip: Strip) -> NDArray[np.float32]:
         """Return how much of the upper section voxels between two show, from 0 to 1."""
         below, above = self.distances(strip)
-        # They are apart, or no voxel lies between them.
-        out = below / np.maximum(below + above, np.finfo(np.float64).tiny)
-        return out.astype(np.float32)
+        gap = below + above
+        # Beside the slab it is of no matter, but a number: planes may cross there.
+        out = np.divide(below, gap, out=np.zeros_like(gap), where=gap > 0)
+        return np.clip(out, 0.0, 1.0).astype(np.float32)
 
 
 def look(plan: VolumePlan, box: Box, tiles: VolumeTiles) -> Iterator[Seen]:
