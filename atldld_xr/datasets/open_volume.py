@@ -21,10 +21,8 @@ from atldld_xr.datasets.attributes import (
     volume_attributes,
 )
 from atldld_xr.datasets.plan_volume import VOLUME_DIMS, PlannedVolume, plan_volume
+from atldld_xr.datasets.sections import TABLE_DIM
 from atldld_xr.plan.load_plan import LoadPlan
-
-SECTION_DIM = "section_image"
-"""The dimension of the table of sections that a volume is read from."""
 
 
 @with_arguments_of(plan_volume)
@@ -119,7 +117,7 @@ def open_volume(planned: PlannedVolume) -> xr.Dataset:
     make = executor(data.source, with_dask=planned.chunks is not None)
     out: dict[str, xr.Variable] = {}
     for variable in planned.variables:
-        dims: tuple[str, ...] = (SECTION_DIM,)
+        dims: tuple[str, ...] = (TABLE_DIM,)
         encoding: dict[str, Any] = {}
         if isinstance(variable, VolumeVariable):
             dims = (*VOLUME_DIMS, *(name for name, _ in variable.trailing_dims))
@@ -157,7 +155,7 @@ def _table(reading: LoadPlan) -> dict[str, xr.Variable]:
         "tier": [section.tier for section in reading.sections],
     }
     return {
-        name: xr.Variable((SECTION_DIM,), np.asarray(own), coordinate_attributes(name))
+        name: xr.Variable((TABLE_DIM,), np.asarray(own), coordinate_attributes(name))
         for name, own in values.items()
     }
 

@@ -12,6 +12,9 @@ from atldld_xr.errors import InvalidArgumentError
 
 Stack = TypeVar("Stack", xr.Dataset, xr.DataArray)
 
+TABLE_DIM = "section_image"
+"""The dimension of the table of sections that a volume is read from."""
+
 
 def section_dim(data: xr.Dataset | xr.DataArray) -> str:
     """Return the name of the dimension across sections.
@@ -19,13 +22,18 @@ def section_dim(data: xr.Dataset | xr.DataArray) -> str:
     Raises
     ------
     InvalidArgumentError
-        If there is none, or both are there.
+        If there is none, both are there, or it is of a volume.
     """
     return str(_across(data).dims[0])
 
 
 def _across(data: xr.Dataset | xr.DataArray) -> xr.DataArray:
     """Return where the sections are, along their dimension: which may be another, once swapped."""
+    if TABLE_DIM in data.dims:
+        raise InvalidArgumentError(
+            "this is a volume, each plane of which shows strips of several sections: select planes "
+            "with .sel; sections are the dimension of what open_dataset opens"
+        )
     found = [name for name in SECTION_DIMS if name in data.dims]
     found = found or [n for n in SECTION_DIMS if n in data.coords and data.coords[n].ndim == 1]
     if len(found) == 1:

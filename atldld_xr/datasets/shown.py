@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from atldld_xr.allen.matrices import product
 from atldld_xr.allen.poses import POSE, POSE_DIMS, inverses
 from atldld_xr.allen.reference import PLANES, Plane
+from atldld_xr.datasets.sections import TABLE_DIM
 from atldld_xr.errors import InvalidArgumentError
 
 Array = NDArray[np.float64]
@@ -118,6 +119,11 @@ def poses_of(dataset: xr.Dataset) -> xr.DataArray:
     InvalidArgumentError
         If it has none.
     """
+    if TABLE_DIM in dataset.dims:
+        raise InvalidArgumentError(
+            "this is a volume, whose planes are no sections: its voxels lie at their coordinates, "
+            "and where sections lie is told by what open_dataset opens"
+        )
     if POSE not in dataset.coords:
         raise InvalidArgumentError(
             f"this Dataset does not say how its sections lie: it has no coordinate {POSE!r}. "

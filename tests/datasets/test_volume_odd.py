@@ -5,10 +5,12 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import pytest
 
 import atldld_xr
 from atldld_xr.allen.metadata import parse_dataset
 from atldld_xr.allen.poses import allen_pose
+from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.sources.phantom import PhantomSource
 from turned import turned
 
@@ -47,3 +49,19 @@ def test_planes_that_cross_beside_the_brain_are_weighted_without_a_warning():
             chunks=None,
         ).load()
     assert volume.coverage.any()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda ds: ds.atldld.section(6600),
+        lambda ds: ds.atldld.section_dim,
+        lambda ds: ds.atldld.true_coordinate(),
+        lambda ds: ds.atldld.to_reference([[1, 2]]),
+        lambda ds: ds.isel(coronal=3).atldld.to_image([[6000, 4000, 5000]]),
+    ],
+)
+def test_what_is_of_sections_is_refused_of_a_volume_in_its_words(ask):
+    volume = atldld_xr.open_volume("phantom", resolution=200)
+    with pytest.raises(InvalidArgumentError, match="this is a volume"):
+        ask(volume)
