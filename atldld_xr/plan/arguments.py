@@ -102,7 +102,8 @@ def split_boxes(
     across : str
         The dimension across the sections: by "auto" even parts of about 32, which cut a few
         sections. Of the first dimension they are of about 64 where it is another, as writers go
-        along it, and of the others of about 512.
+        along it, and of the others of about 512. They are thicker where else there are too many.
+        None as a whole, which makes no chunks, is as "auto", however many.
 
     Raises
     ------
@@ -116,16 +117,18 @@ def split_boxes(
             names = ", ".join(sorted(map(short, unknown))[:5])
             raise InvalidArgumentError(f"chunks can be set for {', '.join(sizes)}, not for {names}")
         sides = {name: chunks.get(name, "auto") for name in sizes}
-    usual = {next(iter(sizes)): 2 * _THIN, across: _THIN}
-    p, i, r = (
-        _split(sides[name], size, usual.get(name, BLOCK_SIDE)) for name, size in sizes.items()
-    )
-    if chunks is not None and len(p) * len(i) * len(r) > _MOST_BLOCKS:
-        raise InvalidArgumentError(
-            f"these chunks cut the volume into {len(p) * len(i) * len(r)} blocks, of which at most "
-            f"{_MOST_BLOCKS} can be kept track of: take larger ones"
+    for thickness in (_THIN << power for power in range(5)):
+        usual = {next(iter(sizes)): 2 * thickness, across: thickness}
+        p, i, r = (
+            _split(sides[name], size, usual.get(name, BLOCK_SIDE)) for name, size in sizes.items()
         )
-    return p, i, r
+        count = len(p) * len(i) * len(r)
+        if chunks is None or count <= _MOST_BLOCKS:
+            return p, i, r
+    raise InvalidArgumentError(
+        f"these chunks cut the volume into {count} blocks, of which at most {_MOST_BLOCKS} can be "
+        "kept track of: take larger ones, or chunks=None, which makes none"
+    )
 
 
 def _split(side: Any, size: int, usual: int = BLOCK_SIDE) -> tuple[int, ...]:

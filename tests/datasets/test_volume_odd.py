@@ -65,3 +65,20 @@ def test_what_is_of_sections_is_refused_of_a_volume_in_its_words(ask):
     volume = atldld_xr.open_volume("phantom", resolution=200)
     with pytest.raises(InvalidArgumentError, match="this is a volume"):
         ask(volume)
+
+
+@pytest.mark.parametrize("resolution", [0.5, 0.1])
+def test_the_finest_voxels_open_without_dask(resolution):
+    """Nothing is cut into chunks there, and so there are not too many of them."""
+    volume = atldld_xr.open_volume("phantom", resolution=resolution, chunks=None)
+    at = {name: volume.sizes[name] // 2 for name in ("coronal", "y", "x")}
+    image = volume.image.isel(at).values
+    assert image.shape == (3,)
+
+
+def test_the_finest_voxels_open_in_chunks_that_can_be_kept_track_of():
+    volume = atldld_xr.open_volume("phantom", resolution=0.5)
+    assert np.prod(volume.coverage.data.numblocks) <= 1_000_000
+    assert volume.coverage.data.chunksize == (65, 517, 507)
+    with pytest.raises(InvalidArgumentError, match="chunks=None"):
+        atldld_xr.open_volume("phantom", resolution=0.1)
