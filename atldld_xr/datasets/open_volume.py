@@ -143,7 +143,7 @@ def _coordinates(planned: PlannedVolume) -> dict[str, xr.Variable]:
         out[name] = xr.Variable((name,), centres, attributes)
     poses = {placed.image.id: placed.pose.matrix for placed in data.placed}
     in_order = [poses[section.image.id] for section in image.reading.sections]
-    dims = (SECTION_DIM, *POSE_DIMS)
+    dims = (TABLE_DIM, *POSE_DIMS)
     pose = xr.Variable(dims, np.asarray(in_order), coordinate_attributes(POSE))
     return out | _table(image.reading) | {POSE: pose}
 

@@ -91,10 +91,11 @@ def shown(dataset: xr.Dataset) -> Shown:
     InvalidArgumentError
         If the Dataset does not say it.
     """
-    if "plane_spacing" in dataset.attrs:
+    if TABLE_DIM in dataset.dims:
         raise InvalidArgumentError(
-            "this is a volume: its voxels lie at their own coordinates, and open_annotation of the "
-            "same resolution has their labels. Sections are what open_dataset gives"
+            "this is a volume, whose planes are no sections: its voxels lie at their own "
+            "coordinates, and open_annotation of the same resolution has their labels. Sections "
+            "are what open_dataset gives"
         )
     pose = poses_of(dataset)
     affine = dataset.coords.get("affine")
@@ -119,11 +120,6 @@ def poses_of(dataset: xr.Dataset) -> xr.DataArray:
     InvalidArgumentError
         If it has none.
     """
-    if TABLE_DIM in dataset.dims:
-        raise InvalidArgumentError(
-            "this is a volume, whose planes are no sections: its voxels lie at their coordinates, "
-            "and where sections lie is told by what open_dataset opens"
-        )
     if POSE not in dataset.coords:
         raise InvalidArgumentError(
             f"this Dataset does not say how its sections lie: it has no coordinate {POSE!r}. "

@@ -225,15 +225,6 @@ def test_what_cannot_work_is_refused(wrong):
         open_volume("coronal", **{"method": "nearest", **wrong})
 
 
-def test_a_volume_of_more_chunks_than_can_be_kept_track_of_is_read_without_dask():
-    with pytest.raises(InvalidArgumentError, match="take larger ones"):
-        open_volume("coronal", resolution=0.5)
-    fine = open_volume("coronal", "linear", resolution=0.5, chunks=None)
-    assert fine.image.shape == (26400, 16000, 22800, 3)
-    window = fine.image[13200, 8000:8040, 11000:11040].values
-    assert window.min() < 255
-
-
 def test_points_go_to_the_sections_of_a_volume_and_back():
     volume = open_volume("sagittal", chunks=None)
     flat = atldld_xr.open_dataset(

@@ -57,8 +57,8 @@ def test_planes_that_cross_beside_the_brain_are_weighted_without_a_warning():
         lambda ds: ds.atldld.section(6600),
         lambda ds: ds.atldld.section_dim,
         lambda ds: ds.atldld.true_coordinate(),
-        lambda ds: ds.atldld.to_reference([[1, 2]]),
-        lambda ds: ds.isel(coronal=3).atldld.to_image([[6000, 4000, 5000]]),
+        lambda ds: ds.atldld.annotation(),
+        lambda ds: ds.assign(expression=ds.coverage).atldld.structure_summary(),
     ],
 )
 def test_what_is_of_sections_is_refused_of_a_volume_in_its_words(ask):
