@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,13 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from atldld_xr.allen.poses import POSE_DIMS, inverses
+from atldld_xr.allen.reference import PLANES
 from atldld_xr.datasets.shown import poses_of
 from atldld_xr.errors import InvalidArgumentError
 
 COMPONENT = "component"
 POINT = "point"
+_ID = "section_image_id"
 
 IMAGE, REFERENCE = ("x", "y"), ("p", "i", "r")
 _UNITS = {
@@ -83,11 +86,22 @@ def _components(
                 f"points have components {', '.join(labels)}, where {', '.join(names)} are wanted"
             )
     across = [d for d in poses.dims if d not in POSE_DIMS]
+    for plane in PLANES.values():
+        if plane.dim in array.dims and plane.dim not in across:
+            raise InvalidArgumentError(
+                f"points are of sections along {plane.dim!r}, which the Dataset has not: select "
+                "those of its section"
+            )
     for own in across:
         if array.sizes.get(own, poses.sizes[own]) != poses.sizes[own]:
             raise InvalidArgumentError(
                 f"points are of {array.sizes[own]} sections along {own!r}, the Dataset has "
                 f"{poses.sizes[own]}"
+            )
+        if own in array.dims and not _of_the_same(array, poses, own):
+            raise InvalidArgumentError(
+                f"points are of other sections along {own!r} than the Dataset has, or in another "
+                f"order, by {_ID}: select them alike"
             )
     # By place: sections are those of the Dataset, whose coordinates the result has.
     array = array.astype(np.float64).drop_vars(
@@ -96,8 +110,25 @@ def _components(
     return [array.isel({dim: at}, drop=True) for at in order]
 
 
+def _of_the_same(points: xr.DataArray, poses: xr.DataArray, own: Hashable) -> bool:
+    """Return whether points are of a Dataset's sections in order, as far as both tell."""
+    told = [
+        some.coords[_ID].values
+        for some in (points, poses)
+        if _ID in some.coords and some.coords[_ID].dims == (own,)
+    ]
+    return len(told) < 2 or np.array_equal(*told)
+
+
 def _labelled(points: ArrayLike) -> xr.DataArray:
-    values = np.asarray(points)
+    try:
+        values = np.asarray(points)
+    except (TypeError, ValueError):  # rows of several lengths, or a Dataset
+        raise InvalidArgumentError(
+            f"points are an array of numbers, not {type(points).__name__}"
+        ) from None
     leading = values.ndim - 1
     dims = [POINT] if leading == 1 else [f"{POINT}_{n}" for n in range(leading)]
-    return xr.DataArray(values, dims=[*dims, COMPONENT] if values.ndim else ())
+    array = xr.DataArray(values, dims=[*dims, COMPONENT] if values.ndim else ())
+    named = getattr(points, "columns", None)  # of a table, whose columns say what they are
+    return array if named is None else array.assign_coords({COMPONENT: np.asarray(named)})

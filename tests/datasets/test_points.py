@@ -6,6 +6,7 @@ import csv
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -70,6 +71,11 @@ def test_shapes_and_names():
     np.testing.assert_array_equal(found, ds.atldld.to_image([[3.0, 2.0, 1.0]] * 2))
     assert found.cell.values.tolist() == ["a", "b"]
     assert found.distance.dims == ("coronal", "cell")
+    table = pd.DataFrame({"r": [1.0, 1.0], "i": [2.0, 2.0], "p": [3.0, 3.0]})
+    np.testing.assert_array_equal(ds.atldld.to_image(table), found)
+    with pytest.raises(InvalidArgumentError, match="points have components r, i, z"):
+        ds.atldld.to_image(table.rename(columns={"p": "z"}))
+    np.testing.assert_array_equal(ds.atldld.to_image(pd.DataFrame(named.values[:, ::-1])), found)
     first = named.T.chunk({"cell": 1})
     lazy = ds.atldld.to_image(first)
     assert lazy.chunks is not None
@@ -90,11 +96,31 @@ def test_shapes_and_names():
         [True, False, True],
         xr.DataArray(np.zeros((2, 3)), dims=["coronal", "component"]),
         xr.DataArray(np.zeros(3), dims=["component"], coords={"component": ["x", "y", "z"]}),
+        xr.DataArray(np.zeros((8, 3)), dims=["sagittal", "component"]),
+        [[1, 2, 3], [1, 2]],
+        xr.Dataset(),
     ],
 )
 def test_what_are_no_points_is_refused(points):
     with pytest.raises(InvalidArgumentError, match="points"):
         open_tilted("coronal", resolution=400).atldld.to_image(points)
+
+
+def test_points_of_other_sections_are_refused_and_not_taken_by_their_place():
+    ds = open_tilted("coronal", resolution=400)
+    pixels = ds.atldld.to_image([[6600, 4000, 3000]])
+    for other in (ds.isel(coronal=slice(None, None, -1)), ds.roll(coronal=1, roll_coords=True)):
+        with pytest.raises(InvalidArgumentError, match="other sections along 'coronal'"):
+            other.atldld.to_reference(pixels)
+    with pytest.raises(InvalidArgumentError, match="select those of its section"):
+        ds.isel(coronal=3).atldld.to_reference(pixels)
+    alike = {"coronal": slice(None, None, -2)}
+    np.testing.assert_array_equal(
+        ds.isel(alike).atldld.to_reference(pixels.isel(alike)),
+        ds.atldld.to_reference(pixels).isel(alike),
+    )
+    bare = pixels.drop_vars("section_image_id")  # which then are whose they are said to be
+    np.testing.assert_array_equal(ds.atldld.to_reference(bare), ds.atldld.to_reference(pixels))
 
 
 def test_what_does_not_say_how_it_lies_is_refused():
