@@ -86,7 +86,7 @@ def pixel_areas(dataset: xr.Dataset, dim: str) -> tuple[NDArray[np.float64], flo
         raise InvalidArgumentError(
             "the Dataset has no coordinate affine any more, which tells how large its pixels are"
         )
-    area = _step(dataset, "y") * _step(dataset, "x")
+    area = step_of(dataset, "y") * step_of(dataset, "x")
     affine = np.asarray(dataset["affine"].values, np.float64)
     # Not by LAPACK, whose rounding is the machine's.
     determinant = affine[:, 0, 0] * affine[:, 1, 1] - affine[:, 0, 1] * affine[:, 1, 0]
@@ -94,7 +94,14 @@ def pixel_areas(dataset: xr.Dataset, dim: str) -> tuple[NDArray[np.float64], flo
     return out, area
 
 
-def _step(dataset: xr.Dataset, name: str) -> float:
+def step_of(dataset: xr.Dataset, name: str) -> float:
+    """Return how far apart pixels, or voxels, are along an axis; of a single one by the resolution.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If they are not in equal steps, or nothing tells.
+    """
     at = np.asarray(dataset[name].values, np.float64)
     if at.size < 2:
         step = float(dataset.attrs.get("resolution", np.nan))
@@ -104,5 +111,5 @@ def _step(dataset: xr.Dataset, name: str) -> float:
         if not np.allclose(steps, step, rtol=1e-6):
             step = np.nan
     if not step > 0:
-        raise InvalidArgumentError(f"pixels along {name} are not in equal steps")
+        raise InvalidArgumentError(f"what is counted is not in equal steps along {name}")
     return step

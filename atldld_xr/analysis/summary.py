@@ -10,7 +10,7 @@ import xarray as xr
 from atldld_xr.allen.structures import Structures
 from atldld_xr.analysis.grid_summary import AXES, grid_columns, labels_at
 from atldld_xr.analysis.ontology import choose
-from atldld_xr.analysis.places import r_lines
+from atldld_xr.analysis.places import r_lines, step_of
 from atldld_xr.analysis.structure_summary import (
     By,
     Hemisphere,
@@ -48,6 +48,8 @@ def structure_summary(
         raise InvalidArgumentError(
             f"annotation is a DataArray or Dataset of labels, not {short(annotation)}"
         )
+    if ontology is not None and not isinstance(ontology, Structures):
+        raise InvalidArgumentError(f"ontology is what structures() gives, not {short(ontology)}")
     if method == "grid":
         if by != "data set":
             raise InvalidArgumentError(
@@ -82,7 +84,7 @@ def _of_grid(
         start, _, slope = r_lines(grid.isel(coronal=[0]), "coronal")[0]
         at = start + slope * at
     energy = grid["energy"].transpose(*AXES)
-    steps = [float(np.diff(grid[axis].values[:2])[0]) for axis in AXES]
+    steps = [step_of(grid, axis) for axis in AXES]
     columns = grid_columns(
         energy.values,
         labels_at(grid, volume),
@@ -111,8 +113,13 @@ def grid_of(dataset: xr.Dataset) -> xr.Dataset:
     DatasetNotFoundError, MetadataError, ServiceError
         As of `open_grid`.
     """
-    if "energy" in dataset and set(dataset["energy"].dims) == set(AXES):
-        return dataset
+    if "energy" in dataset:
+        if set(dataset["energy"].dims) == set(AXES):
+            return dataset
+        raise InvalidArgumentError(  # and not of the whole grid, of which this is a part
+            f"energy is over {', '.join(map(str, dataset['energy'].dims)) or 'nothing'}, and a "
+            f"grid over {', '.join(AXES)}: slice it by lists or slices, which keep dimensions"
+        )
     dataset_id, source = map(dataset.attrs.get, ("section_data_set_id", "source"))
     if dataset_id is None or source is None:
         raise InvalidArgumentError(

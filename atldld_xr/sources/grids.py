@@ -95,7 +95,7 @@ def find_files(path: Path, dataset_id: int) -> dict[str, Path] | None:
     Raises
     ------
     InvalidArgumentError
-        If a header's name does not say of what it is.
+        If a header's name does not say of what it is, or a name is that of another data set's.
     """
     if path.suffix.lower() == ".mhd":
         variable = re.split(r"[_.]", path.name)[0]
@@ -104,8 +104,10 @@ def find_files(path: Path, dataset_id: int) -> dict[str, Path] | None:
                 f"what {short(path.name)} is a grid of is told by the start of its name, "
                 f"{', '.join(VARIABLES)}: rename it, and leave the file of values as it is"
             )
+        _check_id(path, dataset_id)
         return {variable: path}
     if path.suffix.lower() == ".zip":
+        _check_id(path, dataset_id)
         return dict.fromkeys(VARIABLES, path)
     if not path.is_dir():
         return None
@@ -116,6 +118,16 @@ def find_files(path: Path, dataset_id: int) -> dict[str, Path] | None:
                 found[variable] = path / name
                 break
     return found or None
+
+
+def _check_id(path: Path, dataset_id: int) -> None:
+    """Refuse a file that is named after another data set, as the service and mirrors name them."""
+    named = re.fullmatch(r"(?:(?:energy|density|intensity)_)?([0-9]{5,18})", path.stem)
+    if named and int(named[1]) != dataset_id:
+        raise InvalidArgumentError(
+            f"{short(path.name)} is of section data set {int(named[1])} by its name, and not of "
+            f"{dataset_id}"
+        )
 
 
 def file_grids(files: Mapping[str, Path]) -> dict[str, MetaImage]:

@@ -131,6 +131,31 @@ def test_a_dataset_of_sections_has_the_grid_of_its_own_data_set():
     assert found.identical(own)
 
 
+def test_a_part_of_a_grid_is_counted_as_that_part():
+    grid = atldld_xr.open_grid("phantom", variables="energy")
+
+    def counted(part):
+        found = part.atldld.structure_summary(
+            box(), method="grid", hemisphere="each", ontology=TREE, structures="dorsal"
+        )
+        return found[["n_voxels", "voxel_energy_mean", "volume_mm3"]].isel(
+            structure=0, hemisphere_id=0
+        )
+
+    whole = counted(grid)
+    planes = [counted(grid.isel(coronal=[k])) for k in range(grid.sizes["coronal"])]
+    assert sum(int(plane.n_voxels) for plane in planes) == int(whole.n_voxels) > 0
+    assert sum(float(p.volume_mm3.fillna(0)) for p in planes) == pytest.approx(
+        int(whole.n_voxels) * 0.008
+    )
+    turned = {axis: slice(None, None, -1) for axis in ("coronal", "y", "x")}
+    xr.testing.assert_allclose(counted(grid.isel(turned)), whole)
+    with pytest.raises(InvalidArgumentError, match="energy is over y, x, and a grid over"):
+        counted(grid.isel(coronal=20))
+    with pytest.raises(InvalidArgumentError, match="not in equal steps along y"):
+        counted(grid.isel(y=[1, 2, 5]))
+
+
 def test_what_cannot_work_is_refused_in_words():
     grid = atldld_xr.open_grid("phantom")
     summary = grid.atldld.structure_summary
@@ -142,6 +167,8 @@ def test_what_cannot_work_is_refused_in_words():
         summary(box().astype(float), method="grid", ontology=TREE)
     with pytest.raises(InvalidArgumentError, match="not in equal steps"):
         summary(box().isel(y=[0, 1, 5]), method="grid", ontology=TREE)
+    with pytest.raises(InvalidArgumentError, match="ontology is what structures"):
+        summary(box(), method="grid", ontology={"root": 997})
     bare = grid.drop_attrs()
     with pytest.raises(InvalidArgumentError, match="left is told by nothing any more"):
         bare.atldld.structure_summary(box(), method="grid", hemisphere="left", ontology=TREE)

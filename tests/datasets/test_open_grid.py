@@ -80,6 +80,8 @@ def test_what_cannot_work_is_refused_in_words(tmp_path):
         ("/nowhere/5.zip", "cannot be read: No such file"),
         (f"{'a' * 9000}.zip", "cannot be read: File name too long"),
         ("some.mhd", "told by the start of its name"),
+        ("/nowhere/energy_69289763.mhd", "of section data set 69289763 by its name, and not of 5"),
+        ("/nowhere/69289763.zip", "of section data set 69289763 by its name, and not of 5"),
         ("/dev/zero", "has no grids: name the service"),
         (5, "5 is no source"),
         ("", "'' is no source"),
