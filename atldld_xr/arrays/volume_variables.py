@@ -110,7 +110,7 @@ def make_box(
 
 
 @dataclass(frozen=True)
-class _VolumeStatus(SectionVariable):
+class VolumeStatus(SectionVariable):
     """What could not be read of each section of a volume."""
 
     volume: VolumePlan
@@ -153,5 +153,5 @@ def volume_variables(
         out.append(geometry("section", np.int64, volume_section))
     if fills:
         status = status_variable(f"{own}status", (reading,))
-        out.append(_VolumeStatus(status.name, status.plans, status.dtype, status.make, plan))
+        out.append(VolumeStatus(status.name, status.plans, status.dtype, status.make, plan))
     return out

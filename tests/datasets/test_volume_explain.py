@@ -42,11 +42,17 @@ def test_requests_are_those_that_are_told(server, chunks, part):
     assert found.blocks >= len(asked)
 
 
-def test_an_export_asks_for_what_is_told(server, tmp_path):
+@pytest.mark.parametrize("on_error", ["raise", "fill"])
+def test_an_export_asks_for_what_is_told(server, tmp_path, on_error):
+    options = {"resolution": 100, "tier": 0, "on_error": on_error}
     with atldld_xr.config.set({"cache.enabled": False}):
-        ds = atldld_xr.open_volume(LARGE.id, source=server.url, resolution=100, tier=0)
+        ds = atldld_xr.open_volume(LARGE.id, source=server.url, **options)
         server.clear_log()
         found = ds.atldld.explain()
         report = ds.atldld.to_zarr(tmp_path / "a.zarr")
     assert server.image_requests == found.requests > 0
+    asked = [
+        (r.image_id, r.query) for r in server.log if r.image_id is not None and r.status == 200
+    ]
+    assert len(asked) == len(set(map(str, asked)))  # each piece once
     assert (report.blocks, report.nbytes) == (found.chunks, found.output_bytes)

@@ -16,6 +16,7 @@ from dask.array.chunk import getitem
 from dask.task_spec import Alias, TaskRef
 
 from atldld_xr.arrays.dask_graph import BlockLayer, FetchLayer, SectionLayer
+from atldld_xr.arrays.volume_variables import VolumeStatus
 from atldld_xr.export.run.section_tasks import ChunkTask, SectionTask, SectionValue, TileInput
 from atldld_xr.plan.load_plan import Block, LoadPlan, SectionPlan
 from atldld_xr.sources.protocol import Source
@@ -159,6 +160,8 @@ class Trace:
     @cached_property
     def is_plain(self) -> bool:
         """Whether it is a part of what a plan makes, with a section to each chunk."""
+        if any(isinstance(layer.variable, VolumeStatus) for layer in self._made.values()):
+            return False  # with the voxels, by Dask: else all tiles would be read for it alone
         if not self._made or not self.array.ndim or set(self.array.chunks[0]) - {1}:
             return False
         if self.chunks[0] != 1 and not self.is_value:
