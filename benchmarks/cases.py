@@ -13,6 +13,7 @@ from benchmarks.cluster_case import FEW_REPEATS, cluster
 from benchmarks.folder import FEW_ID, MANY_ID
 from benchmarks.measure import Bench, order
 from benchmarks.results import Case
+from benchmarks.volume_case import volume
 from benchmarks.wide import wide
 
 _TOO_SHORT = 0.05
@@ -313,5 +314,6 @@ CASES: dict[str, Callable[[Bench], Case]] = {
     "cluster": cluster,
     "memory": memory,
     "wide": wide,
+    "volume": volume,
 }
 """By their names on the command line."""
