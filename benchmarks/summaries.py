@@ -15,6 +15,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 import atldld_xr
+from atldld_xr.allen.structures import Structures, parse_structures
 from atldld_xr.compute.threads import own_threads
 from atldld_xr.testing import AllenServer, Phantom
 from benchmarks import ours
@@ -28,29 +29,25 @@ _READ = ["image", "coverage", "expression", "expression_coverage"]
 _BRANCHES = 10  # children of each structure, at most
 
 
-class Tree:
-    """An ontology of structures 1 to `count`, each the child of the one at a tenth of its id."""
-
-    def __init__(self, count: int) -> None:
-        self.ids = range(1, count + 1)
-
-    def id_of(self, structure: Any) -> int:
-        """Return an id."""
-        return int(structure)
-
-    def acronym(self, structure: int) -> str:
-        """Return an acronym."""
-        return f"S{structure}"
-
-    def name(self, structure: int) -> str:
-        """Return a name."""
-        return f"structure {structure}"
-
-    def descendants(self, structure: int) -> list[int]:
-        """Return the structure and all below it."""
-        below = range(structure * _BRANCHES, (structure + 1) * _BRANCHES)
-        own = (d for child in below if child in self.ids for d in self.descendants(child))
-        return [structure, *own]
+def _ontology(count: int) -> Structures:
+    """Return structures 1 to `count` below a root, each a child of the one at a tenth of its id."""
+    records: list[dict[str, Any]] = [
+        {
+            "id": n or count + 1,
+            "acronym": f"S{n}",
+            "name": f"structure {n}",
+            "color_hex_triplet": "808080",
+            "graph_order": n,
+            "st_level": len(str(n)),
+            "parent_structure_id": None,
+            "children": [],
+        }
+        for n in range(count + 1)
+    ]
+    for n in range(1, count + 1):
+        records[n // _BRANCHES]["children"].append(records[n])
+        records[n]["parent_structure_id"] = records[n // _BRANCHES]["id"]
+    return parse_structures(records[0])
 
 
 def structures(
@@ -78,7 +75,7 @@ def structures(
             DATASET_ID, resolution=resolution, source=own.url, expression="intensity"
         )
         labels = _labels(ds, structures)
-        tree = Tree(structures)
+        tree = _ontology(structures)
         ways: dict[str, Callable[[], Any]] = {
             "reading": lambda: _read(ds),
             "summary": lambda: ds.atldld.structure_summary(labels, ontology=tree),

@@ -43,7 +43,7 @@ def volume(bench: Bench) -> Case:
     )
     case.contestants |= race.figures()
     ratio = race.ratio(ways["scatter"], ways["volume"])
-    case.at_least(f"time of a forward scatter over ours", ratio, 2)
+    case.at_least("time of a forward scatter over ours", ratio, 2)
     halves = {"half of the planes": 0.5, "all planes": 1.0}
     race = bench.race(
         {
