@@ -134,7 +134,8 @@ def _labels(dataset: xr.Dataset, annotation: xr.Dataset | xr.DataArray | None) -
     dim = section_dim(dataset)
     if isinstance(annotation, xr.DataArray) and set(annotation.dims) == {dim, "y", "x"}:
         cut = all(np.array_equal(annotation[a].values, dataset[a].values) for a in (dim, "y", "x"))
-        if cut:
+        # Labels of sections, if they are not of these, are no volume to be cut either.
+        if cut or "section_image_id" in annotation.coords:
             return annotation
     accessor: Any = dataset.atldld
     found: xr.DataArray = accessor.annotation(annotation)

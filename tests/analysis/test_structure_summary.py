@@ -295,3 +295,11 @@ def test_what_cannot_work_is_refused_in_words():
     assert summary(bare, labels).equals(summary(dataset, labels))
     with pytest.raises(InvalidArgumentError, match="left is told by nothing any more"):
         summary(bare, labels, hemisphere="left")
+
+
+def test_labels_of_other_sections_are_no_volume():
+    """Two sections are in equal steps, as a volume is."""
+    ds = atldld_xr.open_dataset("phantom", expression="intensity", resolution=400)
+    labels = labels_of(ds, "coronal").isel(coronal=[1, 2])
+    with pytest.raises(InvalidArgumentError, match="lies at other coronal than the Dataset"):
+        ds.isel(coronal=[4, 5]).atldld.structure_summary(labels, ontology=TREE)
