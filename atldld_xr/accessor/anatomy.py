@@ -98,7 +98,8 @@ class Anatomy:
         -----
         This is the inverse of `to_image`, by which pixels are read. Allen stores either direction,
         each rounded to six digits: the service's own ``image_to_reference`` differs by up to 0.1 um
-        on Prox1 (69289763).
+        on Prox1 (69289763). Markers and displacement fields of a registration are left out, as by
+        `to_image`: the attribute ``comment`` of the result says so.
         """
         from atldld_xr.datasets.points import to_reference
 
@@ -109,6 +110,7 @@ class Anatomy:
 
         Each point is projected on each section along its normal, as the service's own
         ``reference_to_image`` does; the coordinate `distance` says how far it is from the section.
+        By how much a registration's markers or displacement fields bend sections is left out.
 
         Parameters
         ----------

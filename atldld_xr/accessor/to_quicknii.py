@@ -33,7 +33,8 @@ class ToQuickNII:
         ``{data set id}.json`` with the starting anchors: as this Dataset has the sections, which is
         Allen's affine unless it was opened with another `registration`. QuickNII and VisuAlign open
         it; what they save is a `registration` for `atldld_xr.open_dataset`. Read back as it is, it
-        has every pixel within 1e-6 um of where it was.
+        has every pixel within 1e-6 um of where it was, but for what bends sections besides: markers
+        and displacement fields are left out.
 
         Parameters
         ----------

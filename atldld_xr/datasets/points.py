@@ -30,7 +30,8 @@ def to_reference(dataset: xr.Dataset, points: ArrayLike | xr.DataArray) -> xr.Da
     pose = poses_of(dataset)
     matrices = pose.copy(data=np.zeros(pose.shape)).isel({POSE_DIMS[1]: slice(3)})
     matrices = matrices.copy(data=inverses(pose.values))
-    return _mapped(matrices, _components(points, IMAGE, matrices), REFERENCE)
+    out = _mapped(matrices, _components(points, IMAGE, matrices), REFERENCE)
+    return out.assign_attrs(_bent(dataset))
 
 
 def to_image(dataset: xr.Dataset, points: ArrayLike | xr.DataArray) -> xr.DataArray:
@@ -39,7 +40,15 @@ def to_image(dataset: xr.Dataset, points: ArrayLike | xr.DataArray) -> xr.DataAr
     given = _components(points, REFERENCE, pose)
     across = _row(pose, 2, given)
     across.attrs = {"long_name": "distance from the section's plane", "units": "micrometer"}
-    return _mapped(pose, given, IMAGE).assign_coords(distance=across)
+    out = _mapped(pose, given, IMAGE).assign_coords(distance=across)
+    return out.assign_attrs(_bent(dataset))
+
+
+def _bent(dataset: xr.Dataset) -> dict[str, str]:
+    """Return what is to be told of points of sections that are bent."""
+    if "registration_bends" not in dataset.attrs:
+        return {}
+    return {"comment": "by the poses alone: by how much sections are bent besides is left out"}
 
 
 def _mapped(

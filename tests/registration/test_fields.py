@@ -111,3 +111,14 @@ def test_it_is_composed_with_allens_affine_or_with_a_pose(plane, with_pose):
     at = bent.displacement[index].values + np.stack([columns, rows], -1)
     x, y = IMAGE.x % 2**tier, IMAGE.y % 2**tier
     np.testing.assert_allclose(at, (full + 0.5 + [x, y]) / 2**tier - 0.5, atol=2e-3)
+
+
+def test_points_of_bent_sections_say_that_they_are_by_poses_alone():
+    field = field_of(np.full((2, 2, 2), 9.0))
+    bent = atldld_xr.open_dataset(
+        "phantom", resolution=400, registration=atldld_xr.Registration(bends={IMAGE.id: field})
+    )
+    for made in (bent.atldld.to_image([1, 2, 3]), bent.atldld.to_reference([1, 2])):
+        assert "bent besides is left out" in made.attrs["comment"]
+    straight = atldld_xr.open_dataset("phantom", resolution=400)
+    assert "comment" not in straight.atldld.to_image([1, 2, 3]).attrs
