@@ -9,17 +9,15 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from atldld_xr.allen.reference import PLANES, SAGITTAL
 from atldld_xr.analysis.accumulators import EXPRESSING_INTENSITY, VALID, merge
 from atldld_xr.analysis.grid_summary import AXES
-from atldld_xr.analysis.places import Lines, across_lines, r_lines, unmirrored
+from atldld_xr.analysis.places import r_lines, true_places
 from atldld_xr.analysis.stream import count_sections
 from atldld_xr.analysis.structure_summary import THRESHOLD, check_threshold
 from atldld_xr.analysis.summary import grid_of
 from atldld_xr.datasets.sections import section_dim
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
-from atldld_xr.planes.sides import find_sides
 
 _FARTHEST = 2
 """Voxels that the grids are shifted by, along each axis, to see where they agree best."""
@@ -118,24 +116,14 @@ def _voxels(dataset: xr.Dataset, dim: str, grid: xr.Dataset) -> xr.DataArray:
     """Return the voxel of the grid that each pixel truly lies in, from 1; 0 where there is none."""
     import dask.array as da
 
-    mirrored = bool(find_sides(dataset, dim).mirrored)
-    across = across_lines(dataset, dim)
-    if mirrored and dim == SAGITTAL.dim:
-        across = unmirrored(across)
     image = dataset["image"].variable if "image" in dataset else xr.Variable((), 0)
     sides = image.chunksizes or image.encoding.get("preferred_chunks", {})
     chunks = {axis: sides.get(axis, -1) for axis in ("y", "x")}
-    lines = {axis: _straight(dataset, axis, chunks[axis]) for axis in ("y", "x")}
-    if mirrored and dim != SAGITTAL.dim:
-        start, _, slope = unmirrored(np.array([[0.0, 0.0, 1.0]]))[0]
-        lines["x"] = start + slope * lines["x"]
     found = da.blockwise(
         _voxels_of,
         "syx",
-        *(da.from_array(across, chunks=(1, 3)), "sk"),
+        *(da.from_array(true_places(dataset, dim), chunks=(1, 3, 3)), "sak"),
         *(_straight(dataset, "y", chunks["y"]), "y", _straight(dataset, "x", chunks["x"]), "x"),
-        *(lines["y"], "y", lines["x"], "x"),
-        axes=_axes(dim),
         origin=[float(grid[axis][0]) for axis in AXES],
         step=[_step(grid, axis) for axis in AXES],
         shape=[grid.sizes[axis] for axis in AXES],
@@ -153,32 +141,21 @@ def _straight(dataset: xr.Dataset, axis: str, chunks: Any) -> Any:
     return da.from_array(np.asarray(dataset[axis].values, np.float64), chunks=(chunks,))
 
 
-def _axes(dim: str) -> tuple[int, int, int]:
-    plane = next(plane for plane in PLANES.values() if plane.dim == dim)
-    return plane.section_axis, plane.y_axis, plane.x_axis
-
-
 def _voxels_of(
-    across: Lines,
+    places: Values,
     y: Values,
     x: Values,
-    down: Values,
-    right: Values,
-    axes: tuple[int, int, int],
     origin: list[float],
     step: list[float],
     shape: list[int],
 ) -> NDArray[np.uint32]:
-    start, along_y, along_x = (across[:, k, np.newaxis, np.newaxis] for k in range(3))
-    points = (
-        start + along_y * y[:, np.newaxis] + along_x * x,
-        down[:, np.newaxis],
-        right,
-    )
-    index = np.zeros((len(across), y.size, x.size), np.int64)
+    index = np.zeros((len(places), y.size, x.size), np.int64)
     inside = np.ones(index.shape, bool)
-    for axis, at in sorted(zip(axes, points, strict=True), key=lambda item: item[0]):
-        place = np.floor((at - origin[axis]) / step[axis] + 0.5).astype(np.int64)
+    for axis in range(3):
+        start, along_y, along_x = (places[:, axis, k, np.newaxis, np.newaxis] for k in range(3))
+        at = start + along_y * y[:, np.newaxis] + along_x * x
+        # What is a thousandth of a voxel before a border lies on it.
+        place = np.floor((at - origin[axis]) / step[axis] + 0.5 + 1e-3).astype(np.int64)
         inside &= (place >= 0) & (place < shape[axis])
         index = index * shape[axis] + place
     return np.where(inside, index + 1, 0).astype(np.uint32)

@@ -6,7 +6,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from atldld_xr.allen.reference import SAGITTAL, change_space
+from atldld_xr.allen.poses import POSE
+from atldld_xr.allen.reference import PLANES, SAGITTAL, change_space
+from atldld_xr.datasets.shown import shown
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.planes.sides import find_sides
 
@@ -64,6 +66,29 @@ def r_lines(dataset: xr.Dataset, dim: str, *, needed: bool = True) -> Lines:
     else:
         out = np.tile([0.0, 0.0, 1.0], (dataset.sizes[dim], 1))
     return unmirrored(out) if mirrored else out
+
+
+def true_places(dataset: xr.Dataset, dim: str) -> NDArray[np.float64]:
+    """Return where what is shown truly lies, in the space in which left is at low r: (N, 3, 3).
+
+    Of each section the lines of p, i and r. What is projected on a section along its normal also
+    lies off its y and x; of Datasets without poses, of earlier versions, these are taken.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the Dataset does not tell how its sections lie any more.
+    """
+    if POSE in dataset.coords:
+        out = shown(dataset).matrices[..., [2, 0, 1]]
+    else:
+        plane = next(plane for plane in PLANES.values() if plane.dim == dim)
+        out = np.zeros((dataset.sizes[dim], 3, 3))
+        out[:, plane.section_axis] = across_lines(dataset, dim)
+        out[:, plane.y_axis, 1] = out[:, plane.x_axis, 2] = 1.0
+    if find_sides(dataset, dim).mirrored:
+        out[:, _R] = unmirrored(out[:, _R])
+    return out
 
 
 def unmirrored(lines: Lines) -> Lines:

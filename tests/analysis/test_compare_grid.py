@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 
 import atldld_xr
+from atldld_xr.allen import transforms
+from atldld_xr.allen.metadata import parse_dataset
+from atldld_xr.analysis import compare_grid
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.testing import CORONAL_ID, SAGITTAL_ID, AllenServer
+from tilted import TILTS, tilted_source
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +52,39 @@ def test_a_grid_that_is_moved_is_found_where_it_is(served):
     assert atldld_xr.compare_grid(others, grid=moved).identical(found)
 
 
+@pytest.mark.parametrize("viewed", ["projected", "oblique"])
+@pytest.mark.parametrize("space", [9, 10])
+@pytest.mark.parametrize("plane", list(TILTS))
+def test_a_pixel_is_of_the_voxel_that_its_tissue_lies_in(plane, space, viewed):
+    """Projected along its normal, a section shows what lies off the pixel's own y and x, too."""
+    source, number = tilted_source(plane)
+    data = parse_dataset(source.dataset_record(number))
+    ds = atldld_xr.open_dataset(
+        number, source=source, resolution=60, reference_space=space, plane=viewed
+    )
+    grid = atldld_xr.open_grid("phantom")
+    found = compare_grid._voxels(ds, plane, grid).values
+    for index in range(0, ds.sizes[plane], 4):
+        section = ds.isel({plane: index})
+        (image,) = (image for image in data.images if image.id == section.section_image_id)
+        y, x = (some.ravel() for some in np.meshgrid(ds.y, ds.x, indexing="ij"))
+        pixels = section.affine.values @ [y, x, np.ones(y.size)]
+        z = np.full(y.size, image.section_number * data.section_thickness)
+        there = transforms.xy_to_pir(np.vstack([pixels, z]), image.tsv, data.tvr)
+        at = there / 200 + 0.5
+        sure = (np.abs(at - np.round(at)) > 2e-3).all(0)
+        shape = np.array(grid.energy.shape)
+        voxel = np.floor(at).astype(int)
+        inside = ((voxel >= 0) & (voxel < shape[:, None])).all(0)
+        expected = np.zeros(y.size, int)
+        expected[inside] = np.ravel_multi_index(tuple(voxel[:, inside]), shape) + 1
+        assert sure.mean() > 0.9
+        np.testing.assert_array_equal(found[index].ravel()[sure], expected[sure])
+    old = ds.drop_vars("pose")  # as of a store of an earlier version: y and x are the pixel's own
+    alike = compare_grid._voxels(old, plane, grid).values == found
+    assert alike.mean() > (0.85 if viewed == "oblique" else 0.4)
+
+
 def test_what_cannot_work_is_refused_in_words():
     opened = atldld_xr.open_dataset("phantom", expression="intensity", resolution=400)
     grid = atldld_xr.open_grid("phantom")
@@ -59,7 +96,7 @@ def test_what_cannot_work_is_refused_in_words():
     with pytest.raises(InvalidArgumentError, match="threshold is from 0 to 254"):
         atldld_xr.compare_grid(opened, threshold=1.5)
     with pytest.raises(InvalidArgumentError, match="no tilt_y of its sections any more"):
-        atldld_xr.compare_grid(opened.drop_vars("tilt_y"), grid=grid)
+        atldld_xr.compare_grid(opened.drop_vars(["pose", "tilt_y"]), grid=grid)
     plain = atldld_xr.open_dataset("phantom", resolution=400)
     with pytest.raises(InvalidArgumentError, match='expression="intensity"'):
         atldld_xr.compare_grid(plain)
