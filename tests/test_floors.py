@@ -20,7 +20,7 @@ FLOORS = (
     {"compute", "plan"},
     {"phantom", "planes", "warp"},
     {"registration", "sources"},
-    {"arrays", "doctor", "testing"},
+    {"arrays", "catalogue", "doctor", "testing"},
     {"datasets", "store"},
     {"analysis", "volumes"},
     {"export"},

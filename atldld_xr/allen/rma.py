@@ -13,6 +13,8 @@ from atldld_xr.messages.words import one_line
 MOST_ROWS = 25_000
 """Rows that the service returns at most, whatever is asked for; 50 where nothing is."""
 
+_LONGEST = 200  # characters of a value: no name in Allen's records has so many
+
 
 def parse_envelope(body: bytes) -> dict[str, Any]:
     """Return the service's answer: whether it succeeded, and the records in ``msg``.
@@ -95,3 +97,62 @@ def stages(
         parts.append(f"rma::include,{','.join(include)}")
     parts.append(f"rma::options[num_rows$eq{rows}][start_row$eq{start}][order$eq'{order}']")
     return ",".join(parts)
+
+
+def quoted(value: str) -> str:
+    """Return a text as a value that is a value, whatever is in it.
+
+    Between single quotes nothing has a meaning but the next one, and a ``*`` of ``$li`` and
+    ``$il``. There is no way known to write a quote there; a backslash may be one to take the
+    closing quote's meaning away.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it cannot be written so: it has a quote, a backslash or what cannot be printed, or is
+        empty, or too long to be in a record.
+    """
+    if not value.strip():
+        raise InvalidArgumentError("an empty text names nothing")
+    if len(value) > _LONGEST:
+        raise InvalidArgumentError(
+            f"{short(value)} has {len(value):,} characters; names have at most {_LONGEST}"
+        )
+    for character in value:
+        if character in "'\\" or not character.isprintable():
+            raise InvalidArgumentError(
+                f"{short(value)} cannot be asked for: the service's query language has no way to "
+                f"write {character!r} in a name"
+            )
+    return f"'{value}'"
+
+
+def equals(field: str, values: Sequence[str | float]) -> str:
+    """Return the filter of a field that is one of some values.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a text cannot be written, see `quoted`.
+    """
+    written = [quoted(v) if isinstance(v, str) else str(v) for v in values]
+    return f"[{field}${'eq' if len(written) == 1 else 'in'}{','.join(written)}]"
+
+
+def is_like(field: str, pieces: Sequence[str]) -> str:
+    """Return the filter of a field in which these pieces follow each other, whatever is between.
+
+    Capital letters and small ones are the same in it. To the service, characters of a piece may
+    be wildcards too (``_`` and ``%`` are in databases), so more may be found than is meant.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a piece cannot be written, see `quoted`, or has a ``*``.
+    """
+    if any("*" in piece for piece in pieces):
+        raise InvalidArgumentError(
+            f"{short('*'.join(pieces))} cannot be asked for: an asterisk that is meant as such "
+            "cannot be beside one that stands for anything"
+        )
+    return f"[{field}$il{quoted('*'.join(pieces))}]"

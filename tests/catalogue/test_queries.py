@@ -1,0 +1,179 @@
+"""What users name never becomes part of a query's syntax, and comes back as it was."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from atldld_xr.allen.rma import quoted
+from atldld_xr.catalogue.patterns import escape, parse_pattern
+from atldld_xr.catalogue.queries import PLANE_NAMES, dataset_query, gene_criteria, parse_genes
+from atldld_xr.errors import InvalidArgumentError
+from rma_grammar import all_filters, read_criteria
+
+METACHARACTERS = "[]()$,:*'\"\\ &#%+=?;{}|~^_"
+
+
+def texts():
+    letters = st.characters() | st.sampled_from(METACHARACTERS)
+    return st.text(letters, max_size=40) | st.text("Pva1[]($,:*-/ ", max_size=20)
+
+
+def can_be_said(text):
+    bare = text.strip()
+    return bare and bare.isprintable() and not set(bare) & {"'", "\\"}
+
+
+@given(texts())
+@example("Pvalb']),rma::options[num_rows$eq'all'")
+@example("H2-D1,[failed$eqtrue]")
+@example("Ⅷ α-synuclein 遺伝子")
+def test_any_text_as_a_gene_is_asked_for_as_it_is_or_refused(text):
+    given_as = escape(text)
+    if not can_be_said(text):
+        with pytest.raises(InvalidArgumentError):
+            dataset_query(gene=given_as)
+        return
+    query = dataset_query(gene=given_as, plane="coronal")
+    (criteria,) = query.all_criteria
+    assert all_filters(read_criteria(criteria)) == [
+        ("", "failed", "eq", ["false"]),
+        ("", "plane_of_section_id", "eq", ["1"]),
+        ("genes", "acronym", "eq", [text.strip()]),
+    ]
+    assert query.accepts([(text.strip(), None)])
+    assert not query.accepts([(text.strip() + "x", None)])
+
+
+@given(st.lists(texts().filter(can_be_said), min_size=1, max_size=120))
+def test_many_genes_are_asked_for_in_few_queries_of_bounded_length(names):
+    genes = parse_genes([escape(name) for name in names])
+    asked = []
+    for criteria in gene_criteria(genes):
+        assert len(criteria.encode()) < 2000
+        ((_, field, operator, values),) = all_filters(read_criteria(criteria))
+        assert field == "acronym"
+        assert operator == ("in" if len(values) > 1 else "eq")
+        asked += values
+    assert asked == list(dict.fromkeys(name.strip() for name in names))
+
+
+@given(texts(), texts(), texts())
+def test_any_text_in_any_argument(strain, treatment, specimen):
+    values = [escape(v) for v in (strain, treatment, specimen)]
+    arguments = dict(zip(("strain", "treatment", "specimen"), values, strict=True))
+    if not all(map(can_be_said, (strain, treatment, specimen))):
+        with pytest.raises(InvalidArgumentError, match=r"^(strain|treatment|specimen): "):
+            dataset_query(**arguments)
+        return
+    (criteria,) = dataset_query(**arguments, failed=None).all_criteria
+    assert all_filters(read_criteria(criteria)) == [
+        ("treatments", "name", "eq", [treatment.strip()]),
+        ("specimen", "name", "eq", [specimen.strip()]),
+        ("specimen.donor", "strain", "eq", [strain.strip()]),
+    ]
+
+
+@given(st.lists(st.text("aB.+%_ -", max_size=5), min_size=2, max_size=4))
+def test_wildcards_find_what_they_should(pieces):
+    text = "*".join(pieces)
+    try:
+        pattern = parse_pattern(text, "gene")
+    except InvalidArgumentError:
+        pytest.fail(text)
+    bare = text.strip().split("*")
+    assert pattern.criterion("acronym") == f"[acronym$il'{'*'.join(bare)}']"
+    assert pattern.matches("Q-x".join(bare).swapcase())
+    assert not pattern.matches("z" + text) or not bare[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("Pva*", ("Pva", "")),
+        (" Pvalb ", ("Pvalb",)),
+        (r"A930033C01Rik\*", ("A930033C01Rik*",)),
+        ("*a*b", ("", "a", "b")),
+    ],
+)
+def test_patterns(text, pieces):
+    assert parse_pattern(text, "gene").pieces == pieces
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"gene": "it's"}, 'no way to write "\'"'),
+        ({"gene": "a\\b"}, "no way to write"),
+        ({"gene": "a\nb"}, "no way to write"),
+        ({"gene": "a\ud800"}, "no way to write"),
+        ({"gene": " "}, "names nothing"),
+        ({"gene": "a" * 201}, "201 characters"),
+        ({"gene": r"a\*b*"}, "asterisk that is meant as such"),
+        ({"gene": b"Pvalb"}, "gene is a text"),
+        ({"gene": []}, "no gene is named"),
+        ({"gene": -5}, "Entrez id is a positive whole number"),
+        ({"gene": 1.5}, "Entrez id is a positive whole number"),
+        ({"plane": "oblique"}, "none that there is: coronal, sagittal"),
+        ({"plane": 3}, "none that there is"),
+        ({"sex": "x"}, "sex must be M or F"),
+        ({"failed": "no"}, "failed must be"),
+        ({"specimen": 0}, "specimen: an id"),
+        ({"structure": True}, "structure is a text"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_refused(arguments, message):
+    with pytest.raises(InvalidArgumentError, match=re.escape(message)):
+        dataset_query(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "criteria"),
+    [
+        ({}, ["[failed$eqfalse]"]),
+        ({"failed": True}, ["[failed$eqtrue]"]),
+        ({"failed": None}, [""]),
+        ({"plane": " Sagittal "}, ["[failed$eqfalse][plane_of_section_id$eq2]"]),
+        ({"product_id": 3}, ["[failed$eqfalse],products[id$eq3]"]),
+        ({"age": 56}, ["[failed$eqfalse],specimen(donor(age[days$eq56]))"]),
+        ({"age": 11.5}, ["[failed$eqfalse],specimen(donor(age[days$eq11.5]))"]),
+        (
+            {"age": "E1*", "sex": "male", "strain": "C57BL/6J", "specimen": 7},
+            [
+                "[failed$eqfalse],specimen[id$eq7](donor[sex$eq'M'][strain$eq'C57BL/6J']"
+                "(age[name$il'E1*']))"
+            ],
+        ),
+        (
+            {"structure": "CA1", "failed": None},
+            ["structure_unionizes[expression_energy$gt0](structure[acronym$eq'CA1'])"],
+        ),
+        (
+            {"gene": ["Pvalb", "Gad*", np.int64(19293), "Gad1"], "failed": None},
+            [
+                "genes[acronym$in'Pvalb','Gad1']",
+                "genes[entrez_id$eq19293]",
+                "genes[acronym$il'Gad*']",
+            ],
+        ),
+    ],
+)
+def test_criteria(arguments, criteria):
+    found = dataset_query(**arguments).all_criteria
+    assert found == criteria
+    for text in filter(None, found):
+        read_criteria(text)
+
+
+def test_planes_are_found_by_name_and_number():
+    for number, name in PLANE_NAMES.items():
+        for given_as in (number, name, name.upper()):
+            assert f"id$eq{number}]" in dataset_query(plane=given_as).criteria
+
+
+def test_a_quoted_value_is_one_token():
+    assert quoted("a],b$eq(c)") == "'a],b$eq(c)'"
