@@ -22,6 +22,7 @@ from atldld_xr.phantom.phantom import (
     Phantom,
     find_phantom_image,
 )
+from atldld_xr.testing.catalogue import Catalogue
 from atldld_xr.testing.faults import Faults
 from atldld_xr.testing.network import Network
 from atldld_xr.testing.quirks import Quirks
@@ -37,6 +38,7 @@ __all__ = [
     "SAGITTAL_ID",
     "AllenServer",
     "Bead",
+    "Catalogue",
     "Faults",
     "Landmark",
     "Network",

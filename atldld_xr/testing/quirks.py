@@ -36,6 +36,8 @@ class Quirks:
         Whether a grey mask is grey; else it comes in colour.
     sampling : {"444", "422", "420"}
         At what resolution JPEGs hold colours.
+    joined_rows : bool
+        Whether pages of data sets are cut by the rows of their join with section images.
 
     Raises
     ------
@@ -51,6 +53,7 @@ class Quirks:
     ipv6: bool = False
     grey_filter: bool = True
     sampling: Sampling = "444"
+    joined_rows: bool = False
 
     def __post_init__(self) -> None:
         kinds = (("tiers", Tiers), ("offsets", Offsets), ("sampling", Sampling))

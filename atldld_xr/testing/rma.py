@@ -14,9 +14,10 @@ DEFAULT_ROWS = 50
 
 _PLANES = {1: "coronal", 2: "sagittal"}
 _ASSOCIATIONS = {
-    *("alignment2d", "alignment3d", "age", "data_set", "donor", "equalization", "genes"),
-    *("injections", "organism", "plane_of_section", "probes", "products", "section_images"),
-    *("section_data_set", "specimen", "treatments", "well_known_files"),
+    *("alignment2d", "alignment3d", "age", "data_set", "donor", "equalization", "gene"),
+    *("gene_aliases", "genes", "injections", "organism", "plane_of_section", "probes"),
+    *("products", "section_images", "section_data_set", "specimen", "structure"),
+    *("structure_unionizes", "treatments", "well_known_files"),
 }
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "eq": lambda a, b: bool(a == b),
@@ -27,6 +28,9 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "le": lambda a, b: bool(a <= b),
 }
 _FILTER = re.compile(r"(\w+)\$(eq|ne|li|il|gt|lt|ge|le|in)(.*)", re.DOTALL)
+_INSIDE = r"(?:'[^']*'|[^\]'])*"  # of brackets: in quotes, a bracket is a character
+_BRACKETS = rf"\[({_INSIDE})\]"
+_PATH = re.compile(rf"(\w*)((?:\[{_INSIDE}\])*)(?:\((.*)\))?", re.DOTALL)
 
 
 class RmaError(ValueError):
@@ -94,7 +98,7 @@ def parse_paths(text: str) -> tuple[Path, ...]:
     """Parse associations with filters, for instance ``[id$eq1],genes[acronym$eq'A'](b,c)``."""
     paths = []
     for token in _split(text):
-        match = re.fullmatch(r"(\w*)((?:\[[^\]]*\])*)(?:\((.*)\))?", token, re.DOTALL)
+        match = _PATH.fullmatch(token)
         if not match:
             raise RmaError(f"cannot parse {token!r}")
         name, filters, inner = match.groups()
@@ -129,10 +133,24 @@ def tables(datasets: Iterable[Record]) -> dict[str, list[Record]]:
         "SectionDataSet": data_sets,
         "SectionImage": images,
         "ReferenceToReferenceTransform": transforms,
+        "Gene": [{"gene_aliases": [], **gene} for gene in _parts(data_sets, "genes")],
+        "GeneAlias": [],
+        "Product": _parts(data_sets, "products"),
     }
 
 
-def answer(query: Query, records: Mapping[str, Sequence[Record]], max_rows: int) -> dict[str, Any]:
+def _parts(records: Sequence[Record], name: str) -> list[Record]:
+    """Return what records have of a kind, each once."""
+    return list({part["id"]: part for r in records for part in r.get(name) or ()}.values())
+
+
+def answer(
+    query: Query,
+    records: Mapping[str, Sequence[Record]],
+    max_rows: int,
+    *,
+    joined_rows: bool = False,
+) -> dict[str, Any]:
     """Return the envelope of a query's answer.
 
     Parameters
@@ -143,6 +161,8 @@ def answer(query: Query, records: Mapping[str, Sequence[Record]], max_rows: int)
         As `tables` returns them.
     max_rows : int
         The longest page, whatever is asked for.
+    joined_rows : bool
+        Whether pages are cut by the rows of a join with section images.
 
     Raises
     ------
@@ -165,15 +185,38 @@ def answer(query: Query, records: Mapping[str, Sequence[Record]], max_rows: int)
     unknown = options.keys() - {"count", "debug", "tabular"}
     if unknown:
         raise RmaError(f"unknown options: {', '.join(sorted(unknown))}")
+    is_joined = joined_rows and any(path.name == _JOINED for path in query.include)
+    if is_joined:
+        found = [row for record in found for row in _rows(record)]
     page = found[start : start + min(rows, max_rows)]
+    num_rows = len(page)
+    if is_joined:
+        page = _records(page)
     return {
         "success": True,
         "id": 0,
         "start_row": start,
-        "num_rows": len(page),
+        "num_rows": num_rows,
         "total_rows": len(found),
         "msg": [_with_included(record, query.include) for record in page],
     }
+
+
+_JOINED = "section_images"
+
+
+def _rows(record: Record) -> list[Record]:
+    """Return the rows of a record's join with its section images."""
+    return [{**record, _JOINED: [image]} for image in record.get(_JOINED) or ()] or [record]
+
+
+def _records(rows: Sequence[Record]) -> list[Record]:
+    """Return the records of a join's rows."""
+    out: dict[Any, dict[str, Any]] = {}
+    for row in rows:
+        record = out.setdefault(row["id"], {**row, _JOINED: []})
+        record[_JOINED] += row.get(_JOINED) or []
+    return list(out.values())
 
 
 def failure(message: str) -> dict[str, Any]:
@@ -257,13 +300,13 @@ def _whole(text: str, name: str) -> int:
 
 def _filters(text: str) -> tuple[tuple[str, str, str], ...]:
     out = []
-    for inside in re.findall(r"\[([^\]]*)\]", text):
+    for inside in re.findall(_BRACKETS, text):
         match = _FILTER.fullmatch(inside)
         if not match:
             raise RmaError(f"cannot parse the criterion [{inside}]")
         field, operator, value = match.groups()
         out.append((field, operator, value if operator == "in" else _unquoted(value)))
-    if re.sub(r"\[[^\]]*\]", "", text):
+    if re.sub(_BRACKETS, "", text):
         raise RmaError(f"cannot parse the criteria {text!r}")
     return tuple(out)
 

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from atldld_xr.phantom.phantom import PHANTOMS, Phantom
 from atldld_xr.testing.atlas import PLACE
+from atldld_xr.testing.catalogue import Catalogue
 from atldld_xr.testing.connections import Answer, HttpServer
 from atldld_xr.testing.faults import HTML, Faults, Kind, spoil
 from atldld_xr.testing.network import Network
@@ -71,6 +72,8 @@ class AllenServer:
         Bytes a second that each connection carries. Default: as fast as they go.
     quirks : Quirks, optional
         What it does otherwise than Allen's service.
+    catalogue : Catalogue, optional
+        Records of many more data sets, beside phantoms.
     """
 
     def __init__(
@@ -85,11 +88,13 @@ class AllenServer:
         latency: float = 0.0,
         bandwidth: float | None = None,
         quirks: Quirks | None = None,
+        catalogue: Catalogue | None = None,
     ) -> None:
         self._quirks = quirks = quirks or Quirks()
         if mirror is None:
             chosen = PHANTOMS.values() if phantoms is None else phantoms
-            self._service = phantom_service({p.id: p for p in chosen}, max_rows, quirks)
+            by_id = {p.id: p for p in chosen}
+            self._service = phantom_service(by_id, max_rows, quirks, catalogue)
         else:
             self._service = mirror_service(Path(mirror), max_rows, quirks)
         self._redirect = redirect

@@ -16,6 +16,7 @@ from atldld_xr.phantom.grid import grid
 from atldld_xr.phantom.phantom import Phantom
 from atldld_xr.testing import rma
 from atldld_xr.testing.atlas import PLACE, Atlas, FolderAtlas, PhantomAtlas
+from atldld_xr.testing.catalogue import Catalogue
 from atldld_xr.testing.connections import Answer
 from atldld_xr.testing.grids import NAMES, folder_zip, grid_zip
 from atldld_xr.testing.pictures import Memo, MirrorPictures, PhantomPictures, Pictures, Window
@@ -73,6 +74,8 @@ class Service:
         ``grids(dataset_id, names)`` returns a zip of expression grids, None if they are not there.
     atlas : Atlas
         The annotation and the ontology.
+    catalogue : Catalogue, optional
+        Further data sets, of which there are records alone.
     """
 
     def __init__(
@@ -83,11 +86,13 @@ class Service:
         quirks: Quirks,
         grids: Grids,
         atlas: Atlas,
+        catalogue: Catalogue | None = None,
     ) -> None:
         self._atlas = atlas
         self._grids = grids
         self._datasets = datasets
         self._tables = rma.tables(datasets.values())
+        self._catalogue = catalogue
         self._images = {image["id"]: image for image in self._tables["SectionImage"]}
         self._pictures = pictures
         self._max_rows = max_rows
@@ -142,6 +147,14 @@ class Service:
         )
         return not_found(image["id"]) if body is None else Answer(200, body, "image/jpeg")
 
+    def _answer(self, query: rma.Query) -> Answer:
+        tables = self._tables
+        if self._catalogue:
+            more = self._catalogue.asked(query.model)
+            tables = tables | {model: [*tables[model], *records] for model, records in more.items()}
+        rows = self._max_rows
+        return _answered(rma.answer(query, tables, rows, joined_rows=self._quirks.joined_rows))
+
     def _grid(self, dataset_id: int, names: Sequence[str]) -> Answer:
         body = None
         if not set(names) - set(NAMES):
@@ -163,7 +176,7 @@ class Service:
     def _metadata(self, path: str, params: Mapping[str, str]) -> Answer:
         if path == "data/query.json":
             query = rma.parse_query(params.get("criteria") or params.get("q") or "")
-            return _answered(rma.answer(query, self._tables, self._max_rows))
+            return self._answer(query)
         match = _SHORT_QUERY.fullmatch(path)
         if match:
             criteria = params.get("criteria", "")
@@ -172,7 +185,7 @@ class Service:
             options = {k: params[k] for k in ("num_rows", "start_row", "order") if k in params}
             include = rma.parse_paths(params.get("include", ""))
             short = rma.Query(match[1], rma.parse_paths(criteria), include, options)
-            return _answered(rma.answer(short, self._tables, self._max_rows))
+            return self._answer(short)
         if path == "structure_graph_download/1.json":
             answer = self._atlas.structures()
             return _failed(404, "there is no ontology") if answer is None else _answered(answer)
@@ -195,7 +208,12 @@ class Service:
         return _answered({**envelope, "msg": msg})
 
 
-def phantom_service(phantoms: Mapping[int, Phantom], max_rows: int, quirks: Quirks) -> Service:
+def phantom_service(
+    phantoms: Mapping[int, Phantom],
+    max_rows: int,
+    quirks: Quirks,
+    catalogue: Catalogue | None = None,
+) -> Service:
     """Return a service of phantoms."""
     records = {p.id: p.record for p in phantoms.values()}
 
@@ -205,9 +223,8 @@ def phantom_service(phantoms: Mapping[int, Phantom], max_rows: int, quirks: Quir
         made = grid(phantoms[dataset_id])
         return grid_zip({name: made[name] for name in names})
 
-    return Service(
-        records, PhantomPictures(phantoms, quirks), max_rows, quirks, grids, PhantomAtlas()
-    )
+    pictures = PhantomPictures(phantoms, quirks)
+    return Service(records, pictures, max_rows, quirks, grids, PhantomAtlas(), catalogue)
 
 
 def mirror_service(folder: Path, max_rows: int, quirks: Quirks) -> Service:
