@@ -16,6 +16,7 @@ __all__ = [
     "compare_grid",
     "config",
     "errors",
+    "genes",
     "info",
     "mirror",
     "open_annotation",
@@ -26,6 +27,8 @@ __all__ = [
     "open_volume",
     "preview",
     "read_registration",
+    "search",
+    "search_images",
     "status",
     "structures",
     "verify",
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from atldld_xr import testing as testing
     from atldld_xr import utils as utils
     from atldld_xr.analysis.compare_grid import compare_grid
+    from atldld_xr.catalogue.search import genes, search, search_images
     from atldld_xr.datasets.copy_mirror import mirror
     from atldld_xr.datasets.info import info
     from atldld_xr.datasets.open_annotation import open_annotation
@@ -65,6 +69,7 @@ else:  # type checkers would take any name for one of this module's
         "compare_grid": "atldld_xr.analysis.compare_grid",
         "Registration": "atldld_xr.registration.registration",
         "config": "atldld_xr.settings",
+        "genes": "atldld_xr.catalogue.search",
         "info": "atldld_xr.datasets.info",
         "mirror": "atldld_xr.datasets.copy_mirror",
         "open_annotation": "atldld_xr.datasets.open_annotation",
@@ -75,6 +80,8 @@ else:  # type checkers would take any name for one of this module's
         "open_volume": "atldld_xr.datasets.open_volume",
         "preview": "atldld_xr.plots.preview",
         "read_registration": "atldld_xr.datasets.read_registration",
+        "search": "atldld_xr.catalogue.search",
+        "search_images": "atldld_xr.catalogue.search",
         "status": "atldld_xr.store.status",
         "structures": "atldld_xr.datasets.open_structures",
         "verify": "atldld_xr.store.verify",

@@ -19,7 +19,7 @@ class InvalidArgumentError(AtldldError, ValueError):
 
 
 class DatasetNotFoundError(AtldldError, LookupError):
-    """The source has no section data set (or section image) with that id."""
+    """The source has no section data set, section image or gene of that id or name."""
 
 
 class MetadataError(AtldldError, ValueError):

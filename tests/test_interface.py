@@ -18,6 +18,7 @@ from kills import SMALL
 
 FUNCTIONS = [
     "compare_grid",
+    "genes",
     "info",
     "mirror",
     "open_annotation",
@@ -28,6 +29,8 @@ FUNCTIONS = [
     "open_volume",
     "preview",
     "read_registration",
+    "search",
+    "search_images",
     "status",
     "structures",
     "verify",

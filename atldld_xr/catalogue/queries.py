@@ -146,7 +146,7 @@ def dataset_query(
     *,
     gene: object = None,
     plane: object = None,
-    product_id: int | None = None,
+    product_ids: Sequence[int] = (),
     structure: object = None,
     specimen: object = None,
     treatment: object = None,
@@ -178,8 +178,8 @@ def dataset_query(
     if donor:
         of_specimen += f"(donor{donor})"
     parts = [own]
-    if product_id is not None:
-        parts.append(f"products{rma.equals('id', [product_id])}")
+    if product_ids:
+        parts.append(f"products{rma.equals('id', product_ids)}")
     if treatment is not None:
         parts.append(f"treatments{_named(treatment, 'treatment', 'id')}")
     if of_specimen:

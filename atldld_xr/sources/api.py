@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, replace
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
@@ -28,7 +30,7 @@ from atldld_xr.settings import as_bool, setting
 from atldld_xr.sources import http
 from atldld_xr.sources.cache import default_cache
 from atldld_xr.sources.kept import read_kept, to_keep
-from atldld_xr.sources.protocol import PIECE_SIDE, TILE_SIDE, service_tile_side
+from atldld_xr.sources.protocol import PIECE_SIDE, TILE_SIDE, QueryAnswer, service_tile_side
 from atldld_xr.sources.service_images import ServiceImages, cache_folder
 
 if TYPE_CHECKING:
@@ -186,6 +188,42 @@ class ApiSource:
             start += rma.count(envelope, "num_rows") or len(msg)
             if start >= total:
                 return list(records.values())
+
+    def answer(self, stages: str, name: str, *, anew: bool = False) -> QueryAnswer:
+        """Return the answer to an RMA query; at most one request.
+
+        The cache keeps it as it keeps records; one that found nothing for
+        ``cache.incomplete_minutes``.
+
+        Parameters
+        ----------
+        stages : str
+            The query, as `atldld_xr.allen.rma.stages` returns it.
+        name : str
+            What is asked for, for messages.
+        anew : bool
+            Whether it is asked for though the cache may have an answer.
+
+        Raises
+        ------
+        ServiceError
+            If the service cannot be reached or reports a failure.
+        """
+        cache = default_cache()
+        key = f"{cache_folder(self.url)}/query/{sha256(stages.encode()).hexdigest()}.json"
+        kept = read_kept(cache.get(key)) if cache else None
+        is_taken = kept is not None and (kept.is_current or self.is_offline)
+        if kept is not None and is_taken and not self._is_fresh and not anew:
+            return QueryAnswer(kept.answer, kept.fetched, True)
+        try:
+            envelope = self._ask("data/query.json", {"criteria": stages}, name)
+        except ServiceError as error:
+            if kept is None:
+                raise
+            raise ServiceError(f"{error}; {kept.advice}") from error
+        if cache:
+            cache.put(key, to_keep(envelope, is_complete=bool(envelope["msg"])))
+        return QueryAnswer(envelope, time.time(), False)
 
     def tiers(self, image: SectionImage, view: View) -> frozenset[int] | None:
         """Return None: every tier can be asked for."""

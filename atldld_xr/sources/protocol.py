@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,3 +153,44 @@ def kept_alone(source: Source, offline: object) -> Source:
             f"offline must be True, False or None (as the setting offline is), not {short(offline)}"
         )
     return source.kept_only(bool(offline)) if isinstance(source, RemoteSource) else source
+
+
+class QueryAnswer(NamedTuple):
+    """A page of a catalogue.
+
+    Attributes
+    ----------
+    envelope : mapping
+        As the service gives it.
+    fetched : float
+        When it came from the service, in seconds since the epoch.
+    is_kept : bool
+        Whether it was kept from then, not asked for now.
+    """
+
+    envelope: Mapping[str, Any]
+    fetched: float
+    is_kept: bool
+
+
+@runtime_checkable
+class CatalogueSource(Source, Protocol):
+    """A source that can be asked what it has, in the service's query language."""
+
+    def answer(self, stages: str, name: str, *, anew: bool = False) -> QueryAnswer:
+        """Return the answer to a query.
+
+        Parameters
+        ----------
+        stages : str
+            The query, as `atldld_xr.allen.rma.stages` returns it.
+        name : str
+            What is asked for, for messages.
+        anew : bool
+            Whether it is asked for though an answer was kept.
+
+        Raises
+        ------
+        ServiceError
+            If it cannot be had.
+        """

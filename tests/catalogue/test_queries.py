@@ -138,7 +138,8 @@ def test_what_cannot_be_asked_for_is_refused(arguments, message):
         ({"failed": True}, ["[failed$eqtrue]"]),
         ({"failed": None}, [""]),
         ({"plane": " Sagittal "}, ["[failed$eqfalse][plane_of_section_id$eq2]"]),
-        ({"product_id": 3}, ["[failed$eqfalse],products[id$eq3]"]),
+        ({"product_ids": [3]}, ["[failed$eqfalse],products[id$eq3]"]),
+        ({"product_ids": [3, 5]}, ["[failed$eqfalse],products[id$in3,5]"]),
         ({"age": 56}, ["[failed$eqfalse],specimen(donor(age[days$eq56]))"]),
         ({"age": 11.5}, ["[failed$eqfalse],specimen(donor(age[days$eq11.5]))"]),
         (
