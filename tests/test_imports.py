@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from atldld_xr.testing import CORONAL_ID, AllenServer
+from atldld_xr.testing import CORONAL_ID, AllenServer, Catalogue
 
 HEAVY = {
     "cv2", "dask", "distributed", "fsspec", "matplotlib", "numcodecs", "numpy", "pandas",
@@ -58,6 +58,15 @@ def test_metadata_that_are_kept_need_no_requests(program, tmp_path, monkeypatch)
         line = ("info", CORONAL_ID, "--source", server.url)
         assert "requests" in imported(program, *line)
         assert imported(program, *line) & HEAVY == {"numpy", "yaml"}
+
+
+def test_a_search_needs_no_pandas(program, tmp_path, monkeypatch):
+    monkeypatch.setenv("ATLDLD_XR_CACHE__DIRECTORY", str(tmp_path / "cache"))
+    with AllenServer([], catalogue=Catalogue(30)) as server:
+        line = ("search", "--gene", "Pvalb", "--source", server.url)
+        assert imported(program, *line) & HEAVY == {"numpy", "requests", "urllib3", "yaml"}
+        assert imported(program, *line) & HEAVY == {"numpy", "yaml"}
+        assert server.metadata_requests == 1
 
 
 def test_a_program_that_exports_has_the_accessors(program, tmp_path):

@@ -161,6 +161,9 @@ def test_public_functions_are_typed_documented_and_take_keywords_after_the_first
     ("command", "function", "its_own", "the_functions"),
     [
         ("info", "info", {"as_json"}, set()),
+        ("search", "search", {"as_json", "as_csv", "images"}, set()),
+        ("search", "search_images", {"as_json", "as_csv", "images"}, set()),
+        ("genes", "genes", {"as_json", "as_csv"}, set()),
         ("image", "open_image", {"out"}, {"chunks"}),
         ("preview", "preview", {"out"}, set()),
         ("mirror", "mirror", {"as_json"}, set()),
@@ -175,7 +178,7 @@ def test_commands_and_functions_have_the_same_arguments_and_defaults(
     options = {p.name: p for p in cli.commands[command].params}
     assert set(options) - set(parameters) == its_own
     assert set(parameters) - set(options) == the_functions
-    line = ["5", "a.png"][: 1 + (command in ("image", "preview", "mirror"))]
+    line = ["5", "a.png"][: (command != "search") + (command in ("image", "preview", "mirror"))]
     defaults = cli.commands[command].make_context(command, line).params
     for name in set(options) & set(parameters):
         if parameters[name].default is not inspect.Parameter.empty:

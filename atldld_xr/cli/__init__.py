@@ -23,6 +23,7 @@ from atldld_xr.cli.failures import CarefulGroup
 from atldld_xr.cli.look import image, info, preview
 from atldld_xr.cli.mirror import mirror
 from atldld_xr.cli.numbers import grid, summary
+from atldld_xr.cli.search import genes, search
 from atldld_xr.cli.signals import ENDING, heeded
 from atldld_xr.cli.stores import status, verify
 from atldld_xr.cli.structures import structures
@@ -47,7 +48,7 @@ Exit codes:
   0    done
   1    failed
   2    an argument or option that cannot work; nothing was written
-  3    there is no such data set or image
+  3    there is no such data set, image or gene
   4    done, but some sections could not be read; of status also: not all is written yet
   5    of doctor: the service does not answer
   130  interrupted by Ctrl-C; 143 by SIGTERM, which batch systems send before they kill; 129 by
@@ -72,7 +73,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
     options.help_if_alone(ctx)
 
 
-_LOOK = (info, image, preview, structures, status, verify, doctor)
+_LOOK = (search, genes, info, image, preview, structures, status, verify, doctor)
 _MAKE = (export, volume, summary, grid, mirror)
 for command in (*_LOOK, *_MAKE, cache, config):
     cli.add_command(command)
