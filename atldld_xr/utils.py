@@ -1,4 +1,4 @@
-"""The interface of atldld.utils: one section image as an array."""
+"""The interface of atldld.utils: one section image as an array, and the data sets of a gene."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import os
 from collections.abc import Iterator
 from os import PathLike
 from threading import Lock
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr.allen.ids import check_id
 from atldld_xr.allen.metadata import parse_image
-from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.errors import DatasetNotFoundError, InvalidArgumentError
 from atldld_xr.forks import PerProcess
 from atldld_xr.messages.repeating import short
-from atldld_xr.plan.arguments import check_mask, check_tier
+from atldld_xr.plan.arguments import check_mask, check_tier, is_one_of
 from atldld_xr.settings import config
 from atldld_xr.sources.protocol import Source
 from atldld_xr.sources.read_whole import read_whole
@@ -24,6 +25,8 @@ from atldld_xr.sources.resolve import resolve
 
 # Settings are the whole process's: two calls must not each put back what the other has set.
 _FOLDER = PerProcess(Lock)
+
+_ADULT_MOUSE = 1  # Allen's product "Mouse"
 
 
 def get_image(
@@ -83,6 +86,53 @@ def get_image(
         if expression:
             check_mask(image)
         return read_whole(opened, image, tier, "expression" if expression else "image")
+
+
+def get_experiment_list_from_gene(
+    gene_name: str,
+    axis: Literal["coronal", "sagittal"] = "sagittal",
+    *,
+    source: str | PathLike[str] | Source | None = None,
+) -> list[int]:
+    """Return the ids of the adult mouse brain's data sets of a gene that Allen did not fail.
+
+    `atldld_xr.search` finds more, and says more of it.
+
+    Parameters
+    ----------
+    gene_name : str
+        The gene's acronym, as it is: ``*`` is an asterisk.
+    axis : {"coronal", "sagittal"}
+        How they were cut.
+    source : str, path or source object, optional
+        The service, as for `atldld_xr.search`.
+
+    Returns
+    -------
+    list of int
+        In ascending order; empty where there is none, or no such gene.
+
+    Raises
+    ------
+    InvalidArgumentError
+        For another axis, or a name that cannot be asked for.
+    ServiceError
+        If the service cannot be reached or reports a failure.
+    """
+    from atldld_xr.catalogue.ask import open_catalogue
+    from atldld_xr.catalogue.find import find_datasets
+    from atldld_xr.catalogue.patterns import escape
+
+    if not is_one_of(axis, ("coronal", "sagittal")):
+        raise InvalidArgumentError(f"axis must be coronal or sagittal, not {short(axis)}")
+    if not isinstance(gene_name, str):
+        raise InvalidArgumentError(f"gene_name is a text, not {short(gene_name)}")
+    catalogue = open_catalogue(source, progress=False)
+    try:
+        found = find_datasets(catalogue, gene=escape(gene_name), plane=axis, product=_ADULT_MOUSE)
+    except DatasetNotFoundError:
+        return []
+    return [row.id for row in found.rows]
 
 
 @contextlib.contextmanager

@@ -50,6 +50,7 @@ DOCUMENTED = [
     "sync.get_parallel_transform",
     "sync.pir_to_xy",
     "testing.AllenServer",
+    "utils.get_experiment_list_from_gene",
     "utils.get_image",
     "open_dataset",
 ]

@@ -12,8 +12,9 @@ import atldld_xr
 from atldld_xr.allen.reference import PLANES
 from atldld_xr.phantom.phantom import CORONAL_ID, SAGITTAL_ID, Phantom
 from atldld_xr.sync import DatasetDownloader, get_parallel_transform, pir_to_xy, xy_to_pir
+from atldld_xr.testing.catalogue import Catalogue
 from atldld_xr.testing.server import AllenServer
-from atldld_xr.utils import get_image
+from atldld_xr.utils import get_experiment_list_from_gene, get_image
 from atldld_xr.warp.displacement_field import DisplacementField
 
 pytest.importorskip("atldld", reason="the atldld package is not installed")
@@ -37,7 +38,7 @@ IDS = {"coronal": CORONAL_ID, "sagittal": SAGITTAL_ID}
 
 @pytest.fixture(scope="module")
 def server():
-    with AllenServer(PHANTOMS.values()) as running:
+    with AllenServer(PHANTOMS.values(), catalogue=Catalogue(400)) as running:
         yield running
 
 
@@ -272,3 +273,12 @@ def test_open_dataset_shows_the_peers_pixels(server, plane):
 
 def test_planes_are_numbered_as_the_peer_numbers_them():
     assert {number: plane.dim for number, plane in PLANES.items()} == {1: "coronal", 2: "sagittal"}
+
+
+@pytest.mark.usefixtures("peer")
+@pytest.mark.parametrize("axis", ["coronal", "sagittal"])
+@pytest.mark.parametrize("gene", ["Pvalb", "H2-D1", "Syn0007", "pvalb", "None"])
+def test_the_experiments_of_a_gene(server, gene, axis):
+    found = get_experiment_list_from_gene(gene, axis, source=server.url)
+    assert found == sorted(peer_utils.get_experiment_list_from_gene(gene, axis))
+    assert isinstance(found, list)

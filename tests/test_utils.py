@@ -13,9 +13,10 @@ from atldld_xr.errors import DatasetNotFoundError, InvalidArgumentError, Section
 from atldld_xr.phantom.phantom import Phantom
 from atldld_xr.sources.phantom import PhantomSource
 from atldld_xr.sources.read_whole import read_whole
+from atldld_xr.testing.catalogue import Catalogue
 from atldld_xr.testing.faults import Faults
 from atldld_xr.testing.server import AllenServer
-from atldld_xr.utils import get_image
+from atldld_xr.utils import get_experiment_list_from_gene, get_image
 from noise import FIRST_IMAGE_ID, NoiseSource, noise
 
 CORONAL = Phantom(resolution=32.0, count=6, spacing=60)
@@ -123,3 +124,21 @@ def test_a_tile_that_cannot_be_read_fails_the_whole():
     source = NoiseSource(have=frozenset({0, 1}), bad=((FIRST_IMAGE_ID, 128, 0),))
     with pytest.raises(SectionImageError):
         get_image(FIRST_IMAGE_ID, downsample=1, source=source)
+
+
+def test_the_experiments_of_a_gene():
+    with AllenServer([], catalogue=Catalogue(600)) as server:
+
+        def experiments(*args):
+            return get_experiment_list_from_gene(*args, source=server.url)
+
+        for axis in ("coronal", "sagittal"):
+            found = atldld_xr.search(gene="Gad2", plane=axis, product="Mouse", source=server.url)
+            assert experiments("Gad2", axis) == found.id.tolist()
+            assert all(type(number) is int for number in experiments("Gad2", axis))
+        assert experiments("Gad2") == experiments("Gad2", "sagittal") != []
+        assert experiments("A930033C01Rik*", "sagittal") != []
+        assert experiments("Gad*") == experiments("Nope") == []
+        for wrong in (("Gad2", "oblique"), ("it's",), (5,)):
+            with pytest.raises(InvalidArgumentError):
+                experiments(*wrong)

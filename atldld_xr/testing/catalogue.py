@@ -87,7 +87,7 @@ class Catalogue:
 
     def _dataset(self, k: int) -> Record:
         number = _FIRST + _STEP * k
-        coronal = k % 3 == 0
+        coronal = (k + k // len(self.genes)) % 3 == 0
         developing = k % 10 == 9
         bare = k % 40 == 39
         plane = {"id": 1, "name": "coronal"} if coronal else {"id": 2, "name": "sagittal"}
