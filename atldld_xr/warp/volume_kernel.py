@@ -84,6 +84,13 @@ class Seen:
 
     def distances(self, strip: Strip) -> list[NDArray[np.float64]]:
         """Return how far voxels lie from each section, in micrometres, at least 0 within a slab."""
+        last, distances = self.__dict__.get("_last", (None, []))
+        if strip != last:  # it is asked for more than once of each
+            distances = self._distances(strip)
+            self.__dict__["_last"] = strip, distances
+        return distances
+
+    def _distances(self, strip: Strip) -> list[NDArray[np.float64]]:
         rows, columns = (range(n)[part] for n, part in zip(self.block.shape, strip, strict=True))
         y0, x0 = self.block.y0 + rows.start, self.block.x0 + columns.start
         part = Block(y0, y0 + len(rows), x0, x0 + len(columns))
