@@ -61,10 +61,9 @@ def r_lines(dataset: xr.Dataset, dim: str, *, needed: bool = True) -> Lines:
             "on which side this Dataset shows left is told by nothing any more: neither by its "
             "attributes nor by those of its coordinate along r"
         )
-    if dim == SAGITTAL.dim:
-        out = across_lines(dataset, dim)
-    else:
-        out = np.tile([0.0, 0.0, 1.0], (dataset.sizes[dim], 1))
+    if POSE in dataset.coords or dim == SAGITTAL.dim:
+        return true_places(dataset, dim)[:, _R]
+    out = np.tile([0.0, 0.0, 1.0], (dataset.sizes[dim], 1))  # also of grids
     return unmirrored(out) if mirrored else out
 
 

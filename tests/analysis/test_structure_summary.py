@@ -11,11 +11,14 @@ import pytest
 import xarray as xr
 
 import atldld_xr
+from atldld_xr.allen.metadata import parse_dataset
+from atldld_xr.analysis.places import r_lines
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.phantom.brain import expression, value
 from atldld_xr.sources.phantom import PhantomSource
 from atldld_xr.testing import LANDMARK, PHANTOMS
 from structures_of import TREE, labels_of
+from tilted import TILTS, open_tilted, tilted_source, true_places
 
 EXACT = ["sum_pixels", "sum_expressing_pixels", "sum_pixel_intensity"]
 EXACT += ["sum_expressing_pixel_intensity"]
@@ -295,6 +298,21 @@ def test_what_cannot_work_is_refused_in_words():
     assert summary(bare, labels).equals(summary(dataset, labels))
     with pytest.raises(InvalidArgumentError, match="left is told by nothing any more"):
         summary(bare, labels, hemisphere="left")
+
+
+@pytest.mark.parametrize("viewed", ["projected", "oblique"])
+@pytest.mark.parametrize("space", [9, 10])
+@pytest.mark.parametrize("plane", list(TILTS))
+def test_a_pixel_is_on_the_side_that_its_tissue_lies_on(plane, space, viewed):
+    """Projected along its normal, a section shows what lies off the pixel's own r, too."""
+    ds = open_tilted(plane, resolution=100, reference_space=space, plane=viewed)
+    data = parse_dataset(tilted_source(plane)[0].dataset_record(tilted_source(plane)[1]))
+    lines = r_lines(ds, plane)
+    y, x = (some.ravel() for some in np.meshgrid(ds.y, ds.x, indexing="ij"))
+    for index in range(0, ds.sizes[plane], 4):
+        start, along_y, along_x = lines[index]
+        true = true_places(ds, data, ds.isel({plane: index}), y, x)[:, 2]
+        np.testing.assert_allclose(start + along_y * y + along_x * x, true, rtol=0, atol=0.2)
 
 
 def test_labels_of_other_sections_are_no_volume():
