@@ -58,6 +58,11 @@ class Registration:
             raise InvalidArgumentError(
                 f"a registration has poses by section image ids, not {short(self.poses)}"
             )
+        for text in (self.name, self.address):
+            if not isinstance(text, str):
+                raise InvalidArgumentError(
+                    f"name and address of a registration are text, not {short(text)}"
+                )
         poses = {}
         for image_id, pose in self.poses.items():
             key = _as_id(image_id)

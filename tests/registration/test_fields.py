@@ -63,6 +63,9 @@ def test_ids_are_checked_as_those_of_poses():
     for bad in (3, {"a": field_of(np.zeros((2, 2, 2)))}):
         with pytest.raises(InvalidArgumentError, match="section image"):
             atldld_xr.Registration(bends=bad)
+    for texts in ({"name": 5}, {"address": None}):
+        with pytest.raises(InvalidArgumentError, match="name and address of a registration"):
+            atldld_xr.Registration(**texts)
     other = atldld_xr.Registration(bends={5: field_of(np.zeros((2, 2, 2)))})
     with pytest.raises(RegistrationError, match="no section image of section data set"):
         atldld_xr.open_dataset("phantom", registration=other)
