@@ -84,6 +84,7 @@ class Seen:
 
     def distances(self, strip: Strip) -> list[NDArray[np.float64]]:
         """Return how far voxels lie from each section, in micrometres, at least 0 within a slab."""
+        distances: list[NDArray[np.float64]]
         last, distances = self.__dict__.get("_last", (None, []))
         if strip != last:  # it is asked for more than once of each
             distances = self._distances(strip)
