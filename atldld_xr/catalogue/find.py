@@ -19,6 +19,7 @@ from atldld_xr.catalogue.queries import (
     dataset_query,
     gene_criteria,
     is_gene,
+    may_find_others,
     parse_genes,
 )
 from atldld_xr.catalogue.rows import (
@@ -36,7 +37,8 @@ from atldld_xr.messages.repeating import short
 Row = TypeVar("Row")
 
 DATASET_ROWS = 100
-"""Data sets of a page, with their section images some 1 to 3 MB."""
+"""Data sets of a page: with their section images some 1 to 3 MB, of connectivity 10. A page of some
+250 sections each would be as much as is read of an answer."""
 
 _GENE_ROWS = 500
 _MOST_SUGGESTED = 5  # unknown names of a list that others are looked for
@@ -103,7 +105,7 @@ def find_genes(catalogue: Catalogue, pattern: object, limit: int | None = None) 
             criteria=criteria,
             include=GENE_INCLUDE,
             rows=_GENE_ROWS,
-            limit=limit,
+            limit=None if may_find_others(genes) else limit,
         ):
             row = gene_row(record)
             if any(is_gene(gene, row.acronym, row.entrez_id) for gene in genes):
@@ -140,6 +142,8 @@ def _find(
 def _datasets(
     catalogue: Catalogue, query: DatasetQuery, limit: int | None
 ) -> Iterator[Mapping[str, Any]]:
+    if query.genes and may_find_others(query.genes):
+        limit = None
     for criteria in query.all_criteria:
         yield from catalogue.records(
             "SectionDataSet",

@@ -135,6 +135,14 @@ class DatasetQuery:
         return any(is_gene(wanted, *gene) for gene in genes for wanted in self.genes)
 
 
+def may_find_others(genes: Iterable[Gene]) -> bool:
+    """Tell whether the service may find genes that are not meant, by wildcards of its database."""
+    return any(
+        isinstance(gene, Pattern) and not gene.is_name and set("".join(gene.pieces)) & {"_", "%"}
+        for gene in genes
+    )
+
+
 def is_gene(wanted: Gene, acronym: str | None, entrez_id: int | None) -> bool:
     """Tell whether a gene is one that was asked for."""
     if isinstance(wanted, int):

@@ -256,12 +256,18 @@ def _passes(record: Record, field: str, operator: str, text: str) -> bool:
     if operator == "in":
         return any(_passes(record, field, "eq", t) for t in _split(text))
     if operator in ("li", "il"):
-        pattern = re.escape(_unquoted(text)).replace(r"\*", ".*")
-        return bool(re.fullmatch(pattern, str(actual), re.IGNORECASE if operator == "il" else 0))
+        return _is_like(str(actual), _unquoted(text), re.IGNORECASE if operator == "il" else 0)
     try:
         return _OPERATORS[operator](*_comparable(actual, _unquoted(text)))
     except TypeError:
         return False  # as null compares in a database
+
+
+def _is_like(actual: str, pattern: str, flags: int) -> bool:
+    """Tell whether a text is like a pattern, in which a database's wildcards are some too."""
+    parts = {"*": ".*", "%": ".*", "_": "."}
+    written = "".join(parts.get(c) or re.escape(c) for c in pattern)
+    return bool(re.fullmatch(written, actual, flags | re.DOTALL))
 
 
 def _comparable(actual: Any, text: str) -> tuple[Any, Any]:

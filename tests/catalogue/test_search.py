@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import atldld_xr
+from answering import Server, running
 from atldld_xr.catalogue.patterns import escape
 from atldld_xr.errors import DatasetNotFoundError, InvalidArgumentError, ServiceError
 from atldld_xr.testing import AllenServer, Catalogue, Faults, Quirks
@@ -179,6 +182,14 @@ def test_what_is_near_to_an_unknown_gene_is_told(server, name, near, ask):
     call = atldld_xr.genes if ask == "genes" else lambda name: atldld_xr.search(gene=name)
     with pytest.raises(DatasetNotFoundError, match=f"no gene '{name}' .near it: {near}"):
         call(name)
+
+
+@pytest.mark.parametrize("limit", [None, 2])
+def test_what_is_a_wildcard_to_the_service_alone_finds_nothing_else(server, limit):
+    assert len(atldld_xr.search(gene="H2-D*", limit=limit))
+    for text in ("H2_D*", "%*", "S_n0*"):
+        assert len(atldld_xr.search(gene=text, limit=limit)) == 0
+        assert len(atldld_xr.genes(text, limit=limit)) == 0
 
 
 def test_an_unknown_gene_without_neighbours(server):
@@ -375,6 +386,53 @@ def test_what_cannot_work_is_refused_before_anything_is_asked(server, arguments,
 def test_an_unknown_product_is_told_with_those_that_there_are(server):
     with pytest.raises(InvalidArgumentError, match=r"no product 'Rat' .*Mouse, DevMouse"):
         atldld_xr.search(product="Rat")
+
+
+@pytest.mark.parametrize(
+    ("msg", "said"),
+    [
+        ([{}], "a record without an id"),
+        ([5], "a record without an id"),
+        ("sorry", "holds no records"),
+        ({"genes": []}, "holds no records"),
+    ],
+)
+def test_answers_that_are_none_fail_in_words(msg, said):
+    with answering_with(msg) as url, pytest.raises(ServiceError, match=f"^data sets: .*{said}"):
+        atldld_xr.search(source=url)
+
+
+def test_of_a_garbled_record_is_told_what_can_be():
+    garbled = {"id": 5, "genes": 7, "specimen": [], "products": [{"name": 1}], "failed": "no"}
+    with answering_with([garbled]) as url:
+        found = atldld_xr.search(source=url)
+    assert found.id.tolist() == [5]
+    assert found.drop(columns="id").isna().all(axis=None)
+
+
+@contextmanager
+def answering_with(msg):
+    envelope = {"success": True, "total_rows": 1, "num_rows": 1, "msg": msg}
+    with running(Server()) as server:
+        server.answers = [lambda handler: handler.reply(200, json.dumps(envelope).encode())]
+        yield f"{server.url}/api/v2"
+
+
+def test_what_is_kept_of_searches_is_listed_and_cleared(server):
+    atldld_xr.search(gene="Pvalb")
+    (entry,) = atldld_xr.open_cache().entries()
+    assert "/query/" in entry.key
+    assert atldld_xr.open_cache().clear()[0] == 1
+
+
+def test_phantoms_are_found_on_the_test_server():
+    with AllenServer() as server:
+        found = atldld_xr.search(gene="Phan*", source=server.url)
+        assert found.genes.tolist() == ["Phanc", "Phans"]
+        ds = atldld_xr.open_dataset(found.id[0], source=server.url)
+        assert ds.sizes["coronal"] == found.sections[0] - found.failed_sections[0]
+        with pytest.raises(DatasetNotFoundError, match=r"near it: Phan., Phan."):
+            atldld_xr.search(gene="Phan", source=server.url)
 
 
 def test_progress_is_shown_on_standard_error(server, capsys):
