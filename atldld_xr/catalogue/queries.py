@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,11 +60,10 @@ def parse_genes(gene: object) -> tuple[Gene, ...] | None:
     """
     if gene is None:
         return None
-    several: list[Any]
-    if isinstance(gene, str | bytes) or not isinstance(gene, Iterable):
-        several = [gene]
-    else:
-        several = list(gene)
+    several: list[Any] = [gene]
+    if isinstance(gene, Iterable) and not isinstance(gene, str | bytes):
+        with suppress(TypeError):  # an array of no dimension is a number
+            several = list(gene)
     if not several:
         raise InvalidArgumentError("no gene is named")
     return tuple(dict.fromkeys(_gene(one) for one in several))

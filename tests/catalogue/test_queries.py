@@ -170,6 +170,18 @@ def test_criteria(arguments, criteria):
         read_criteria(text)
 
 
+@pytest.mark.parametrize("number", [5, 5.0, np.int32(5), np.float64(5), np.array(5)])
+def test_numbers_of_any_kind_are_entrez_ids(number):
+    assert parse_genes(number) == parse_genes([number]) == (5,)
+    assert parse_genes(np.array([number, 6])) == (5, 6)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), None, object(), [[]], 10**30])
+def test_other_things_are_not(wrong):
+    with pytest.raises(InvalidArgumentError, match="gene"):
+        parse_genes([wrong])
+
+
 def test_planes_are_found_by_name_and_number():
     for number, name in PLANE_NAMES.items():
         for given_as in (number, name, name.upper()):
