@@ -126,6 +126,7 @@ def summary(
     asked: dict[str, Any] = {"structures": structures, "hemisphere": hemisphere}
     with computing(scheduler, workers):
         import atldld_xr
+        import atldld_xr.accessor  # importing it registers the methods that count
 
         ontology = atldld_xr.structures(source=where)
         if method == "grid":

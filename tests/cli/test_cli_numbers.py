@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -86,3 +88,13 @@ def test_grid(tmp_path):
     facts = json.loads(run("grid", "phantom", "--variables", "energy", "--json").stdout)
     assert list(facts["variables"]) == ["energy"]
     assert facts["variables"]["energy"]["valid"] == int(expected.energy.notnull().sum())
+
+
+def test_the_program_finds_the_methods_that_it_needs(tmp_path):
+    """In a process of its own, where nobody has registered them before."""
+    ending = ["phantom-sagittal", *COARSE, "--structures", "CTX", "--json"]
+    for line in (["summary", *ending], ["grid", "phantom", str(tmp_path / "a.zarr"), "--json"]):
+        command = [sys.executable, "-m", "atldld_xr", *line]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert json.loads(done.stdout)
