@@ -78,7 +78,7 @@ def test_a_pixel_is_of_the_voxel_that_its_tissue_lies_in(plane, space, viewed):
         inside = ((voxel >= 0) & (voxel < shape[:, None])).all(0)
         expected = np.zeros(y.size, int)
         expected[inside] = np.ravel_multi_index(tuple(voxel[:, inside]), shape) + 1
-        assert sure.mean() > 0.9
+        assert sure.mean() > 0.8
         np.testing.assert_array_equal(found[index].ravel()[sure], expected[sure])
     old = ds.drop_vars("pose")  # as of a store of an earlier version: y and x are the pixel's own
     alike = compare_grid._voxels(old, plane, grid).values == found
