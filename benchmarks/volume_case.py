@@ -18,12 +18,13 @@ _BARS = {"nearest": 6, "linear": 9}
 
 def volume(bench: Bench) -> Case:
     """Measure volumes of oblique sections: voxels, requests, memory, and numbers per structure."""
-    size = bench.size
-    case = Case("volume", f"true volumes of oblique sections, {size.coarse} um")
+    # Coarser planes of the brain are small, and averaged in another way.
+    resolution, planes = (25, 32) if bench.size.name == "full" else (50, 4)
+    case = Case("volume", f"true volumes of oblique sections, {resolution} um")
     few = min(bench.repeats, FEW_REPEATS)
     names = {
-        name: order("volumes.voxels", plane=plane, turn=turn, resolution=size.coarse,
-                    turns=2 * bench.repeats - 1)
+        name: order("volumes.voxels", plane=plane, turn=turn, resolution=resolution,
+                    planes=planes, turns=2 * bench.repeats - 1)
         for name, (plane, turn) in TURNS.items()
     }  # fmt: skip
     race = bench.race(names, few)
@@ -33,12 +34,10 @@ def volume(bench: Bench) -> Case:
             ratio = race.median(name, method)
             case.at_most(f"a voxel over a stack's pixel, {method}, {name}", ratio, bar)
     _, turn = TURNS["coronal, 5.5 degrees"]
+    filling = {"turn": turn, "resolution": resolution, "planes": 2 * planes}
     ways = {"volume": "linear volume", "scatter": "forward scatter"}
     race = bench.race(
-        {
-            name: order("volumes.filled", turn=turn, resolution=size.coarse, by=by)
-            for by, name in ways.items()
-        },
+        {name: order("volumes.filled", **filling, by=by) for by, name in ways.items()},
         few,
     )
     case.contestants |= race.figures()
@@ -47,7 +46,7 @@ def volume(bench: Bench) -> Case:
     halves = {"half of the planes": 0.5, "all planes": 1.0}
     race = bench.race(
         {
-            name: order("volumes.export", turn=turn, resolution=size.coarse, share=share)
+            name: order("volumes.export", turn=turn, resolution=resolution, share=share)
             for name, share in halves.items()
         },
         few,

@@ -42,6 +42,7 @@ def voxels(
     plane: Literal["coronal", "sagittal"],
     turn: Sequence[float],
     resolution: float,
+    planes: int,
     turns: int,
 ) -> Iterator[Facts]:
     """Make some planes of a volume and some sections of a stack, on one thread, tiles in memory.
@@ -56,6 +57,8 @@ def voxels(
         Degrees that they are turned by.
     resolution : float
         Of volume and stack, in micrometres.
+    planes : int
+        How many, in the middle.
     turns : int
         How often.
     """
@@ -68,7 +71,8 @@ def voxels(
     }
     _, rows, columns = volumes["nearest"].shape
     middle = round(_ACROSS[plane] / resolution)
-    box = Box(middle - 16, middle + 16, 0, rows, 0, columns)  # a block by chunks="auto"
+    first = middle - planes // 2
+    box = Box(first, first + planes, 0, rows, 0, columns)
     sections = [one.section for one in volumes["nearest"].sections]
     needed = {n for volume in volumes.values() for n in volume.needs(box)}
     tiles = {n: _tiles(source, sections[n]) for n in sorted(needed)}
@@ -105,7 +109,7 @@ def _tiles(source: TilesInMemory, section: SectionPlan) -> dict[tuple[int, int],
 
 
 def filled(
-    server: str, out: str, turn: Sequence[float], resolution: float, by: str
+    server: str, out: str, turn: Sequence[float], resolution: float, planes: int, by: str
 ) -> Iterator[Facts]:
     """Make planes of a volume of coronal sections on two threads, tiles in memory.
 
@@ -117,6 +121,8 @@ def filled(
         Degrees that sections are turned by.
     resolution : float
         Of the voxels, in micrometres.
+    planes : int
+        How many, in the middle.
     by : {"volume", "scatter"}
         This project's volume, "linear", or a forward scatter that fills the voxels it covers.
     """
@@ -124,8 +130,8 @@ def filled(
     asked: Any = {"resolution": resolution, "source": source, "method": "linear"}
     plan = plan_volume(DATASET_ID, **asked).volumes["image"]
     middle = round(_ACROSS["coronal"] / resolution)
-    planes = slice(middle - 32, middle + 32)
-    box = replace(plan.whole, z0=planes.start, z1=planes.stop)
+    first = middle - planes // 2
+    box = replace(plan.whole, z0=first, z1=first + planes)
     tiers = {}
     for n in plan.needs(box):
         section = plan.sections[n].section
@@ -140,7 +146,7 @@ def filled(
             pixels = scatter(data, tiers, covered, box.z0, resolution, THREADS)
         else:
             opened = atldld_xr.open_volume(DATASET_ID, **asked)
-            pixels = opened.image.isel(coronal=planes).values
+            pixels = opened.image.isel(coronal=slice(box.z0, box.z1)).values
         yield {}
     yield {"voxels": int(covered.sum()), "mean": float(pixels[covered].mean())}
 
