@@ -122,7 +122,7 @@ def _label(
 ) -> NDArray[np.uint32]:
     """Return labels of an ellipsoid that is cut into cells; they are all there are."""
     inside = ((p - 6600) / 5800) ** 2 + ((i - 4000) / 3500) ** 2 + ((r - 5700) / 5200) ** 2 < 1
-    cell = p // 700 * 460 + i // 350 * 20 + r // 600
+    cell = (p // 700 * 23 + i // 350) * 19 + r // 600
     out: NDArray[np.uint32] = ((cell % structures + 1) * inside).astype(np.uint32)
     return out
 
