@@ -99,7 +99,8 @@ def test_whatever_is_sent_memory_is_bounded(tmp_path):
         )
     assert done.returncode == 0, done.stderr[-3000:]
     peaks, kinds = json.loads(done.stdout)
-    assert max(peaks.values()) < 500
+    # Above what importing takes, which depends on what else is installed: pandas imports pyarrow.
+    assert max(peaks.values()) - peaks["at first"] < 385
     assert "none" not in " ".join(kinds.values())
 
 
