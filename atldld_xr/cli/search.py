@@ -32,7 +32,8 @@ def _number_or_name(text: str) -> int | str:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else text
 
 
-def _read_age(_: click.Context, __: click.Parameter, value: str | None) -> float | str | None:
+def read_age(_: click.Context, __: click.Parameter, value: str | None) -> float | str | None:
+    """Return an age: days, or a name."""
     try:
         return None if value is None else float(value)
     except ValueError:
@@ -43,7 +44,8 @@ def _read_failed(_: click.Context, __: click.Parameter, value: str) -> bool | No
     return _FAILED[value]
 
 
-def _named(flag: str, metavar: str, help: str, **more: Any) -> Callable[[options.F], options.F]:
+def named(flag: str, metavar: str, help: str, **more: Any) -> Callable[[options.F], options.F]:
+    """Return the option of what is named or numbered."""
     more = {"callback": _read_name, **more}
     return click.option(flag, metavar=metavar, help=help, **more)
 
@@ -56,20 +58,20 @@ _PROGRESS = click.option(
     help="Show a progress bar. [default: on a terminal, where there are several pages]",
 )
 _WANTED = (
-    _named(
+    named(
         "--gene",
         "ACRONYM|ENTREZ",
         'Of this gene, or of those like "Pva*". Repeatable.',
         multiple=True,
     ),
-    _named("--plane", "PLANE", "coronal, sagittal or another that sections are cut in."),
-    _named("--product", "NAME|ID", "The atlas: Mouse, DevMouse, ..."),
-    _named("--structure", "ACRONYM|ID", "In which Allen counted expression."),
-    _named("--specimen", "NAME|ID", "The specimen."),
-    _named("--treatment", "NAME|ID", "As ISH."),
-    _named("--age", "AGE|DAYS", "As P56, or 56.", callback=_read_age),
-    _named("--strain", "NAME", "As C57BL/6J.", callback=None),
-    _named("--sex", "M|F", "Of the animal.", callback=None),
+    named("--plane", "PLANE", "coronal, sagittal or another that sections are cut in."),
+    named("--product", "NAME|ID", "The atlas: Mouse, DevMouse, ..."),
+    named("--structure", "ACRONYM|ID", "In which Allen counted expression."),
+    named("--specimen", "NAME|ID", "The specimen."),
+    named("--treatment", "NAME|ID", "As ISH."),
+    named("--age", "AGE|DAYS", "As P56, or 56.", callback=read_age),
+    named("--strain", "NAME", "As C57BL/6J.", callback=None),
+    named("--sex", "M|F", "Of the animal.", callback=None),
     click.option(
         "--failed",
         type=click.Choice(list(_FAILED)),
@@ -137,7 +139,8 @@ def search(
     columns = IMAGE_COLUMNS if images else DATASET_COLUMNS
     shown = tuple(IMAGE_COLUMNS) if images else _SHOWN
     _print(found, columns, shown, "section image" if images else "data set", as_json, as_csv)
-    _tell_unknown(ctx, found)
+    tell_unknown(found.unknown)
+    ctx.exit(NOT_FOUND if found.unknown else 0)
 
 
 @click.command(
@@ -170,7 +173,8 @@ def genes(
     catalogue = open_catalogue(source, refresh=refresh, offline=offline, progress=progress)
     found = find_genes(catalogue, pattern, check_limit(limit))
     _print(found, GENE_COLUMNS, tuple(GENE_COLUMNS), "gene", as_json, as_csv)
-    _tell_unknown(ctx, found)
+    tell_unknown(found.unknown)
+    ctx.exit(NOT_FOUND if found.unknown else 0)
 
 
 def _check_formats(as_json: bool, as_csv: bool) -> None:
@@ -210,9 +214,8 @@ def _word(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _tell_unknown(ctx: click.Context, found: Found[Any]) -> None:
-    for name, near in found.unknown.items():
+def tell_unknown(unknown: Mapping[str, Sequence[str]]) -> None:
+    """Say of genes that there are none of which are near, on standard error."""
+    for name, near in unknown.items():
         others = f" (near it: {', '.join(near)})" if near else ""
         say(f"atldld-xr: warning: there is no gene {short(name)}{others}", err=True)
-    if found.unknown:
-        ctx.exit(NOT_FOUND)
