@@ -74,5 +74,9 @@ class MissingExtraError(AtldldError, ImportError):
     """An optional package is needed; the message names the extra that brings it."""
 
 
+class SourceFallbackWarning(UserWarning):
+    """Under ``source="auto"`` a source before the one that was taken failed; the message is why."""
+
+
 class UnknownSettingWarning(UserWarning):
     """Something is set that is no setting, such as one that is misspelt; it changes nothing."""

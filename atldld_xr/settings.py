@@ -25,6 +25,10 @@ config = Settings(
             # Where Allen's annotations are: VERSION/annotation_RESOLUTION.nrrd below it.
             "annotation_url": "http://download.alleninstitute.org/informatics-archive/"
             "current-release/mouse_ccf/annotation",
+            # What source="auto" tries, in this order: words, addresses and paths as for `source`.
+            "auto": {"sources": ["service", "bucket"]},
+            # Bytes of pixels of a slide that are unpacked at once where no less can be.
+            "bucket": {"limit": 300_000_000},
             "offline": False,  # take everything from the cache and from mirrors
             "cache": {
                 "enabled": True,
@@ -80,8 +84,8 @@ def setting(name: str, kind: Callable[[Any], T]) -> T:
     name : str
         The setting, for instance "http.retries".
     kind : callable
-        One of `as_bool`, `as_int`, `as_float`, `as_rate`, `as_bytes`, `as_path`, `as_text` and
-        `as_source`.
+        One of `as_bool`, `as_int`, `as_float`, `as_rate`, `as_bytes`, `as_path`, `as_text`,
+        `as_list` and `as_source`.
 
     Raises
     ------
@@ -181,6 +185,14 @@ def as_source(value: Any) -> Any:
     return value
 
 
+def as_list(value: Any) -> list[Any]:
+    """Return a list that is not empty; environment variables give one with commas."""
+    parts = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or not parts or "" in parts:
+        raise ValueError(value)
+    return list(parts)
+
+
 _ON, _OFF = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 _WORDS: dict[Callable[[Any], object], str] = {
     as_bool: "true or false",
@@ -190,6 +202,7 @@ _WORDS: dict[Callable[[Any], object], str] = {
     as_bytes: "a number of bytes such as 500MB or 10GB",
     as_path: "a path",
     as_text: "a text",
+    as_list: "a list, or words with commas between them",
     as_source: "an address, the path or URL of a mirror, or a source object",
 }
 
@@ -197,6 +210,8 @@ KINDS: dict[str, Callable[[Any], Any]] = {
     "source": as_source,
     "api_url": as_text,
     "annotation_url": as_text,
+    "auto.sources": as_list,
+    "bucket.limit": as_bytes,
     "offline": as_bool,
     "cache.enabled": as_bool,
     "cache.directory": as_path,

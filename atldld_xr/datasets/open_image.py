@@ -21,7 +21,7 @@ from atldld_xr.datasets.attributes import (
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.plan.arguments import Chunks, check_mask, check_options, check_tier, split_blocks
 from atldld_xr.plan.load_plan import LoadPlan, SectionPlan, default_fill
-from atldld_xr.sources.protocol import Source, asked_anew, kept_alone
+from atldld_xr.sources.protocol import Source, ask_source, kept_alone
 from atldld_xr.sources.resolve import resolve
 
 
@@ -70,7 +70,7 @@ def open_image(
     check_options("nearest", "raise", None, expression, None)
     image_id = check_id(image_id, "section image")
     opened = kept_alone(resolve(source), offline)
-    record = asked_anew(opened, refresh).image_record(image_id)
+    opened, record = ask_source(opened, lambda s: s.image_record(image_id), refresh)
     image, products = parse_image(record), product_ids(record.get("section_data_set"))
     checked = check_tier(tier, image)
     if checked is None:

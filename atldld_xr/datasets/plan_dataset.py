@@ -35,7 +35,7 @@ from atldld_xr.plan.bent_section import BentSectionPlan
 from atldld_xr.plan.load_plan import Interpolation, LoadPlan, SectionPlan, default_fill
 from atldld_xr.registration.registration import Registration
 from atldld_xr.registration.resolve import Registered, check_registration, resolve_registration
-from atldld_xr.sources.protocol import Source, asked_anew, kept_alone
+from atldld_xr.sources.protocol import Source, ask_source, kept_alone
 from atldld_xr.sources.resolve import parse_dataset_name, resolve
 
 
@@ -105,7 +105,8 @@ def plan_dataset(
     Grid(CORONAL, get_space(9 if reference_space is None else reference_space), resolution, anchor)
     opened = kept_alone(resolve(source, dataset), offline)
 
-    data = parse_dataset(asked_anew(opened, refresh).dataset_record(dataset_id))
+    opened, record = ask_source(opened, lambda s: s.dataset_record(dataset_id), refresh)
+    data = parse_dataset(record)
     space = data.reference_space_id if reference_space is None else reference_space
     grid = Grid(data.plane, get_space(space), resolution, anchor)
     registered = resolve_registration(registration, data)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from atldld_xr.allen.metadata import SectionImage
 from atldld_xr.allen.tiers import Tile, View, tier_size
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
+
+T = TypeVar("T")
 
 TILE_SIDE = 512
 """Side of a source tile, in pixels of its tier.
@@ -153,6 +155,38 @@ def kept_alone(source: Source, offline: object) -> Source:
             f"offline must be True, False or None (as the setting offline is), not {short(offline)}"
         )
     return source.kept_only(bool(offline)) if isinstance(source, RemoteSource) else source
+
+
+@runtime_checkable
+class ChoosingSource(Source, Protocol):
+    """Several sources, of which one is taken for each data set."""
+
+    def choose(self, ask: Callable[[Source], T], refresh: bool = False) -> tuple[Source, T]:
+        """Return the one that is taken, and what it answers: see `ask_source`."""
+
+
+def ask_source(
+    source: Source, ask: Callable[[Source], T], refresh: object = False
+) -> tuple[Source, T]:
+    """Ask a source for a record.
+
+    Parameters
+    ----------
+    source : Source
+        The source; of several, those are asked one by one until one answers.
+    ask : callable
+        ``ask(source)`` returns what is asked for.
+    refresh : bool
+        Whether it is asked for anew, as by `asked_anew`.
+
+    Returns
+    -------
+    tuple
+        The source that answered, and the answer. Pixels are to come from the same.
+    """
+    if isinstance(source, ChoosingSource):
+        return source.choose(ask, bool(refresh))
+    return source, ask(asked_anew(source, refresh))
 
 
 class QueryAnswer(NamedTuple):

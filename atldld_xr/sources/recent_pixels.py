@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from contextlib import suppress
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,19 @@ from numpy.typing import NDArray
 from atldld_xr.forks import PerProcess
 
 
-class RecentPixels:
-    """Pixels that were asked for last; each are made once, whoever asks meanwhile.
+class Sized(Protocol):
+    """What says how many bytes it takes."""
+
+    @property
+    def nbytes(self) -> int:
+        """How many."""
+
+
+S = TypeVar("S", bound=Sized)
+
+
+class Recent(Generic[S]):
+    """What was asked for last, such as pixels; each is made once, whoever asks meanwhile.
 
     Parameters
     ----------
@@ -27,13 +39,11 @@ class RecentPixels:
 
     def __init__(self, limit: int, *, one_at_a_time: bool = False) -> None:
         self._limit, self._is_alone = limit, one_at_a_time
-        self._kept: OrderedDict[Hashable, NDArray[np.uint8]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, S] = OrderedDict()
         self._making: dict[Hashable, threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def get(
-        self, key: Hashable, make: Callable[[], NDArray[np.uint8] | None]
-    ) -> NDArray[np.uint8] | None:
+    def get(self, key: Hashable, make: Callable[[], S | None]) -> S | None:
         """Return what `make` returned for this key, now or before; it must not be changed.
 
         None, and errors, are not kept.
@@ -63,7 +73,7 @@ class RecentPixels:
         with self._lock:
             self._kept.clear()
 
-    def _keep(self, key: Hashable, made: NDArray[np.uint8]) -> None:
+    def _keep(self, key: Hashable, made: S) -> None:
         with self._lock:
             self._drop(made.nbytes)
             if self._is_alone or made.nbytes <= self._limit:
@@ -74,6 +84,8 @@ class RecentPixels:
         while self._kept and sum(p.nbytes for p in self._kept.values()) + room > self._limit:
             self._kept.popitem(last=False)
 
+
+RecentPixels = Recent[NDArray[np.uint8]]
 
 recent_pieces = PerProcess(lambda: RecentPixels(26_000_000))
 """The last pieces of mirrors, two squares of 2048 px."""
