@@ -35,9 +35,11 @@ def _own_settings(tmp_path):
 def _nothing_noticed():
     """Have nothing known of a service that was at the same port in another test."""
     yield
+    from atldld_xr.sources import heard
     from atldld_xr.sources.noticed import noticed
 
     noticed().forget()
+    heard.forget()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,9 +20,9 @@ from atldld_xr.errors import (
     ServiceError,
     SourceFallbackWarning,
 )
-from atldld_xr.forks import PerProcess
 from atldld_xr.settings import as_list, setting, told_origin
 from atldld_xr.sources.api import ApiSource
+from atldld_xr.sources.heard import last_heard, note
 from atldld_xr.sources.protocol import QueryAnswer, Source, asked_anew, kept_alone
 
 if TYPE_CHECKING:
@@ -31,12 +30,6 @@ if TYPE_CHECKING:
     from atldld_xr.sources.metaimage import MetaImage
 
 T = TypeVar("T")
-
-_RECENTLY = 60.0
-"""Seconds for which a service that answered, or did not, is taken to do the same again."""
-
-_heard: PerProcess[dict[ApiSource, tuple[float, str]]] = PerProcess(dict)
-"""When services were asked last, and why they did not answer, if they did not."""
 
 
 @dataclass(frozen=True)
@@ -171,17 +164,16 @@ def _ask(source: Source, ask: Callable[[Source], T], refresh: bool) -> T:
     """Return a source's answer; of a service, one that shows that it is there."""
     if not isinstance(source, ApiSource) or source.is_offline:
         return ask(asked_anew(source, refresh))
-    asked, failure = _heard().get(source, (-_RECENTLY, ""))
-    is_known = time.monotonic() - asked < _RECENTLY
-    if is_known and failure and not refresh:
+    failure = last_heard(source)
+    if failure and not refresh:
         raise ServiceError(failure)
     try:
-        answer = ask(asked_anew(source, refresh or not is_known))
+        answer = ask(asked_anew(source, refresh or failure is None))
     except ServiceError as error:
-        _heard()[source] = time.monotonic(), str(error)
+        note(source, str(error))
         raise
-    if not is_known:
-        _heard()[source] = time.monotonic(), ""
+    if failure is None:
+        note(source, "")
     return answer
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import functools
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import InitVar, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -44,6 +45,7 @@ from atldld_xr.settings import as_bool, as_text, setting
 from atldld_xr.sources.answers import fit
 from atldld_xr.sources.api import ApiSource
 from atldld_xr.sources.cache import default_cache
+from atldld_xr.sources.heard import last_heard, note
 from atldld_xr.sources.kept_pixels import kept_or_read
 from atldld_xr.sources.kinds import PUBLIC_BUCKET
 from atldld_xr.sources.protocol import (
@@ -286,19 +288,25 @@ class BucketSource:
         except TransportError as error:
             raise StoreError(str(error)) from error
 
-    def _of_service(self, ask: Any) -> Mapping[str, Any]:
+    def _of_service(self, ask: Callable[[Source], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Return a record of the service, or the cache's where the service cannot be asked."""
         service = self._service
+        if not isinstance(service, RemoteSource) or getattr(service, "is_offline", False):
+            return ask(service)
+        kept = service.kept_only(True)
+        if last_heard(service):  # that it failed
+            with suppress(ServiceError):
+                return ask(kept)
         try:
-            record: Mapping[str, Any] = ask(service)
+            return ask(service)
         except ServiceError as error:
-            if not isinstance(service, RemoteSource) or getattr(service, "is_offline", False):
-                raise
+            note(service, str(error))
             try:
-                record = ask(service.kept_only(True))
+                record = ask(kept)
             except ServiceError:
                 raise error from None
             _log.warning("%s; what the cache has of it is taken", error)
-        return record
+            return record
 
     @property
     def _service(self) -> Source:
