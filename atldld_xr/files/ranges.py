@@ -128,21 +128,22 @@ class _Blocks(io.RawIOBase):
         size = rest if size is None or size < 0 else min(size, rest)
         if size > self._most:
             raise OSError("more of it would be read than can be needed")
-        first, last = self._at // _BLOCK, -(-(self._at + size) // _BLOCK)
-        start = self._at - first * _BLOCK
-        part = b"".join(map(self._block, range(first, last)))[start : start + size]
+        numbers = range(self._at // _BLOCK, -(-(self._at + size) // _BLOCK))
+        self._have(numbers)
+        start = self._at % _BLOCK
+        part = b"".join(self._blocks[n] for n in numbers)[start : start + size]
         self._at += len(part)
         return part
 
-    def _block(self, number: int) -> bytes:
-        if number not in self._blocks:
-            if self._left <= 0:
-                raise OSError("more of it would be read than can be needed")
-            start = number * _BLOCK
-            [block] = self._file.read([(start, min(start + _BLOCK, self._size))])
-            self._left -= len(block)
-            self._blocks[number] = block
-        return self._blocks[number]
+    def _have(self, numbers: range) -> None:
+        """Read the blocks that were not read yet; those that follow each other at once."""
+        wanted = [n for n in numbers if n not in self._blocks]
+        spans = [(n * _BLOCK, min((n + 1) * _BLOCK, self._size)) for n in wanted]
+        self._left -= sum(end - start for start, end in spans)
+        if self._left < -_BLOCK:
+            raise OSError("more of it would be read than can be needed")
+        if wanted:
+            self._blocks |= zip(wanted, self._file.read(spans), strict=True)
 
 
 def _together(ranges: Sequence[Range]) -> list[Range]:

@@ -21,6 +21,7 @@ from atldld_xr.attribution import Attribution
 from atldld_xr.errors import MetadataError, ServiceError
 from atldld_xr.files.file_store import FileStore
 from atldld_xr.files.storage_options import StorageOptionsRef
+from atldld_xr.files.zip_files import ZipFiles
 from atldld_xr.forks import PerProcess
 from atldld_xr.settings import as_bool, setting
 from atldld_xr.sources import http
@@ -143,7 +144,7 @@ class FileLabels:
         What tells it from what was there before: its size and time, of a file on a disk.
     """
 
-    folder: FileStore
+    folder: FileStore | ZipFiles
     name: str
     spacing: float
     version: str
@@ -228,7 +229,7 @@ class PhantomLabels:
         """Do nothing: all of it is at hand."""
 
 
-def find_labels(folder: FileStore, names: list[str]) -> FileLabels | None:
+def find_labels(folder: FileStore | ZipFiles, names: list[str]) -> FileLabels | None:
     """Return the first of some files that is there, None if none is.
 
     Raises

@@ -1,4 +1,4 @@
-"""A mirror as a source: a folder of Allen's files on a disk, in a bucket or on a web server.
+"""A mirror as a source: a folder of Allen's files, or a zip of one, on whatever fsspec reads.
 
 Its layout, d being the tier, w and h the size of a tile in pixels of the tier::
 
@@ -36,6 +36,7 @@ from atldld_xr.files.credentials import holds_credentials
 from atldld_xr.files.file_store import FileStore
 from atldld_xr.files.paths import absolute, is_path, without_scheme
 from atldld_xr.files.storage_options import StorageOptionsRef, register
+from atldld_xr.files.zip_files import ZipFiles
 from atldld_xr.foreign_json import MOST_BYTES
 from atldld_xr.known_as import known_as
 from atldld_xr.messages.repeating import short
@@ -50,6 +51,8 @@ from atldld_xr.sources.mirror_contents import (
     names_in_page,
     parse_record,
     read_manifest,
+    told_holdings,
+    told_missing,
 )
 from atldld_xr.sources.mirror_pieces import decode_tile, find_pixels
 from atldld_xr.sources.protocol import PIECE_SIDE, TILE_SIDE, service_tile_side
@@ -60,12 +63,13 @@ from atldld_xr.sources.retry import TransportError, TryError, persist
 @known_as("atldld_xr.sources.mirror")
 @dataclass(frozen=True)
 class MirrorSource:
-    """A folder of Allen's files, read through fsspec.
+    """A folder of Allen's files, or a zip of one, read through fsspec.
 
     Parameters
     ----------
     path : str
-        A local path, or a URL that fsspec knows: ``s3://``, ``https://``, ``memory://``, ...
+        A local path, or a URL that fsspec knows: ``s3://``, ``https://``, ``memory://``, ... What
+        ends in ``.zip`` is one, unless it is a folder of this machine.
     storage_options : mapping or StorageOptionsRef, optional
         Passed to fsspec. They may hold credentials, so they are kept as a `StorageOptionsRef`,
         which pickles and graphs carry without them. The workers of a Dask cluster are told when a
@@ -122,21 +126,17 @@ class MirrorSource:
             If the mirror cannot be read.
         """
         dataset_id = check_id(dataset_id, "section data set")
-        # A mirror may have grown since this process listed it; whoever opens a data set looks anew.
-        contents_of.cache_clear()
-        recent_pieces().clear()
+        self._look_anew()
         try:
             body = self.cat(dataset_file(dataset_id))
         except FileNotFoundError:
-            raise DatasetNotFoundError(
-                f"there is no section data set {dataset_id} in {self.path}: {self._holdings()}"
-            ) from None
+            raise self._has_no(f"section data set {dataset_id}") from None
         return parse_record(body, dataset_id, self.path)
 
     def image_record(self, image_id: int) -> Mapping[str, Any]:
         """Return Allen's ``SectionImage`` record; raises as `dataset_record` does."""
         image_id = check_id(image_id, "section image")
-        contents_of.cache_clear()  # as for a data set
+        self._look_anew()
         for dataset_id in sorted(contents_of(self).datasets):
             try:
                 body = self.cat(dataset_file(dataset_id))
@@ -146,9 +146,7 @@ class MirrorSource:
             for record in items(dataset, "section_images", f"section data set {dataset_id}"):
                 if isinstance(record, Mapping) and record.get("id") == image_id:
                     return {"section_data_set": {"products": dataset.get("products")}, **record}
-        raise DatasetNotFoundError(
-            f"there is no section image {image_id} in {self.path}: {self._holdings()}"
-        )
+        raise self._has_no(f"section image {image_id}")
 
     def tiers(self, image: SectionImage, view: View) -> frozenset[int] | None:
         """Return the tiers at hand; None where that cannot be told: no listing, no manifest."""
@@ -237,14 +235,7 @@ class MirrorSource:
             raise SectionImageError(image.id, address, error.full_reason) from error
 
     def _lacks(self, image: SectionImage, tile: Tile, view: View) -> SectionImageError:
-        what = "image" if view == "image" else f"{view} mask"
-        tiers = self.tiers(image, view)
-        reason = f"the mirror has no {what} of it at tier {tile.tier}"
-        if tiers is not None and tile.tier in tiers:
-            reason = f"the mirror misses a part of its {what} at tier {tile.tier}"
-        elif tiers is not None:
-            has = f"tiers {', '.join(map(str, sorted(tiers)))}" if tiers else "none at all"
-            reason += f" (it has {has})"
+        reason = told_missing(self.tiers(image, view), tile.tier, view)
         return SectionImageError(
             image.id, f"{self.path}/{image_file(image.id, tile, view)}", reason
         )
@@ -270,7 +261,7 @@ class MirrorSource:
         if data is None:
             raise FileNotFoundError(name)
         path = f"{self.path}/{name}"
-        if not data and self.is_local and not os.path.isfile(path):
+        if not data and self.is_local and not self.is_zip and not os.path.isfile(path):
             raise StoreError(f"{path} is no plain file")  # which nobody waits for, be it a pipe
         if len(data) > most:
             raise StoreError(f"{path} has more than {most:,} bytes, which cannot be")
@@ -318,22 +309,35 @@ class MirrorSource:
         # Of a part of them nobody could tell what is not there.
         return sorted(names_in_page(page)) if len(page) <= MOST_BYTES else []
 
-    def files(self) -> FileStore:
-        """Return its files, to read and to write; raises as a FileStore does."""
+    def files(self) -> FileStore | ZipFiles:
+        """Return its files, to read and, but for a zip, to write; raises as a FileStore does."""
+        if self.is_zip:
+            return ZipFiles(self.path, register(self.storage_options))
         return FileStore(self.path, self.storage_options, kind="mirror")
+
+    @property
+    def is_zip(self) -> bool:
+        """Whether it is a zip."""
+        return self.path.lower().endswith(".zip") and not (
+            self.is_local and os.path.isdir(self.path)
+        )
 
     @property
     def is_local(self) -> bool:
         """Whether it is on a disk of this machine."""
         return is_path(self.path)
 
-    def _holdings(self) -> str:
-        contents = contents_of(self)
-        if not contents.known:
-            return "there is no mirror there, or none that can be listed"
-        ids = [str(i) for i in sorted(contents.datasets)]
-        more = f" and {len(ids) - 10} more" if len(ids) > 10 else ""
-        return f"it holds {', '.join(ids[:10])}{more}" if ids else "it holds none"
+    def _has_no(self, what: str) -> DatasetNotFoundError:
+        has = told_holdings(contents_of(self))
+        return DatasetNotFoundError(f"there is no {what} in {self.path}: {has}")
+
+    def _look_anew(self) -> None:
+        """See again what it has: it may have grown since this process listed it."""
+        contents_of.cache_clear()
+        recent_pieces().clear()
+        files = self.files()
+        if isinstance(files, ZipFiles):
+            files.look_anew()
 
 
 @functools.lru_cache(maxsize=32)

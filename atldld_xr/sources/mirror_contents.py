@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
@@ -109,6 +109,27 @@ def parse_record(body: bytes, dataset_id: int, path: str) -> Mapping[str, Any]:
     if record.get("id") != dataset_id:
         raise MetadataError(f"{name}: {file} is about {short(record.get('id'))}")
     return record
+
+
+def told_missing(tiers: Collection[int] | None, tier: int, view: View) -> str:
+    """Return in words what a mirror lacks of an image of which it has some tiers, or none known."""
+    what = "image" if view == "image" else f"{view} mask"
+    if tiers is not None and tier in tiers:
+        return f"the mirror misses a part of its {what} at tier {tier}"
+    reason = f"the mirror has no {what} of it at tier {tier}"
+    if tiers is None:
+        return reason
+    has = f"tiers {', '.join(map(str, sorted(tiers)))}" if tiers else "none at all"
+    return f"{reason} (it has {has})"
+
+
+def told_holdings(contents: Contents) -> str:
+    """Return in words which data sets a mirror has."""
+    if not contents.known:
+        return "there is no mirror there, or none that can be listed"
+    ids = [str(i) for i in sorted(contents.datasets)]
+    more = f" and {len(ids) - 10} more" if len(ids) > 10 else ""
+    return f"it holds {', '.join(ids[:10])}{more}" if ids else "it holds none"
 
 
 def list_contents(names: Iterable[str]) -> Contents:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from atldld_xr.allen.tiers import Tile, View
 from atldld_xr.errors import StoreError
 from atldld_xr.files.folders import locked
+from atldld_xr.files.zip_files import ZipFiles
 from atldld_xr.sources.jpeg import most_bytes
 from atldld_xr.sources.mirror import MirrorSource, contents_of
 from atldld_xr.sources.mirror_contents import (
@@ -56,7 +57,10 @@ class MirrorTarget:
 
     def __init__(self, mirror: MirrorSource) -> None:
         self._mirror = mirror
-        self._files = mirror.files()
+        files = mirror.files()
+        if isinstance(files, ZipFiles):
+            raise files.refusal()
+        self._files = files
         self.contents = Contents(known=False)
 
     def check(self) -> None:

@@ -10,6 +10,7 @@ from atldld_xr.allen.structures import Structures, parse_structures
 from atldld_xr.errors import InvalidArgumentError, MetadataError
 from atldld_xr.files.file_store import FileStore
 from atldld_xr.files.paths import absolute, is_path, without_scheme
+from atldld_xr.files.zip_files import ZipFiles
 from atldld_xr.foreign_json import MOST_BYTES, InvalidJsonError, parse_json
 from atldld_xr.messages.repeating import short
 from atldld_xr.settings import as_text, setting, told_origin
@@ -149,7 +150,7 @@ def _labels_in(mirror: MirrorSource, version: str, resolution: float) -> LabelVo
     return found
 
 
-def _structures_in(folder: FileStore, name: str) -> Structures:
+def _structures_in(folder: FileStore | ZipFiles, name: str) -> Structures:
     url = f"{folder.url}/{name}"
     content = folder.get(name, MOST_BYTES + 1)
     if content is None:
