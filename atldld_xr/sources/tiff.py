@@ -92,6 +92,14 @@ class Tiff:
 
     def __init__(self, file: IO[bytes], size: int) -> None:
         page = _first_page(file)
+        try:
+            self._read(page, size)
+        except InvalidTiffError:
+            raise
+        except Exception as error:  # of tags that are no numbers, or too many
+            raise InvalidTiffError(f"its header is damaged: {error}") from error
+
+    def _read(self, page: Any, size: int) -> None:
         self.width, self.height = int(page.imagewidth), int(page.imagelength)
         self._compression = int(page.compression)
         _check_kind(page)
@@ -109,7 +117,7 @@ class Tiff:
         self._starts = np.array(page.dataoffsets, np.int64)
         self._counts = np.array(page.databytecounts, np.int64)
         count = math.prod(self.grid)
-        if count > _MOST_SEGMENTS or self._starts.shape != (count,) != self._counts.shape:
+        if count > _MOST_SEGMENTS or not len(self._starts) == len(self._counts) == count:
             raise InvalidTiffError(
                 f"it has {len(self._starts)} segments of {len(self._counts)} sizes, not {count}"
             )
