@@ -8,8 +8,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress_bar(what: str, total: int, *, enabled: bool) -> Iterator[Callable[[int], None]]:
-    """Show a bar on standard error, and give the function that moves it on.
+def progress_bar(what: str, total: int, *, enabled: bool) -> Iterator[Callable[..., None]]:
+    """Show a bar on standard error, and give the function that moves it on: by how many steps.
+
+    It takes another total, too, where that is known better meanwhile.
 
     Parameters
     ----------
@@ -21,7 +23,7 @@ def progress_bar(what: str, total: int, *, enabled: bool) -> Iterator[Callable[[
         Whether to show anything.
     """
     if not enabled:
-        yield lambda steps: None
+        yield lambda steps, total=None: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -30,4 +32,4 @@ def progress_bar(what: str, total: int, *, enabled: bool) -> Iterator[Callable[[
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Remaining())
     with Progress(*columns, console=Console(file=sys.stderr)) as bar:
         task = bar.add_task(what, total=total)
-        yield lambda steps: bar.advance(task, steps)
+        yield lambda steps, total=None: bar.update(task, advance=steps, total=total)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from os import PathLike
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from atldld_xr.allen.tiers import View
 from atldld_xr.compute.progress import progress_bar
@@ -18,9 +18,12 @@ from atldld_xr.sources.protocol import Source, asked_anew
 from atldld_xr.sources.resolve import parse_dataset_name, resolve
 from atldld_xr.sources.save_mirror import MirrorSummary, save_mirror
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def mirror(
-    datasets: int | str | Iterable[int | str],
+    datasets: int | str | Iterable[int | str] | pd.DataFrame,
     *,
     path: str | PathLike[str],
     tiers: Sequence[int] | Literal["auto"] = "auto",
@@ -38,12 +41,14 @@ def mirror(
 
     Parameters
     ----------
-    datasets : int, str or iterable of these
-        One data set or several, named as for `atldld_xr.open_dataset`.
+    datasets : int, str, iterable of these, or pandas.DataFrame
+        One data set or several, named as for `atldld_xr.open_dataset`; or what
+        `atldld_xr.search` returns, of which the column ``id`` is taken. They are copied one by one:
+        memory does not grow with them, but for what ``mirror.json`` says.
     path : str or path
         A folder, or a URL that fsspec can write to.
     tiers : sequence of int or "auto"
-        The tiers to copy; "auto" takes those that `resolution` needs.
+        The tiers to copy; "auto" takes of each data set those that `resolution` needs.
     resolution : float
         Size of the output pixels that "auto" is for, in micrometres.
     views : sequence of {"image", "expression", "intensity"}
@@ -88,7 +93,7 @@ def mirror(
             [parse_dataset_name(name) for name in names],
             os.fspath(path) if isinstance(path, PathLike) else path,
             source=opened,
-            tiers=_tiers(tiers, names, resolution, opened),
+            tiers=_tiers(tiers, resolution, opened),
             views=views,
             storage_options=storage_options,
             on_error=on_error,
@@ -97,6 +102,10 @@ def mirror(
 
 
 def _names(datasets: object) -> list[int | str]:
+    if (columns := getattr(datasets, "columns", None)) is not None:
+        if "id" not in columns:
+            raise InvalidArgumentError("the table of data sets has no column id")
+        datasets = datasets["id"].tolist()  # type: ignore[index]
     several = isinstance(datasets, Iterable) and not isinstance(datasets, str)
     names: list[Any] = list(datasets) if several else [datasets]  # type: ignore[call-overload]
     if not names:
@@ -114,11 +123,14 @@ def _common_source(source: object, names: Sequence[int | str]) -> Source:
 
 
 def _tiers(
-    tiers: object, names: Sequence[int | str], resolution: float, source: Source
-) -> list[int]:
+    tiers: object, resolution: float, source: Source
+) -> list[int] | Callable[[int], list[int]]:
+    def needed(dataset_id: int) -> list[int]:
+        plans = plan_dataset(dataset_id, resolution=resolution, source=source).plans
+        return sorted({section.tier for section in plans["image"].sections})
+
     if isinstance(tiers, str) and tiers == "auto":
-        plans = (plan_dataset(n, resolution=resolution, source=source).plans for n in names)
-        return sorted({section.tier for plan in plans for section in plan["image"].sections})
+        return needed
     if isinstance(tiers, Iterable):
         asked = list(tiers)
         if asked and all(map(is_whole, asked)):
@@ -130,12 +142,12 @@ def _tiers(
 def _bar(what: str, *, enabled: bool) -> Iterator[Callable[[int, int], None]]:
     """Show a bar for work that tells with each step how many it has in all."""
     with ExitStack() as stack:
-        advance: Callable[[int], None] | None = None
+        advance: Callable[..., None] | None = None
 
         def show(done: int, total: int) -> None:
             nonlocal advance
             if advance is None:
                 advance = stack.enter_context(progress_bar(what, total, enabled=enabled))
-            advance(1)
+            advance(1, total)
 
         yield show

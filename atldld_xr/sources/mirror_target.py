@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +94,7 @@ class MirrorTarget:
     def write_manifest(
         self,
         origin: str,
-        records: Mapping[int, Mapping[str, Any]],
+        records: Collection[int],
         held: Mapping[Place, Held],
         jobs: Sequence[MirrorJob],
         failures: Sequence[MirrorFailure],
@@ -132,7 +131,7 @@ def held_after(
 
 def _add(
     known: Contents,
-    records: Mapping[int, Mapping[str, Any]],
+    records: Collection[int],
     held: Mapping[Place, Held],
     jobs: Sequence[MirrorJob],
     failures: Sequence[MirrorFailure],

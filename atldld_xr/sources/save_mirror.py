@@ -7,9 +7,11 @@ from the mirror equals the one opened from the service to the bit.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 from atldld_xr.allen.excluded import count_reasons
@@ -23,11 +25,13 @@ from atldld_xr.settings import as_int, setting
 from atldld_xr.sources.jpeg import encode
 from atldld_xr.sources.kept_pieces import split
 from atldld_xr.sources.mirror import MirrorSource
-from atldld_xr.sources.mirror_contents import dataset_file
+from atldld_xr.sources.mirror_contents import Held, dataset_file
 from atldld_xr.sources.mirror_job import MirrorJob
-from atldld_xr.sources.mirror_target import MirrorFailure, MirrorTarget, held_after
+from atldld_xr.sources.mirror_target import MirrorFailure, MirrorTarget, Place, held_after
 from atldld_xr.sources.protocol import PIECE_SIDE, Source, WideSource, service_tile_side
 
+# Images of which the manifest does not tell yet; each time all of it is written.
+_MOST_PENDING = 20_000
 _QUALITY = 100  # of what a source without bytes draws: its pixels, as near as JPEG can
 
 
@@ -68,6 +72,51 @@ class _Copied:
 
     written: dict[MirrorJob, int] = field(default_factory=dict)
     failed: dict[MirrorJob, SectionImageError] = field(default_factory=dict)
+    there: list[MirrorJob] = field(default_factory=list)
+
+
+@dataclass
+class _Total:
+    """What came of all data sets so far, and what of it is to be entered in the manifest."""
+
+    target: MirrorTarget
+    origin: str
+    files: int = 0
+    size: int = 0
+    skipped: int = 0
+    jobs: int = 0
+    failures: list[MirrorFailure] = field(default_factory=list)
+    excluded: Counter[str] = field(default_factory=Counter)
+    ids: list[int] = field(default_factory=list)
+    pending: list[MirrorJob] = field(default_factory=list)
+    held: dict[Place, Held] = field(default_factory=dict)
+    failed: list[MirrorFailure] = field(default_factory=list)
+
+    def add(self, dataset_id: int, jobs: Sequence[MirrorJob], copied: _Copied) -> None:
+        """Count what came of a data set."""
+        self.files += 1 + len(copied.written)
+        self.size += sum(copied.written.values())
+        self.skipped += len(copied.there)
+        self.jobs += len(jobs)
+        self.failed += [
+            MirrorFailure(job.image.id, job.view, job.file, error.reason)
+            for job, error in copied.failed.items()
+        ]
+        self.ids.append(dataset_id)
+        self.pending += jobs
+        self.held |= held_after(self.target.contents, copied.written, copied.there)
+
+    def enter(self) -> None:
+        """Have the manifest say it."""
+        self.target.write_manifest(self.origin, self.ids, self.held, self.pending, self.failed)
+        self.failures += self.failed
+        self.ids, self.pending, self.held, self.failed = [], [], {}, []
+
+    def summary(self) -> MirrorSummary:
+        """Return what it was in all."""
+        failures = tuple(sorted(self.failures, key=lambda failure: failure.file))
+        excluded = dict(self.excluded.most_common())
+        return MirrorSummary(self.files, self.size, self.skipped, failures, excluded)
 
 
 def save_mirror(
@@ -75,7 +124,7 @@ def save_mirror(
     path: str,
     *,
     source: Source,
-    tiers: Sequence[int],
+    tiers: Sequence[int] | Callable[[int], Sequence[int]],
     views: Sequence[View] = ("image",),
     storage_options: Mapping[str, Any] | None = None,
     on_error: Literal["raise", "skip"] = "raise",
@@ -84,7 +133,8 @@ def save_mirror(
     """Copy data sets into a folder that can be opened in place of the service.
 
     What is there already, whole, is not fetched again: an interrupted call can be repeated. A
-    square of which all tiles are there is such; if one of them is not, the square is fetched.
+    square of which all tiles are there is such; if one of them is not, the square is fetched. Data
+    sets are copied one after the other, so that no more than one of them is in memory.
 
     Parameters
     ----------
@@ -94,8 +144,8 @@ def save_mirror(
         A local path or a URL that fsspec can write to.
     source : Source
         Where they come from.
-    tiers : sequence of int
-        The tiers to copy; of each image, those that it has.
+    tiers : sequence of int, or callable
+        The tiers to copy; of each image, those that it has. Or ``tiers(dataset_id)`` returns them.
     views : sequence of {"image", "expression", "intensity"}
         What to copy of each section. Masks are copied where there are any.
     storage_options : mapping, optional
@@ -104,7 +154,8 @@ def save_mirror(
         Whether a tile that cannot be had ends the copying, or is recorded in ``mirror.json`` and
         in the summary. Calling again tries those anew.
     progress : callable, optional
-        Called with the requests done and their total, after each.
+        Called with the requests done and their total, after each; of several data sets the total
+        is foretold from those before.
 
     Raises
     ------
@@ -124,46 +175,54 @@ def save_mirror(
     connections = setting("http.connections", as_int)
     target = MirrorTarget(MirrorSource(path, storage_options))
     target.check()
-    ids = dict.fromkeys(map(parse_dataset_name, dataset_ids))
-    records = {dataset_id: source.dataset_record(dataset_id) for dataset_id in ids}
-    parsed = [parse_dataset(record) for record in records.values()]
-    images = [image for data in parsed for image in data.images]
-    jobs = _list_jobs(source, images, tiers, views)
+    ids = list(dict.fromkeys(map(parse_dataset_name, dataset_ids)))
+    total = _Total(target, source.url)
+    for number, dataset_id in enumerate(ids, 1):
+        record = source.dataset_record(dataset_id)
+        data = parse_dataset(record)
+        wanted = tiers(dataset_id) if callable(tiers) else tiers
+        jobs = _list_jobs(source, data.images, wanted, views)
+        total.size += target.write(dataset_file(dataset_id), _envelope(record))
+        # Of those to come nobody knows yet: as many each as of those before.
+        planned = round((total.jobs + len(jobs)) * len(ids) / number)
+        told = partial(_tell, progress, total.jobs, planned) if progress else None
+        copied = _copy_all(source, target, jobs, on_error, connections, told)
+        total.add(dataset_id, jobs, copied)
+        total.excluded.update(count_reasons(section.reason for section in data.excluded))
+        if number == len(ids) or len(total.pending) >= _MOST_PENDING:
+            total.enter()
+    return total.summary()
 
-    size = 0
-    for dataset_id, record in records.items():
-        size += target.write(dataset_file(dataset_id), _envelope(record))
 
-    written: list[MirrorJob] = []
-    there: list[MirrorJob] = []
-    failures: list[MirrorFailure] = []
+def _tell(progress: Callable[[int, int], None], before: int, total: int, done: int) -> None:
+    progress(before + done, total)
+
+
+def _copy_all(
+    source: Source,
+    target: MirrorTarget,
+    jobs: Sequence[MirrorJob],
+    on_error: Literal["raise", "skip"],
+    connections: int,
+    told: Callable[[int], None] | None,
+) -> _Copied:
+    """Copy what a data set has, as much at a time as there are connections."""
+    total = _Copied()
     pool = ThreadPoolExecutor(connections)
     try:
         futures = {pool.submit(_copy, source, target, job, on_error): job for job in jobs}
         for done, future in enumerate(as_completed(futures), 1):
             copied = future.result()
-            written += copied.written
-            size += sum(copied.written.values())
+            total.written |= copied.written
+            total.failed |= copied.failed
             if not copied.written and not copied.failed:
-                there.append(futures[future])
-            failures += [
-                MirrorFailure(job.image.id, job.view, job.file, error.reason)
-                for job, error in copied.failed.items()
-            ]
-            if progress:
-                progress(done, len(jobs))
+                total.there.append(futures[future])
+            if told:
+                told(done)
     finally:
         # Not waited for: after an interrupt, tries under way may go on for a minute.
         pool.shutdown(wait=False, cancel_futures=True)
-    held = held_after(target.contents, written, there)
-    target.write_manifest(source.url, records, held, jobs, failures)
-    return MirrorSummary(
-        len(records) + len(written),
-        size,
-        len(there),
-        tuple(sorted(failures, key=lambda f: f.file)),
-        count_reasons(section.reason for data in parsed for section in data.excluded),
-    )
+    return total
 
 
 def _list_jobs(
