@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from atldld_xr._version import __version__
 
 __all__ = [
+    "BucketSource",
     "DisplacementField",
     "MirrorSource",
     "Registration",
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from atldld_xr.plots.preview import preview
     from atldld_xr.registration.registration import Registration
     from atldld_xr.settings import config
+    from atldld_xr.sources.bucket import BucketSource
     from atldld_xr.sources.cache import open_cache
     from atldld_xr.sources.mirror import MirrorSource
     from atldld_xr.store.status import status
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from atldld_xr.warp.displacement_field import DisplacementField
 else:  # type checkers would take any name for one of this module's
     _PLACES = {
+        "BucketSource": "atldld_xr.sources.bucket",
         "DisplacementField": "atldld_xr.warp.displacement_field",
         "MirrorSource": "atldld_xr.sources.mirror",
         "compare_grid": "atldld_xr.analysis.compare_grid",

@@ -35,7 +35,7 @@ FUNCTIONS = [
     "structures",
     "verify",
 ]
-NAMES = [*FUNCTIONS, "DisplacementField", "MirrorSource", "Registration"]
+NAMES = [*FUNCTIONS, "BucketSource", "DisplacementField", "MirrorSource", "Registration"]
 NAMES = sorted([*NAMES, "__version__", "config", "errors"])
 
 # What the README, the docs and the notebooks of this version and the one before name.

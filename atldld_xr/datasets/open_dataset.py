@@ -77,8 +77,10 @@ def open_dataset(planned: DatasetPlan) -> xr.Dataset:
         says nothing of lie by Allen's: the coordinate ``registration`` is 1 where it says how, and
         0 where Allen does.
     source : str, path or source object, optional
-        An API address (``http.../api/v2``), a mirror's path or URL, or an open source. Default:
-        the setting ``source``, and without one ``api_url``.
+        An API address (``http.../api/v2``), the path or URL of a mirror or its zip, "bucket" for
+        Allen's public one, "auto" for the first source of the setting ``auto.sources`` that has
+        the data set, or an open source. Default: the setting ``source``, and without one
+        ``api_url``.
     refresh : bool
         Whether to ask for the metadata anew. Otherwise those in the cache are taken as current for
         the setting ``cache.metadata_days``; if sections are missing from them, for another reason
