@@ -72,6 +72,7 @@ def test_the_table_has_every_public_function_and_every_command():
     called = {re.split(r"[.(]", cell)[0] for cell in in_python}
     public = {name for name in dir(atldld_xr) if callable(getattr(atldld_xr, name))}
     assert public - called == {
+        "BucketSource",
         "MirrorSource",
         "Registration",
         "DisplacementField",

@@ -90,8 +90,8 @@ source = click.option(
     "--source",
     metavar="ADDRESS",
     shell_complete=complete_path,
-    help="Address of a service (http.../api/v2), path or URL of a mirror or its .zip, bucket (Allen's "
-    "public one), auto (the first that has the data set) or phantom. "
+    help="Address of a service (http.../api/v2), path or URL of a mirror or its .zip, bucket "
+    "(Allen's public one), auto (the first that has the data set) or phantom. "
     "[default: the setting source, else the Allen service]",
 )
 refresh = click.option(
