@@ -9,8 +9,8 @@ from typing import Any
 
 from atldld_xr.allen import rma
 from atldld_xr.catalogue.ask import Catalogue
+from atldld_xr.catalogue.genes import ALIAS_INCLUDE, MOUSE
 from atldld_xr.catalogue.patterns import Pattern
-from atldld_xr.catalogue.queries import ALIAS_INCLUDE, MOUSE
 from atldld_xr.errors import AtldldError
 
 _MOST = 6

@@ -30,6 +30,11 @@ class Pattern:
         """Whether it has no wildcard."""
         return len(self.pieces) == 1
 
+    @property
+    def may_find_others(self) -> bool:
+        """Whether the service may find what is not meant, by wildcards of its database."""
+        return not self.is_name and bool(set("".join(self.pieces)) & {"_", "%"})
+
     def matches(self, name: str) -> bool:
         """Tell whether a name is what is meant."""
         if self.is_name:

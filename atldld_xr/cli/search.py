@@ -72,6 +72,13 @@ _WANTED = (
     named("--age", "AGE|DAYS", "As P56, or 56.", callback=read_age),
     named("--strain", "NAME", "As C57BL/6J.", callback=None),
     named("--sex", "M|F", "Of the animal.", callback=None),
+    click.option("--reference-space", type=int, metavar="ID", help="That it is registered to."),
+    named(
+        "--injection-structure",
+        "ACRONYM|NAME|ID",
+        "Where a tracer was injected, or in a part of it.",
+    ),
+    named("--transgenic-line", "NAME|ID", 'Of the animal, as "*Cre*".'),
     click.option(
         "--failed",
         type=click.Choice(list(_FAILED)),
