@@ -15,6 +15,14 @@ T = TypeVar("T")
 MOST_ROWS = 25_000
 """Rows that the service returns at most, whatever is asked for; 50 where nothing is."""
 
+SEARCH_INCLUDE = (
+    *("genes", "products", "treatments", "plane_of_section"),
+    "specimen(donor(age,transgenic_mouse(transgenic_lines)),"
+    "injections(primary_injection_structure,structure))",
+    "section_images",
+)
+"""What comes with each data set of a search: its images too, of which the sections are counted."""
+
 # Of the values in one query: addresses of more than some 8000 bytes are refused by web servers,
 # and what is not ASCII takes three times its bytes there.
 _MOST_BYTES = 1500

@@ -19,7 +19,7 @@ from atldld_xr.catalogue.genes import (
 )
 from atldld_xr.catalogue.injections import injection_ids, parse_injection
 from atldld_xr.catalogue.products import parse_product, product_ids
-from atldld_xr.catalogue.queries import DATASET_INCLUDE, DatasetQuery, dataset_query
+from atldld_xr.catalogue.queries import DatasetQuery, dataset_query
 from atldld_xr.catalogue.rows import (
     DatasetRow,
     GeneRow,
@@ -153,7 +153,7 @@ def _datasets(
             "SectionDataSet",
             "data sets",
             criteria=criteria,
-            include=DATASET_INCLUDE,
+            include=rma.SEARCH_INCLUDE,
             rows=DATASET_ROWS,
             limit=None if query.may_find_others else limit,
         )

@@ -17,14 +17,6 @@ from atldld_xr.catalogue.values import days_of, id_of, number_of
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
 
-DATASET_INCLUDE = (
-    *("genes", "products", "treatments", "plane_of_section"),
-    "specimen(donor(age,transgenic_mouse(transgenic_lines)),"
-    "injections(primary_injection_structure,structure))",
-    "section_images",
-)
-"""What comes with each data set: its images too, of which the sections are counted."""
-
 _SEXES = {"m": "M", "male": "M", "f": "F", "female": "F"}
 
 # An injection has the structure that has the most of it, and the one that it was assigned to.
