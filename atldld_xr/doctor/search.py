@@ -1,4 +1,4 @@
-"""Whether a service can be searched as `atldld_xr.search` does: a gene by a wildcard, and by name."""
+"""Whether a service can be searched as `atldld_xr.search` does: by a wildcard, and by name."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def judge_alike(envelope: Envelope, start: str) -> Finding | None:
     if ids != sorted(set(ids)):
         return _differs(f"ids are {short(ids)}", "pages are put together by ids, or an error")
     wanted = {re.split(r"\W", path)[0] for path in rma.SEARCH_INCLUDE}
-    missing = sorted(wanted - set.intersection(*(set(record) for record in records)))
+    missing = sorted({name for name in wanted for record in records if name not in record})
     if missing:
         found = f"records came without {', '.join(missing)}"
         return _differs(found, "what is said of these is missing in tables")
