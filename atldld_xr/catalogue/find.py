@@ -148,10 +148,11 @@ def _find(
 def _datasets(
     catalogue: Catalogue, query: DatasetQuery, limit: int | None
 ) -> Iterator[Mapping[str, Any]]:
-    for criteria in query.all_criteria:
+    queries = query.all_criteria
+    for number, criteria in enumerate(queries, start=1):
         yield from catalogue.records(
             "SectionDataSet",
-            "data sets",
+            "data sets" + (f", query {number} of {len(queries)}" if len(queries) > 1 else ""),
             criteria=criteria,
             include=rma.SEARCH_INCLUDE,
             rows=DATASET_ROWS,

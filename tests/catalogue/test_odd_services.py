@@ -69,3 +69,13 @@ def test_an_interrupted_search_goes_on_where_it_ended(server):
     assert all(message.startswith("data sets") for message in told)
     assert len(found) > 2500
     assert server.metadata_requests == 29 + len(told)
+
+
+def test_of_several_queries_an_error_says_which():
+    names = [f"Syn{k:04d}" for k in range(400)]
+    with (
+        AllenServer([], faults=Faults(rate=1.0, metadata=True)) as server,
+        atldld_xr.config.set({"http.retries": 0}),
+        pytest.raises(ServiceError, match=r"^data sets, query 1 of 3: .*503"),
+    ):
+        atldld_xr.search(gene=names, source=server.url)
