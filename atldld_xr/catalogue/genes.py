@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from atldld_xr.allen import rma
-from atldld_xr.catalogue.patterns import Pattern, parse_pattern
+from atldld_xr.catalogue.patterns import Pattern, escape, parse_pattern
 from atldld_xr.catalogue.values import id_of, number_of
 from atldld_xr.errors import InvalidArgumentError
 
@@ -38,7 +38,9 @@ def parse_genes(gene: object) -> tuple[Gene, ...] | None:
     if gene is None:
         return None
     several: list[Any] = [gene]
-    if isinstance(gene, Iterable) and not isinstance(gene, str | bytes | bytearray):
+    if hasattr(gene, "columns"):
+        several = _of_table(gene)
+    elif isinstance(gene, Iterable) and not isinstance(gene, str | bytes | bytearray):
         with suppress(TypeError):  # an array of no dimension is a number
             several = list(islice(gene, MOST_GENES + 1))
     if not several:
@@ -46,6 +48,13 @@ def parse_genes(gene: object) -> tuple[Gene, ...] | None:
     if len(several) > MOST_GENES:
         raise InvalidArgumentError(f"more than {MOST_GENES:,} genes are named")
     return tuple(dict.fromkeys(_gene(one) for one in several))
+
+
+def _of_table(table: Any) -> list[str]:
+    """Return the acronyms in a table of genes, each as what means itself."""
+    if "acronym" not in table.columns:
+        raise InvalidArgumentError("gene: a table without a column 'acronym' names no genes")
+    return [escape(acronym) for acronym in table["acronym"].dropna()[: MOST_GENES + 1]]
 
 
 def _gene(value: object) -> Gene:

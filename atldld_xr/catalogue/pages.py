@@ -90,9 +90,12 @@ def read_records(
         size = rma.count(envelope, "num_rows") or len(records)
         end = start + size
         found = len(done) + len(page)
-        if end >= total or (limit is not None and found > limit):
+        is_counted = total >= end or not records  # else it announces fewer than it sends, or none
+        if (is_counted and end >= total) or (limit is not None and found > limit):
             break
         if not has_more:
+            if not is_counted:
+                break
             if not allowed:
                 raise ServiceError(
                     f"{name}: the service announces {total:,} rows and has no more after {end:,}"

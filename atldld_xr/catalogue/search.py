@@ -50,7 +50,7 @@ def search(
     Parameters
     ----------
     gene : str, int or iterable of these, optional
-        Acronyms as "Pvalb" or "Pva*", or Entrez ids; of several, any.
+        Acronyms as "Pvalb" or "Pva*", or Entrez ids; of several, any. Also a table of `genes`.
     plane : str or int, optional
         "coronal", "sagittal" or another, or Allen's id of it.
     product : str or int, optional

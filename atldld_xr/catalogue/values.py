@@ -16,7 +16,7 @@ _OLDEST = 100_000  # days
 
 def number_of(value: object) -> Any:
     """Return a finite number, also one of NumPy's; None of what is none."""
-    if isinstance(value, bool | np.bool_ | str | bytes):
+    if isinstance(value, bool | np.bool_ | str | bytes) or getattr(value, "ndim", None):
         return None
     if isinstance(value, int):
         return value

@@ -177,3 +177,13 @@ def test_records_without_an_end_are_told():
 def test_an_id_that_is_none_is_told(number):
     with pytest.raises(ServiceError, match="a record without an id"):
         list(read_records(lambda *_: {"msg": [{"id": number}], "total_rows": 1}, rows=5, name="x"))
+
+
+@pytest.mark.parametrize("total", [None, 0, 3, "20", -1])
+@pytest.mark.parametrize("parts", [1, 3])
+def test_all_comes_though_a_service_does_not_count_its_rows(total, parts):
+    table = Table(range(1, 21), parts=parts)
+    found = read_records(
+        lambda *page: table.ask(*page) | {"total_rows": total}, rows=7, name="data sets"
+    )
+    assert [r["id"] for r in found] == list(range(1, 21))

@@ -6,6 +6,7 @@ import itertools
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -134,6 +135,10 @@ def test_patterns(text, pieces):
         ({"structure": True}, "structure is a text"),
         ({"structure": np.True_}, "structure is a text"),
         ({"gene": np.bool_(True)}, "gene is a text"),
+        ({"plane": np.array([1])}, "none that there is"),
+        ({"gene": [np.array([5])]}, "gene is a text"),
+        ({"gene": pd.DataFrame({"name": ["a"]})}, "a table without a column 'acronym'"),
+        ({"gene": pd.DataFrame({"acronym": []})}, "no gene is named"),
         ({"gene": bytearray(b"Pv")}, "gene is a text"),
         ({"gene": itertools.count(1)}, f"more than {MOST_GENES:,} genes"),
         ({"gene": range(10**12)}, f"more than {MOST_GENES:,} genes"),

@@ -139,3 +139,11 @@ def test_progress_is_shown_on_standard_error(server, capsys):
     assert "data sets" in capsys.readouterr().err
     atldld_xr.search(limit=150)
     assert capsys.readouterr().err == ""
+
+
+def test_a_table_of_genes_names_genes(server, catalogue):
+    table = atldld_xr.genes(["Gad*", r"A930033C01Rik\*"])
+    found = atldld_xr.search(gene=table)
+    names = ("Gad1", "Gad2", "A930033C01Rik*")
+    assert found.id.tolist() == ids(d for d in good(catalogue) if gene(d) in names)
+    assert all("$il" not in r.query["criteria"] for r in server.log[-1:])
