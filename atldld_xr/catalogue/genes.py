@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -11,6 +11,7 @@ from atldld_xr.allen import rma
 from atldld_xr.catalogue.patterns import Pattern, escape, parse_pattern
 from atldld_xr.catalogue.values import id_of, number_of
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.messages.repeating import short
 
 GENE_INCLUDE = ("gene_aliases",)
 ALIAS_INCLUDE = ("gene",)
@@ -38,6 +39,8 @@ def parse_genes(gene: object) -> tuple[Gene, ...] | None:
     if gene is None:
         return None
     several: list[Any] = [gene]
+    if isinstance(gene, Mapping):
+        raise InvalidArgumentError(f"{short(gene)} is no list of genes")
     if hasattr(gene, "columns"):
         several = _of_table(gene)
     elif isinstance(gene, Iterable) and not isinstance(gene, str | bytes | bytearray):

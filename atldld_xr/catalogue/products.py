@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from atldld_xr.catalogue.ask import Catalogue
 from atldld_xr.catalogue.patterns import Pattern, parse_pattern
@@ -46,13 +47,15 @@ def product_ids(catalogue: Catalogue, wanted: Pattern | int) -> list[int]:
         texts = [record.get(key) for key in ("abbreviation", "name")]
         called[record["id"]] = [text for text in texts if isinstance(text, str) and text]
 
-    def those(matches: re.Pattern[str]) -> list[int]:
-        return [number for number, texts in called.items() if any(map(matches.search, texts))]
+    def those(is_meant: Callable[[str], object]) -> list[int]:
+        return [number for number, texts in called.items() if any(map(is_meant, texts))]
 
-    between = ".*".join(map(re.escape, wanted.pieces))
-    found = those(re.compile(rf"\A{between}\Z", re.IGNORECASE | re.DOTALL))
-    if not found and wanted.is_name:
-        found = those(re.compile(rf"\b{between}\b", re.IGNORECASE))
+    if wanted.is_name:
+        (name,) = wanted.pieces
+        found = those(lambda text: text.casefold() == name.casefold())
+        found = found or those(re.compile(rf"\b{re.escape(name)}\b", re.IGNORECASE).search)
+    else:
+        found = those(wanted.matches)
     if not found:
         known = ", ".join(texts[0] for texts in called.values() if texts)
         raise InvalidArgumentError(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from atldld_xr.catalogue.find import Found
 
 _FAILED = {"no": False, "only": True, "any": None}
+_TOLD = ("injection_structures", "transgenic_lines")  # of data sets that have them
 _SHOWN = ("id", "genes", "plane", "sections", "expression", "age", "products")
 
 
@@ -144,7 +145,8 @@ def search(
     find: Callable[..., Found[Any]] = find_images if images else find_datasets
     found = find(catalogue, limit=check_limit(limit), **wanted)
     columns = IMAGE_COLUMNS if images else DATASET_COLUMNS
-    shown = tuple(IMAGE_COLUMNS) if images else _SHOWN
+    told = (name for name in _TOLD if not images and any(getattr(r, name) for r in found.rows))
+    shown = tuple(IMAGE_COLUMNS) if images else (*_SHOWN, *told)
     _print(found, columns, shown, "section image" if images else "data set", as_json, as_csv)
     tell_unknown(found.unknown)
     ctx.exit(NOT_FOUND if found.unknown else 0)

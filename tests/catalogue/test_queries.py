@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from atldld_xr.allen.rma import quoted
 from atldld_xr.catalogue.genes import MOST_GENES, gene_criteria, parse_genes
-from atldld_xr.catalogue.patterns import escape, parse_pattern
+from atldld_xr.catalogue.patterns import Pattern, escape, parse_pattern
 from atldld_xr.catalogue.planes import PLANE_NAMES
 from atldld_xr.catalogue.queries import dataset_query
 from atldld_xr.catalogue.rows import dataset_row
@@ -100,6 +100,17 @@ def test_wildcards_find_what_they_should(pieces):
     assert not pattern.matches("z" + text) or not bare[0]
 
 
+@given(st.lists(st.text("aAb", max_size=3), min_size=2, max_size=5), st.text("aAb", max_size=9))
+def test_wildcards_find_what_a_regular_expression_finds(pieces, name):
+    between = ".*".join(map(re.escape, pieces))
+    expected = re.fullmatch(between, name, re.IGNORECASE) is not None
+    assert Pattern(tuple(pieces)).matches(name) is expected
+
+
+def test_many_wildcards_are_no_work():
+    assert not parse_pattern("a*" * 80 + "b", "gene").matches("a" * 200)
+
+
 @pytest.mark.parametrize(
     ("text", "pieces"),
     [
@@ -139,6 +150,7 @@ def test_patterns(text, pieces):
         ({"gene": [np.array([5])]}, "gene is a text"),
         ({"gene": pd.DataFrame({"name": ["a"]})}, "a table without a column 'acronym'"),
         ({"gene": pd.DataFrame({"acronym": []})}, "no gene is named"),
+        ({"gene": {"Pvalb": 1}}, "is no list of genes"),
         ({"gene": bytearray(b"Pv")}, "gene is a text"),
         ({"gene": itertools.count(1)}, f"more than {MOST_GENES:,} genes"),
         ({"gene": range(10**12)}, f"more than {MOST_GENES:,} genes"),

@@ -111,6 +111,10 @@ def test_on_the_command_line():
     )
     assert [fact["id"] for fact in facts] == found.id.tolist() != []
     assert facts[0]["injection_structures"] == ["CA", "DG"]
+    head, first, *_ = run("search", "--injection-structure", "HPF").stdout.splitlines()
+    assert head.split()[-2:] == ["injection_structures", "transgenic_lines"]
+    assert "CA; DG" in first
+    assert "injection" not in run("search", "--gene", "Pvalb").stdout
     assert "no structure" in run("search", "--injection-structure", "Zz", code=2).stderr
 
 

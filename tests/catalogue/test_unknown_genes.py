@@ -31,7 +31,7 @@ def test_what_is_a_wildcard_to_the_service_alone_finds_nothing_else(server, limi
 
 
 def test_an_unknown_gene_without_neighbours(server):
-    for unknown in ("Xyzzy", 77):
+    for unknown in ("Xyzzy", 77, "%"):
         with pytest.raises(
             DatasetNotFoundError, match=f"no gene .*{unknown}'? of the mouse at http"
         ):
