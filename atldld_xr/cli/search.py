@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from atldld_xr.catalogue.find import Found
 
 _FAILED = {"no": False, "only": True, "any": None}
+_DAY = 86_400  # seconds
 _TOLD = ("injection_structures", "transgenic_lines")  # of data sets that have them
 _SHOWN = ("id", "genes", "plane", "sections", "expression", "age", "products")
 
@@ -199,7 +201,7 @@ def _print(
     as_json: bool,
     as_csv: bool,
 ) -> None:
-    from atldld_xr.catalogue.tables import as_cells, as_facts
+    from atldld_xr.catalogue.tables import as_cells, as_facts, utc
 
     if as_json:
         print_json([as_facts(row) for row in found.rows])
@@ -214,7 +216,9 @@ def _print(
         return
     if cells:
         print_table(shown, [[_word(row[name]) for name in shown] for row in cells])
-    say(format_count(len(cells), noun))
+    is_old = found.oldest is not None and time.time() - found.oldest > _DAY
+    as_of = f", as the service said on {utc(found.oldest)}; --refresh asks anew" if is_old else ""
+    say(format_count(len(cells), noun) + as_of)
 
 
 def _word(value: Any) -> str:
