@@ -29,7 +29,7 @@ from atldld_xr.messages.repeating import short
 from atldld_xr.settings import as_bool, setting
 from atldld_xr.sources import http
 from atldld_xr.sources.cache import default_cache
-from atldld_xr.sources.kept import read_kept, to_keep
+from atldld_xr.sources.kept import read_kept, read_kept_page, to_keep
 from atldld_xr.sources.protocol import PIECE_SIDE, TILE_SIDE, QueryAnswer, service_tile_side
 from atldld_xr.sources.service_images import ServiceImages, cache_folder
 
@@ -212,9 +212,7 @@ class ApiSource:
         """
         cache = default_cache()
         key = f"{cache_folder(self.url)}/query/{sha256(stages.encode()).hexdigest()}.json"
-        kept = read_kept(cache.get(key)) if cache else None
-        if kept is not None and not _is_page(kept.answer):
-            kept = None
+        kept = read_kept_page(cache.get(key)) if cache else None
         is_young = kept is not None and kept.is_current and kept.fetched >= (since or 0)
         if kept is not None and (is_young or self.is_offline) and not self._is_fresh:
             return QueryAnswer(kept.answer, kept.fetched, True)
@@ -376,11 +374,3 @@ class ApiSource:
             said = rma.failure_message(envelope) or "no reason given"
             raise ServiceError(f"{name}: the service reports a failure: {said} ({address})")
         return envelope
-
-
-def _is_page(envelope: Mapping[str, Any]) -> bool:
-    try:
-        rma.records(envelope)
-    except ValueError:
-        return False
-    return True
