@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import types
 
 import numpy as np
@@ -279,6 +280,10 @@ def test_planes_are_numbered_as_the_peer_numbers_them():
 @pytest.mark.parametrize("axis", ["coronal", "sagittal"])
 @pytest.mark.parametrize("gene", ["Pvalb", "H2-D1", "Syn0007", "pvalb", "None"])
 def test_the_experiments_of_a_gene(server, gene, axis):
+    theirs = inspect.signature(peer_utils.get_experiment_list_from_gene).parameters.values()
+    ours = inspect.signature(get_experiment_list_from_gene).parameters.values()
+    positional = [(p.name, p.default) for p in ours if p.kind is not p.KEYWORD_ONLY]
+    assert positional == [(p.name, p.default) for p in theirs]
     found = get_experiment_list_from_gene(gene, axis, source=server.url)
     assert found == sorted(peer_utils.get_experiment_list_from_gene(gene, axis))
     assert isinstance(found, list)

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.foreign_json import InvalidJsonError, parse_json
 from atldld_xr.messages.repeating import short
 from atldld_xr.messages.words import one_line
 
+T = TypeVar("T")
+
 MOST_ROWS = 25_000
 """Rows that the service returns at most, whatever is asked for; 50 where nothing is."""
 
+SEARCH_INCLUDE = (
+    *("genes", "products", "treatments", "plane_of_section"),
+    "specimen(donor(age,transgenic_mouse(transgenic_lines)),"
+    "injections(primary_injection_structure,structure))",
+    "section_images",
+)
+"""What comes with each data set of a search: its images too, of which the sections are counted."""
+
+# Of the values in one query: addresses of more than some 8000 bytes are refused by web servers,
+# and what is not ASCII takes three times its bytes there.
+_MOST_BYTES = 1500
+_LARGEST_ID = 2**63 - 1
 _LONGEST = 200  # characters of a value: no name in Allen's records has so many
 
 
@@ -57,6 +71,24 @@ def count(envelope: Mapping[str, Any], key: str) -> int:
     """Return one of an envelope's counts, 0 where it has none."""
     value = envelope.get(key)
     return value if isinstance(value, int) and value > 0 else 0
+
+
+def records(envelope: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the records in an answer, each with its id.
+
+    Raises
+    ------
+    ValueError
+        If it holds something else; says what, of "the answer".
+    """
+    msg = envelope.get("msg")
+    if not isinstance(msg, list):
+        raise ValueError("the answer holds no records")
+    for record in msg:
+        found = record.get("id") if isinstance(record, Mapping) else None
+        if not isinstance(found, int) or isinstance(found, bool) or not 0 < found <= _LARGEST_ID:
+            raise ValueError(f"the answer has a record without an id: {short(record)}")
+    return msg
 
 
 def stages(
@@ -137,6 +169,20 @@ def equals(field: str, values: Sequence[str | float]) -> str:
     """
     written = [quoted(v) if isinstance(v, str) else str(v) for v in values]
     return f"[{field}${'eq' if len(written) == 1 else 'in'}{','.join(written)}]"
+
+
+def batches(values: Sequence[T]) -> list[list[T]]:
+    """Return values in groups, each of which one query can ask for."""
+    out: list[list[T]] = []
+    length = 0
+    for value in values:
+        added = len(str(value).encode()) + 3
+        if not out or length + added > _MOST_BYTES:
+            out.append([])
+            length = 0
+        out[-1].append(value)
+        length += added
+    return out
 
 
 def is_like(field: str, pieces: Sequence[str]) -> str:

@@ -7,15 +7,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from atldld_xr.allen import rma
 from atldld_xr.catalogue.pages import read_records
 from atldld_xr.compute.progress import progress_bar
-from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.errors import InvalidArgumentError, ServiceError
 from atldld_xr.messages.repeating import short
 from atldld_xr.sources.protocol import CatalogueSource, Source, asked_anew, kept_alone
 from atldld_xr.sources.resolve import resolve
+from atldld_xr.sources.resolve_atlas import OntologySource
+
+if TYPE_CHECKING:
+    from atldld_xr.allen.structures import Structures
 
 
 @dataclass
@@ -35,6 +39,18 @@ class Catalogue:
     source: CatalogueSource
     progress: bool | None = None
     oldest: float | None = None
+
+    def structures(self) -> Structures:
+        """Return the ontology, of the same place: one request, kept as records are.
+
+        Raises
+        ------
+        DatasetNotFoundError, MetadataError, ServiceError
+            If it cannot be had.
+        """
+        if not isinstance(self.source, OntologySource):
+            raise InvalidArgumentError(f"{self.source.url} has no ontology to find structures in")
+        return self.source.structures()
 
     def records(
         self,
@@ -70,23 +86,32 @@ class Catalogue:
         """
         if limit is not None:
             rows = min(rows, limit + 1)  # what follows the last shows that it is whole
-        is_anew = False
+        since: float | None = None
+        is_kept = is_asking = False
 
         def ask(start: int, rows: int) -> Mapping[str, Any]:
-            nonlocal is_anew
+            nonlocal since, is_kept, is_asking
             stages = rma.stages(
                 model, criteria=criteria, include=include, order="id", start=start, rows=rows
             )
-            # After a page of now, none from before: they would not fit together.
             name = f"{what} from row {start:,}" if start else what
-            answer = self.source.answer(stages, name, anew=is_anew)
-            is_anew = not answer.is_kept
+            # None that is older than the page before it: they might not fit together.
+            is_asking = True
+            answer = self.source.answer(stages, name, since=since)
+            is_asking = False
+            since, is_kept = answer.fetched, is_kept or answer.is_kept
             self.oldest = min(self.oldest or answer.fetched, answer.fetched)
             return answer.envelope
 
         with ExitStack() as stack:
             told = _told(stack, what, rows, self.progress)
-            yield from read_records(ask, rows=rows, name=what, limit=limit, told=told)
+            try:
+                yield from read_records(ask, rows=rows, name=what, limit=limit, told=told)
+            except ServiceError as error:
+                if is_asking or not is_kept:
+                    raise
+                told_how = "some of these answers were kept: refresh=True asks anew"
+                raise ServiceError(f"{error}; {told_how}") from error
 
 
 def open_catalogue(

@@ -2,46 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from atldld_xr.allen import rma
 from atldld_xr.catalogue.ask import Catalogue
-from atldld_xr.catalogue.near import near_genes
-from atldld_xr.catalogue.patterns import Pattern
-from atldld_xr.catalogue.queries import (
-    DATASET_INCLUDE,
+from atldld_xr.catalogue.genes import (
     GENE_INCLUDE,
+    GENE_ROWS,
     MOUSE,
-    DatasetQuery,
-    Gene,
-    dataset_query,
     gene_criteria,
-    is_gene,
+    matcher,
     may_find_others,
     parse_genes,
 )
+from atldld_xr.catalogue.injections import injection_ids, parse_injection
+from atldld_xr.catalogue.products import parse_product, product_ids
+from atldld_xr.catalogue.queries import DatasetQuery, dataset_query
 from atldld_xr.catalogue.rows import (
     DatasetRow,
     GeneRow,
     ImageRow,
     dataset_row,
     gene_row,
-    genes_of,
     image_rows,
 )
-from atldld_xr.errors import DatasetNotFoundError, InvalidArgumentError
-from atldld_xr.messages.repeating import short
+from atldld_xr.catalogue.unknown import unknown_genes
+from atldld_xr.errors import InvalidArgumentError
 
 Row = TypeVar("Row")
 
 DATASET_ROWS = 100
 """Data sets of a page: with their section images some 1 to 3 MB, of connectivity 10. A page of some
 250 sections each would be as much as is read of an answer."""
-
-_GENE_ROWS = 500
-_MOST_SUGGESTED = 5  # unknown names of a list that others are looked for
 
 
 @dataclass(frozen=True)
@@ -64,27 +58,29 @@ class Found(Generic[Row]):
 
 
 def find_datasets(
-    catalogue: Catalogue, *, product: object = None, limit: int | None = None, **wanted: Any
+    catalogue: Catalogue, *, limit: int | None = None, **wanted: Any
 ) -> Found[DatasetRow]:
     """Return the data sets that answer to all of what is wanted, see `atldld_xr.search`.
 
     Raises
     ------
     InvalidArgumentError
-        For an argument that cannot work, or a product that there is none of.
+        For an argument that cannot work, or a product or a structure that there is none of.
     DatasetNotFoundError
-        If there is none of the genes that are named.
+        If there is none of the genes that are named, or no ontology that has the structure.
+    MetadataError
+        If the ontology is none.
     ServiceError
         If the catalogue cannot be had.
     """
-    return _find(catalogue, dataset_row, product=product, limit=limit, **wanted)
+    return _find(catalogue, lambda row, _: row, limit, **wanted)
 
 
 def find_images(
-    catalogue: Catalogue, *, product: object = None, limit: int | None = None, **wanted: Any
+    catalogue: Catalogue, *, limit: int | None = None, **wanted: Any
 ) -> Found[ImageRow]:
     """Return the section images of the data sets that `find_datasets` returns."""
-    found = _find(catalogue, image_rows, product=product, limit=limit, **wanted)
+    found = _find(catalogue, lambda _, record: image_rows(record), limit, **wanted)
     return Found([row for rows in found.rows for row in rows], found.oldest, found.unknown)
 
 
@@ -96,6 +92,7 @@ def find_genes(catalogue: Catalogue, pattern: object, limit: int | None = None) 
     genes = parse_genes(pattern)
     if genes is None:
         raise InvalidArgumentError('no gene is named; "*" are all')
+    is_meant = matcher(genes)
     found: dict[int, GeneRow] = {}
     for filters in gene_criteria(genes):
         criteria = f"{rma.equals('organism_id', [MOUSE])}{filters}"
@@ -104,124 +101,60 @@ def find_genes(catalogue: Catalogue, pattern: object, limit: int | None = None) 
             "genes",
             criteria=criteria,
             include=GENE_INCLUDE,
-            rows=_GENE_ROWS,
+            rows=GENE_ROWS,
             limit=None if may_find_others(genes) else limit,
         ):
             row = gene_row(record)
-            if any(is_gene(gene, row.acronym, row.entrez_id) for gene in genes):
+            if is_meant(row.acronym, row.entrez_id):
                 found[record["id"]] = row
-    rows = sorted(found.values(), key=lambda row: (row.acronym or "").casefold())[:limit]
-    unknown = {} if limit is not None and len(found) > limit else _unknown(catalogue, genes, rows)
+    first = [found[number] for number in sorted(found)[:limit]]
+    rows = sorted(first, key=lambda row: (row.acronym or "").casefold())
+    is_all = limit is None or len(found) <= limit
+    unknown = unknown_genes(catalogue, genes, rows) if is_all else {}
     return Found(rows, catalogue.oldest, unknown)
 
 
 def _find(
     catalogue: Catalogue,
-    make: Callable[[Mapping[str, Any]], Row],
-    *,
-    product: object,
+    make: Callable[[DatasetRow, Mapping[str, Any]], Row],
     limit: int | None,
+    *,
+    product: object = None,
+    injection_structure: object = None,
     **wanted: Any,
 ) -> Found[Row]:
-    query = dataset_query(**wanted)  # before anything is asked
-    if product is not None:
-        query = dataset_query(**wanted, product_ids=_products(catalogue, product))
+    # All that was given is looked at before anything is asked.
+    dataset_query(**wanted)
+    in_product = None if product is None else parse_product(product)
+    injected = None if injection_structure is None else parse_injection(injection_structure)
+    if in_product is not None:
+        wanted["product_ids"] = product_ids(catalogue, in_product)
+    if injected is not None:
+        wanted["injection_ids"] = injection_ids(catalogue.structures(), injected)
+    query = dataset_query(**wanted)
     found: dict[int, Row] = {}
-    genes: list[GeneRow] = []
+    genes: set[GeneRow] = set()
     for record in _datasets(catalogue, query, limit):
-        own = genes_of(record)
-        if query.accepts((gene.acronym, gene.entrez_id) for gene in own):
-            genes += own
-            found[record["id"]] = make(record)
-    rows = [found[number] for number in sorted(found)][:limit]
+        row = dataset_row(record)
+        if query.accepts(row):
+            genes.update(row.genes)
+            found[row.id] = make(row, record)
+    rows = [found[number] for number in sorted(found)[:limit]]
     is_all = limit is None or len(found) <= limit
-    unknown = _unknown(catalogue, query.genes, genes) if query.genes and is_all else {}
+    unknown = unknown_genes(catalogue, query.genes, genes) if query.genes and is_all else {}
     return Found(rows, catalogue.oldest, unknown)
 
 
 def _datasets(
     catalogue: Catalogue, query: DatasetQuery, limit: int | None
 ) -> Iterator[Mapping[str, Any]]:
-    if query.genes and may_find_others(query.genes):
-        limit = None
-    for criteria in query.all_criteria:
+    queries = query.all_criteria
+    for number, criteria in enumerate(queries, start=1):
         yield from catalogue.records(
             "SectionDataSet",
-            "data sets",
+            "data sets" + (f", query {number} of {len(queries)}" if len(queries) > 1 else ""),
             criteria=criteria,
-            include=DATASET_INCLUDE,
+            include=rma.SEARCH_INCLUDE,
             rows=DATASET_ROWS,
-            limit=limit,
+            limit=None if query.may_find_others else limit,
         )
-
-
-def _products(catalogue: Catalogue, product: object) -> list[int]:
-    """Return the ids of a product that is given by id, name or abbreviation."""
-    if isinstance(product, int) and not isinstance(product, bool) and product > 0:
-        return [product]
-    if not isinstance(product, str):
-        raise InvalidArgumentError(f"product is an id or a name, not {short(product)}")
-    wanted = product.strip().casefold()
-    known: list[str] = []
-    found: list[int] = []
-    for record in catalogue.records("Product", "products", criteria="", rows=_GENE_ROWS):
-        names = [record.get(key) for key in ("abbreviation", "name")]
-        texts = [name for name in names if isinstance(name, str) and name]
-        known += texts[:1]
-        if wanted in map(str.casefold, texts):
-            found.append(record["id"])
-    if not found:
-        raise InvalidArgumentError(
-            f"there is no product {short(product)} at {catalogue.source.url}; there are: "
-            f"{', '.join(known)}"
-        )
-    return found
-
-
-def _unknown(
-    catalogue: Catalogue, wanted: Iterable[Gene], found: Iterable[GeneRow]
-) -> dict[str, list[str]]:
-    """Return the names of no gene, with what is near to each.
-
-    Raises
-    ------
-    DatasetNotFoundError
-        If those are all that is wanted.
-    """
-    wanted = tuple(wanted)
-    found = list(found)
-    missing = [g for g in wanted if _is_certain(g) and not _is_among(g, found)]
-    for criteria in gene_criteria(missing):
-        records = catalogue.records("Gene", "genes", criteria=criteria, rows=_GENE_ROWS)
-        found += map(gene_row, records)
-    unknown = [g for g in missing if not _is_among(g, found)]
-    near = {
-        _told(gene): near_genes(gene.pieces[0], catalogue)
-        if isinstance(gene, Pattern) and k < _MOST_SUGGESTED
-        else []
-        for k, gene in enumerate(unknown)
-    }
-    if unknown and len(unknown) == len(wanted):
-        raise DatasetNotFoundError(_no_gene(near, catalogue.source.url))
-    return near
-
-
-def _is_certain(gene: Gene) -> bool:
-    """Tell whether it is one gene; of what is like a name there may be none."""
-    return isinstance(gene, int) or gene.is_name
-
-
-def _is_among(gene: Gene, rows: Iterable[GeneRow]) -> bool:
-    return any(is_gene(gene, row.acronym, row.entrez_id) for row in rows)
-
-
-def _told(gene: Gene) -> str:
-    return f"Entrez id {gene}" if isinstance(gene, int) else gene.pieces[0]
-
-
-def _no_gene(near: Mapping[str, list[str]], url: str) -> str:
-    told = []
-    for name, others in list(near.items())[:_MOST_SUGGESTED]:
-        told.append(short(name) + (f" (near it: {', '.join(others)})" if others else ""))
-    more = f" and {len(near) - len(told)} more" if len(near) > len(told) else ""
-    return f"there is no gene {', '.join(told)}{more} at {url}"

@@ -9,8 +9,8 @@ from typing import Any
 
 from atldld_xr.allen import rma
 from atldld_xr.catalogue.ask import Catalogue
+from atldld_xr.catalogue.genes import ALIAS_INCLUDE, MOUSE
 from atldld_xr.catalogue.patterns import Pattern
-from atldld_xr.catalogue.queries import ALIAS_INCLUDE, MOUSE
 from atldld_xr.errors import AtldldError
 
 _MOST = 6
@@ -27,11 +27,11 @@ def near_genes(name: str, catalogue: Catalogue) -> list[str]:
     found: list[str] = []
     with suppress(AtldldError):
         alike = rma.is_like("acronym", [name])
-        found += _acronyms(_genes(catalogue, alike))
+        found += [a for a in _acronyms(_genes(catalogue, alike)) if _is_same(a, name)]
         aliases = catalogue.records(
             "GeneAlias", "aliases", criteria=alike, include=ALIAS_INCLUDE, rows=_ROWS, limit=_ROWS
         )
-        genes = (alias.get("gene") for alias in aliases)
+        genes = (alias.get("gene") for alias in aliases if _is_same(alias.get("acronym"), name))
         found += _acronyms(g for g in genes if isinstance(g, Mapping) and _is_mouse(g))
         if not found:
             begins = Pattern((name[:_PREFIX], ""))
@@ -43,6 +43,11 @@ def near_genes(name: str, catalogue: Catalogue) -> list[str]:
 def _genes(catalogue: Catalogue, filters: str) -> Iterable[Mapping[str, Any]]:
     criteria = f"{rma.equals('organism_id', [MOUSE])}{filters}"
     return catalogue.records("Gene", "genes", criteria=criteria, rows=_ROWS, limit=_ROWS)
+
+
+def _is_same(acronym: object, name: str) -> bool:
+    """Tell whether it is the name but for capitals: the database may have found others by it."""
+    return isinstance(acronym, str) and acronym.casefold() == name.casefold()
 
 
 def _is_mouse(gene: Mapping[str, Any]) -> bool:

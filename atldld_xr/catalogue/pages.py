@@ -12,7 +12,6 @@ from typing import Any
 
 from atldld_xr.allen import rma
 from atldld_xr.errors import ServiceError
-from atldld_xr.messages.repeating import short
 
 Record = Mapping[str, Any]
 
@@ -20,6 +19,9 @@ MOST_RECORDS = 1_000_000
 """Of one query: Allen's largest tables of what can be searched have some 700 000."""
 
 _MOST_STEPS = 64  # back, of one query
+_MOST_PARTS = 100_000  # of a record: the largest data set has some thousand images
+_MOST_JOINED = 5000  # rows of a join in a page: each may be an image's record, of some 1000 bytes
+_MOST_IDLE = 10_000  # pages in a row with more of the same records alone
 
 
 def read_records(
@@ -37,7 +39,7 @@ def read_records(
     ask : callable
         ``ask(start_row, num_rows)`` returns the envelope of a page, in the order of ids.
     rows : int
-        Rows of a page; the service may return fewer.
+        Records of a page; the service may return fewer, and cut pages by rows of a join.
     name : str
         What is asked for, for messages.
     limit : int, optional
@@ -54,7 +56,8 @@ def read_records(
     done: set[int] = set()
     pending: dict[int, Record] = {}  # of the last page: the next may have more of them
     start = back = steps = allowed = 0
-    highest, overlaps = 0, False
+    wanted = rows
+    highest, overlaps, idle = 0, False, 0
     while True:
         envelope = ask(start, rows)
         records = _records(envelope, name)
@@ -73,7 +76,8 @@ def read_records(
             number = record["id"]
             if number not in done:
                 known = page.get(number) or pending.get(number)
-                page[number] = merged(known, record) if known else record
+                page[number] = merged(known, record, name) if known else record
+        idle = 0 if page.keys() - pending.keys() else idle + 1
         has_more = any(pending.get(number) != record for number, record in page.items())
         for number, record in pending.items():
             if number not in page:
@@ -86,9 +90,12 @@ def read_records(
         size = rma.count(envelope, "num_rows") or len(records)
         end = start + size
         found = len(done) + len(page)
-        if end >= total or (limit is not None and found > limit):
+        is_counted = total >= end or not records  # else it announces fewer than it sends, or none
+        if (is_counted and end >= total) or (limit is not None and found > limit):
             break
         if not has_more:
+            if not is_counted:
+                break
             if not allowed:
                 raise ServiceError(
                     f"{name}: the service announces {total:,} rows and has no more after {end:,}"
@@ -96,19 +103,31 @@ def read_records(
             allowed -= 1
         if found > MOST_RECORDS:
             raise ServiceError(f"{name}: there are more than {MOST_RECORDS:,} records of it")
+        if idle > _MOST_IDLE:
+            raise ServiceError(f"{name}: {_MOST_IDLE:,} pages hold nothing but the same records")
+        if size > len(records) > 0:  # rows of a join: as many more as make about as many records
+            rows = max(wanted, min(wanted * size // len(records), _MOST_JOINED))
         overlaps = size > 1
         start = end - 1 if overlaps else end
     yield from pending.values()
 
 
-def merged(first: Record, second: Record) -> Record:
-    """Return a record with the parts of both: lists joined by the ids in them, else the later."""
+def merged(first: Record, second: Record, name: str) -> Record:
+    """Return a record with the parts of both: lists joined by the ids in them, else the later.
+
+    Raises
+    ------
+    ServiceError
+        If that are more than can be; `name` is what is asked for.
+    """
     out = dict(first)
     for key, value in second.items():
         known = out.get(key)
         if isinstance(known, list) and isinstance(value, list):
             parts = {_key(part): part for part in [*known, *value]}
             out[key] = list(parts.values())
+            if len(parts) > _MOST_PARTS:
+                raise ServiceError(f"{name}: {first['id']} has more than {_MOST_PARTS:,} {key}")
         elif value is not None or key not in out:
             out[key] = value
     return out
@@ -120,11 +139,7 @@ def _key(part: object) -> object:
 
 
 def _records(envelope: Mapping[str, Any], name: str) -> Sequence[Record]:
-    msg = envelope.get("msg")
-    if not isinstance(msg, list):
-        raise ServiceError(f"{name}: the answer holds no records")
-    for record in msg:
-        found = record.get("id") if isinstance(record, Mapping) else None
-        if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-            raise ServiceError(f"{name}: the answer has a record without an id: {short(record)}")
-    return msg
+    try:
+        return rma.records(envelope)
+    except ValueError as error:
+        raise ServiceError(f"{name}: {error}") from None

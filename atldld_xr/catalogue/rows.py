@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from atldld_xr.catalogue.queries import PLANE_NAMES
+from atldld_xr.catalogue.planes import PLANE_NAMES
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class GeneRow:
     """A gene.
 
@@ -34,7 +34,7 @@ class GeneRow:
     aliases: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageRow:
     """A section image.
 
@@ -62,7 +62,7 @@ class ImageRow:
     expression: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DatasetRow:
     """A section data set.
 
@@ -86,8 +86,13 @@ class DatasetRow:
         Of the animal.
     failed : bool, optional
         Whether Allen marked it as failed.
+    qc_date : str, optional
+        When Allen looked at its quality, as its record has it: in ISO 8601.
     expression : bool, optional
         Whether there are expression masks.
+    injection_structures, transgenic_lines : tuple of str
+        Acronyms of where a tracer was injected, that which has the most of it first, and names of
+        the animal's lines; nothing in most data sets but those of connectivity.
     """
 
     id: int
@@ -104,7 +109,10 @@ class DatasetRow:
     strain: str | None
     sex: str | None
     failed: bool | None
+    qc_date: str | None
     expression: bool | None
+    injection_structures: tuple[str, ...] = ()
+    transgenic_lines: tuple[str, ...] = ()
 
 
 def gene_row(record: Mapping[str, Any]) -> GeneRow:
@@ -113,11 +121,6 @@ def gene_row(record: Mapping[str, Any]) -> GeneRow:
     return GeneRow(
         _text(record, "acronym"), _text(record, "name"), _whole(record, "entrez_id"), aliases
     )
-
-
-def genes_of(record: Mapping[str, Any]) -> tuple[GeneRow, ...]:
-    """Return the rows of the genes of a ``SectionDataSet`` record."""
-    return tuple(map(gene_row, _list(record, "genes")))
 
 
 def dataset_row(record: Mapping[str, Any]) -> DatasetRow:
@@ -130,7 +133,7 @@ def dataset_row(record: Mapping[str, Any]) -> DatasetRow:
     masks = any(image.get("expression_path") for image in images)
     return DatasetRow(
         id=record["id"],
-        genes=genes_of(record),
+        genes=tuple(map(gene_row, _list(record, "genes"))),
         plane=plane or PLANE_NAMES.get(_whole(record, "plane_of_section_id") or 0),
         sections=len(images) if has_images else None,
         failed_sections=sum(i.get("failed") is True for i in images) if has_images else None,
@@ -143,7 +146,12 @@ def dataset_row(record: Mapping[str, Any]) -> DatasetRow:
         strain=_text(donor, "strain"),
         sex=_text(donor, "sex"),
         failed=_flag(record, "failed"),
+        qc_date=_text(record, "qc_date"),
         expression=masks if has_images else _flag(record, "expression"),
+        injection_structures=_injected(specimen),
+        transgenic_lines=_texts(
+            _list(_mapping(donor, "transgenic_mouse"), "transgenic_lines"), "name"
+        ),
     )
 
 
@@ -151,7 +159,7 @@ def image_rows(record: Mapping[str, Any]) -> list[ImageRow]:
     """Return rows of the section images of a ``SectionDataSet`` record, by section number."""
     rows = [
         ImageRow(
-            id=image["id"],
+            id=number,
             dataset=record["id"],
             section_number=_whole(image, "section_number"),
             resolution=_number(image, "resolution"),
@@ -161,9 +169,16 @@ def image_rows(record: Mapping[str, Any]) -> list[ImageRow]:
             expression=bool(image.get("expression_path")),
         )
         for image in _list(record, "section_images")
-        if _whole(image, "id") is not None
+        if (number := _whole(image, "id")) is not None
     ]
     return sorted(rows, key=lambda row: (row.section_number or 0, row.id))
+
+
+def _injected(specimen: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the acronyms of what was injected: what has the most of it, then what is named too."""
+    injections = _list(specimen, "injections")
+    keys = ("primary_injection_structure", "structure")
+    return _texts([_mapping(i, key) for key in keys for i in injections], "acronym")
 
 
 def _list(record: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:

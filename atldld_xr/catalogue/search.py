@@ -32,6 +32,9 @@ def search(
     age: str | float | None = None,
     strain: str | None = None,
     sex: str | None = None,
+    reference_space: int | None = None,
+    injection_structure: str | int | None = None,
+    transgenic_line: str | int | None = None,
     failed: bool | None = False,
     limit: int | None = None,
     source: str | PathLike[str] | Source | None = None,
@@ -47,11 +50,12 @@ def search(
     Parameters
     ----------
     gene : str, int or iterable of these, optional
-        Acronyms as "Pvalb" or "Pva*", or Entrez ids; of several, any.
+        Acronyms as "Pvalb" or "Pva*", or Entrez ids; of several, any. Also a table of `genes`.
     plane : str or int, optional
         "coronal", "sagittal" or another, or Allen's id of it.
     product : str or int, optional
-        The atlas: its name, its abbreviation as "Mouse" and "DevMouse", or its id.
+        The atlas: its name, its abbreviation as "Mouse" and "DevMouse", or its id. Of a name that
+        no atlas has, those that have it in theirs, as "connectivity".
     structure : str or int, optional
         Acronym or id of a structure in which Allen counted expression in the data set.
     specimen : str or int, optional
@@ -64,6 +68,14 @@ def search(
         As "C57BL/6J".
     sex : str, optional
         "M" or "F".
+    reference_space : int, optional
+        Id of the space that the data set is registered to: 9 coronal and 10 sagittal ones of the
+        adult mouse.
+    injection_structure : str or int, optional
+        Acronym, name or id of a structure, by Allen's ontology of the adult mouse: a tracer was
+        injected there, or in a part of it. One request more, for the ontology.
+    transgenic_line : str or int, optional
+        Name or id of a line of the animal, as "Emx1-IRES-Cre" or "*Cre*".
     failed : bool, optional
         Whether to return the data sets that Allen marked as failed alone; False returns the
         others, and None both.
@@ -85,19 +97,22 @@ def search(
         A row for each, in the order of ids, with the columns ``id``, ``genes`` (acronyms; where
         there are several they are joined by "; "), ``gene_names``, ``entrez_ids``, ``plane``,
         ``sections``, ``failed_sections``, ``section_thickness`` (um), ``reference_space``,
-        ``products``, ``treatments``, ``age``, ``specimen``, ``strain``, ``sex``, ``failed`` and
-        ``expression`` (whether there are masks). It has no rows where nothing answers. In its
-        ``attrs`` are the ``source``, when its oldest answer came from there (``fetched``), and
-        those of several genes that there are none of (``unknown_genes``), with what is near to
-        them.
+        ``products``, ``treatments``, ``age``, ``specimen``, ``strain``, ``sex``, ``failed``,
+        ``qc_date`` (when Allen looked at its quality), ``expression`` (whether there are masks),
+        ``injection_structures`` (acronyms) and ``transgenic_lines``. It has no rows where nothing
+        answers. In its ``attrs`` are the ``source``, when its oldest answer came from there
+        (``fetched``), and those of several genes that there are none of (``unknown_genes``), with
+        what is near to them.
 
     Raises
     ------
     InvalidArgumentError
         For an argument that cannot work, a name that the query language cannot say, or a product
-        that there is none of.
+        or a structure that there is none of.
     DatasetNotFoundError
         If there is no gene of that name; names the genes that are near.
+    MetadataError
+        If the ontology is none.
     ServiceError
         If the service cannot be reached or reports a failure.
 
@@ -117,6 +132,9 @@ def search(
         age=age,
         strain=strain,
         sex=sex,
+        reference_space=reference_space,
+        injection_structure=injection_structure,
+        transgenic_line=transgenic_line,
         failed=failed,
         limit=check_limit(limit),
     )
@@ -134,6 +152,9 @@ def search_images(
     age: str | float | None = None,
     strain: str | None = None,
     sex: str | None = None,
+    reference_space: int | None = None,
+    injection_structure: str | int | None = None,
+    transgenic_line: str | int | None = None,
     failed: bool | None = False,
     limit: int | None = None,
     source: str | PathLike[str] | Source | None = None,
@@ -145,8 +166,10 @@ def search_images(
 
     Parameters
     ----------
-    gene, plane, product, structure, specimen, treatment, age, strain, sex, failed : optional
-        Which data sets, as for `search`. Of those, failed images are returned too.
+    gene, plane, product, structure, specimen, treatment, age, strain, sex : optional
+        Which data sets, as for `search`.
+    reference_space, injection_structure, transgenic_line, failed : optional
+        The same. Of those, failed images are returned too.
     limit : int, optional
         The most data sets.
     source, refresh, offline, progress : optional
@@ -161,7 +184,7 @@ def search_images(
 
     Raises
     ------
-    InvalidArgumentError, DatasetNotFoundError, ServiceError
+    InvalidArgumentError, DatasetNotFoundError, MetadataError, ServiceError
         As `search`.
 
     Examples
@@ -180,6 +203,9 @@ def search_images(
         age=age,
         strain=strain,
         sex=sex,
+        reference_space=reference_space,
+        injection_structure=injection_structure,
+        transgenic_line=transgenic_line,
         failed=failed,
         limit=check_limit(limit),
     )

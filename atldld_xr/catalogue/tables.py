@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from atldld_xr.catalogue.rows import DatasetRow, GeneRow, ImageRow
@@ -31,7 +31,10 @@ DATASET_COLUMNS = {
     "strain": "string",
     "sex": "string",
     "failed": "boolean",
+    "qc_date": "string",
     "expression": "boolean",
+    "injection_structures": "string",
+    "transgenic_lines": "string",
 }
 IMAGE_COLUMNS = {
     "id": "int64",
@@ -48,18 +51,19 @@ GENE_COLUMNS = {"acronym": "string", "name": "string", "entrez_id": "Int64", "al
 
 def as_facts(row: DatasetRow | ImageRow | GeneRow) -> dict[str, Any]:
     """Return a row for programs: several names are a list."""
-    facts = asdict(row)
     if isinstance(row, DatasetRow):
-        facts = {}
-        for name in DATASET_COLUMNS:
-            if name == "genes":
-                facts[name] = [gene.acronym for gene in row.genes]
-            elif name == "gene_names":
-                facts[name] = [gene.name for gene in row.genes]
-            elif name == "entrez_ids":
-                facts[name] = [gene.entrez_id for gene in row.genes]
-            else:
-                facts[name] = getattr(row, name)
+        genes = row.genes
+        of_genes = {
+            "genes": [gene.acronym for gene in genes],
+            "gene_names": [gene.name for gene in genes],
+            "entrez_ids": [gene.entrez_id for gene in genes],
+        }
+        facts = {
+            name: of_genes[name] if name in of_genes else getattr(row, name)
+            for name in DATASET_COLUMNS
+        }
+    else:
+        facts = {field.name: getattr(row, field.name) for field in fields(row)}
     return {k: list(v) if isinstance(v, tuple) else v for k, v in facts.items()}
 
 

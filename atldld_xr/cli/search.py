@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from atldld_xr.catalogue.find import Found
 
 _FAILED = {"no": False, "only": True, "any": None}
+_DAY = 86_400  # seconds
+_TOLD = ("injection_structures", "transgenic_lines")  # of data sets that have them
 _SHOWN = ("id", "genes", "plane", "sections", "expression", "age", "products")
 
 
@@ -72,6 +75,13 @@ _WANTED = (
     named("--age", "AGE|DAYS", "As P56, or 56.", callback=read_age),
     named("--strain", "NAME", "As C57BL/6J.", callback=None),
     named("--sex", "M|F", "Of the animal.", callback=None),
+    click.option("--reference-space", type=int, metavar="ID", help="That it is registered to."),
+    named(
+        "--injection-structure",
+        "ACRONYM|NAME|ID",
+        "Where a tracer was injected, or in a part of it.",
+    ),
+    named("--transgenic-line", "NAME|ID", 'Of the animal, as "*Cre*".'),
     click.option(
         "--failed",
         type=click.Choice(list(_FAILED)),
@@ -137,7 +147,8 @@ def search(
     find: Callable[..., Found[Any]] = find_images if images else find_datasets
     found = find(catalogue, limit=check_limit(limit), **wanted)
     columns = IMAGE_COLUMNS if images else DATASET_COLUMNS
-    shown = tuple(IMAGE_COLUMNS) if images else _SHOWN
+    told = (name for name in _TOLD if not images and any(getattr(r, name) for r in found.rows))
+    shown = tuple(IMAGE_COLUMNS) if images else (*_SHOWN, *told)
     _print(found, columns, shown, "section image" if images else "data set", as_json, as_csv)
     tell_unknown(found.unknown)
     ctx.exit(NOT_FOUND if found.unknown else 0)
@@ -190,7 +201,7 @@ def _print(
     as_json: bool,
     as_csv: bool,
 ) -> None:
-    from atldld_xr.catalogue.tables import as_cells, as_facts
+    from atldld_xr.catalogue.tables import as_cells, as_facts, utc
 
     if as_json:
         print_json([as_facts(row) for row in found.rows])
@@ -205,7 +216,9 @@ def _print(
         return
     if cells:
         print_table(shown, [[_word(row[name]) for name in shown] for row in cells])
-    say(format_count(len(cells), noun))
+    is_old = found.oldest is not None and time.time() - found.oldest > _DAY
+    as_of = f", as the service said on {utc(found.oldest)}; --refresh asks anew" if is_old else ""
+    say(format_count(len(cells), noun) + as_of)
 
 
 def _word(value: Any) -> str:

@@ -18,6 +18,7 @@ ASSUMPTIONS = {
     "unknown data set": "is answered with success and no records",
     "pages": "num_rows and start_row cut pages; total_rows counts all; order=id holds",
     "large page": "num_rows of 25000 is taken",
+    "search": "a gene is found by a * in its name, in pages by id, and what is quoted is a name",
     "conversion": "image_to_reference is what the matrices say",
     "tier sizes": "a side at tier d is floor(side / 2**d)",
     "window": "left and top in pixels of the slide, width and height in those of the tier",

@@ -17,6 +17,7 @@ from atldld_xr.allen.transforms import xy_to_pir
 from atldld_xr.doctor import checks
 from atldld_xr.doctor.ask import Asker, AskError, Exchange
 from atldld_xr.doctor.findings import Finding, Report
+from atldld_xr.doctor.search import search
 from atldld_xr.errors import AtldldError, DatasetNotFoundError
 from atldld_xr.settings import as_text, setting
 from atldld_xr.sources import jpeg
@@ -90,6 +91,7 @@ class _Examination:
             "unknown data set": self._unknown_data_set,
             "pages": lambda: self._pages(data),
             "large page": lambda: self._large_page(data),
+            "search": lambda: search(self._envelope, data),
             "conversion": lambda: self._conversion(data, image),
             "tier sizes": lambda: self._tier_sizes(image),
             "window": lambda: self._window(image),

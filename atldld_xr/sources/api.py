@@ -29,7 +29,7 @@ from atldld_xr.messages.repeating import short
 from atldld_xr.settings import as_bool, setting
 from atldld_xr.sources import http
 from atldld_xr.sources.cache import default_cache
-from atldld_xr.sources.kept import read_kept, to_keep
+from atldld_xr.sources.kept import read_kept, read_kept_page, to_keep
 from atldld_xr.sources.protocol import PIECE_SIDE, TILE_SIDE, QueryAnswer, service_tile_side
 from atldld_xr.sources.service_images import ServiceImages, cache_folder
 
@@ -189,7 +189,7 @@ class ApiSource:
             if start >= total:
                 return list(records.values())
 
-    def answer(self, stages: str, name: str, *, anew: bool = False) -> QueryAnswer:
+    def answer(self, stages: str, name: str, *, since: float | None = None) -> QueryAnswer:
         """Return the answer to an RMA query; at most one request.
 
         The cache keeps it as it keeps records; one that found nothing for
@@ -201,19 +201,20 @@ class ApiSource:
             The query, as `atldld_xr.allen.rma.stages` returns it.
         name : str
             What is asked for, for messages.
-        anew : bool
-            Whether it is asked for though the cache may have an answer.
+        since : float, optional
+            The cache's answer from before then, in seconds since the epoch, is not taken, unless
+            offline.
 
         Raises
         ------
         ServiceError
-            If the service cannot be reached or reports a failure.
+            If the service cannot be reached, reports a failure, or answers with no records.
         """
         cache = default_cache()
         key = f"{cache_folder(self.url)}/query/{sha256(stages.encode()).hexdigest()}.json"
-        kept = read_kept(cache.get(key)) if cache else None
-        is_taken = kept is not None and (kept.is_current or self.is_offline)
-        if kept is not None and is_taken and not self._is_fresh and not anew:
+        kept = read_kept_page(cache.get(key)) if cache else None
+        is_young = kept is not None and kept.is_current and kept.fetched >= (since or 0)
+        if kept is not None and (is_young or self.is_offline) and not self._is_fresh:
             return QueryAnswer(kept.answer, kept.fetched, True)
         try:
             envelope = self._ask("data/query.json", {"criteria": stages}, name)
@@ -221,8 +222,12 @@ class ApiSource:
             if kept is None:
                 raise
             raise ServiceError(f"{error}; {kept.advice}") from error
+        try:
+            records = rma.records(envelope)  # nothing else is kept
+        except ValueError as error:
+            raise ServiceError(f"{name}: {error} ({self.url})") from None
         if cache:
-            cache.put(key, to_keep(envelope, is_complete=bool(envelope["msg"])))
+            cache.put(key, to_keep(envelope, is_complete=bool(records)))
         return QueryAnswer(envelope, time.time(), False)
 
     def tiers(self, image: SectionImage, view: View) -> frozenset[int] | None:

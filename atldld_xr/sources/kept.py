@@ -65,6 +65,15 @@ def read_kept(content: bytes | None) -> KeptAnswer | None:
         return None
 
 
+def read_kept_page(content: bytes | None) -> KeptAnswer | None:
+    """Return as `read_kept` does, None also of an answer that is no page of records."""
+    kept = read_kept(content)
+    try:
+        return kept if kept is not None and rma.records(kept.answer) is not None else None
+    except ValueError:
+        return None
+
+
 def to_keep(answer: Mapping[str, Any], *, is_complete: bool) -> bytes:
     """Return the file of an answer that has just come."""
     return json.dumps({"fetched": time.time(), "complete": is_complete, "answer": answer}).encode()

@@ -211,7 +211,7 @@ class QueryAnswer(NamedTuple):
 class CatalogueSource(Source, Protocol):
     """A source that can be asked what it has, in the service's query language."""
 
-    def answer(self, stages: str, name: str, *, anew: bool = False) -> QueryAnswer:
+    def answer(self, stages: str, name: str, *, since: float | None = None) -> QueryAnswer:
         """Return the answer to a query.
 
         Parameters
@@ -220,11 +220,11 @@ class CatalogueSource(Source, Protocol):
             The query, as `atldld_xr.allen.rma.stages` returns it.
         name : str
             What is asked for, for messages.
-        anew : bool
-            Whether it is asked for though an answer was kept.
+        since : float, optional
+            An answer that was kept from before then is none, unless no other may be asked for.
 
         Raises
         ------
         ServiceError
-            If it cannot be had.
+            If it cannot be had, or is no page of records.
         """

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from atldld_xr.phantom.atlas import IDS
+
 Record = dict[str, Any]
 
 _KNOWN = (
@@ -32,24 +34,37 @@ _STRUCTURES: tuple[Record, ...] = (
     {"id": 382, "acronym": "CA1", "name": "Field CA1"},
     {"id": 726, "acronym": "DG", "name": "Dentate gyrus"},
 )
+_LINES: tuple[Record, ...] = (
+    {"id": 71, "name": "Emx1-IRES-Cre", "stock_number": "005628"},
+    {"id": 72, "name": "Rbp4-Cre_KL100", "stock_number": None},
+)
+_INJECTED = ("CTX5", "CA", "CTX", "CP")
 
 
 class Catalogue:
     """Records of data sets, genes and products, as a service has them.
 
     Of each gene there are a sagittal and a coronal data set or more. Each 10th data set is of the
-    developing mouse, each 17th failed, each 40th has neither genes nor a specimen.
+    developing mouse, each 17th failed, each 40th has neither genes nor a specimen. A gene of man
+    has none.
 
     Parameters
     ----------
     count : int
-        How many data sets.
+        How many data sets of genes.
+    connectivity : int
+        How many of connectivity, after those: without genes, each 2nd of a transgenic line,
+        injected in structures of the phantom's ontology.
     changes : mapping of int to callable, optional
         What is done to the catalogue before the so manieth query of data sets, from 0.
     """
 
     def __init__(
-        self, count: int = 3000, *, changes: Mapping[int, Callable[[Catalogue], None]] | None = None
+        self,
+        count: int = 3000,
+        *,
+        connectivity: int = 0,
+        changes: Mapping[int, Callable[[Catalogue], None]] | None = None,
     ) -> None:
         names = [*_KNOWN]
         names += [
@@ -57,6 +72,8 @@ class Catalogue:
         ]
         self.genes = [_gene(k, *name) for k, name in enumerate(names, start=1)]
         self.datasets = [self._dataset(k) for k in range(count)]
+        self.datasets += [_connectivity(k) for k in range(count, count + connectivity)]
+        self._of_man = {**_gene(len(names) + 1, "PVALB", "parvalbumin", 5816, ()), "organism_id": 1}
         self._changes = dict(changes or {})
         self._queries = 0
 
@@ -67,10 +84,11 @@ class Catalogue:
             self._queries += 1
             if change:
                 change(self)
-        aliases = [{**alias, "gene": gene} for gene in self.genes for alias in gene["gene_aliases"]]
+        genes = [*self.genes, self._of_man]
+        aliases = [{**alias, "gene": gene} for gene in genes for alias in gene["gene_aliases"]]
         return {
             "SectionDataSet": self.datasets,
-            "Gene": self.genes,
+            "Gene": genes,
             "GeneAlias": aliases,
             "Product": _PRODUCTS,
         }
@@ -104,6 +122,7 @@ class Catalogue:
             "name": None,
             "expression": None if k % 7 == 6 else k % 7 > 0,
             "failed": k % 17 == 16,
+            "qc_date": None if bare else f"20{k % 20:02d}-05-02T22:45:57Z",
             "plane_of_section_id": plane["id"],
             "plane_of_section": plane,
             "reference_space_id": (2 if developing else 9) + (not coronal),
@@ -119,6 +138,49 @@ class Catalogue:
 
 
 _FIRST, _STEP = 1001, 7
+
+
+def _connectivity(k: int) -> Record:
+    number = _FIRST + _STEP * k
+    lines = [_LINES[k // 2 % 2]] if k % 2 else []
+    first = _structure(_INJECTED[k % 4])
+    injection = {
+        "id": 7 * k + 1,
+        "primary_injection_structure_id": first["id"],
+        "primary_injection_structure": first,
+        "structure_id": _structure("DG")["id"] if k % 4 == 1 else first["id"],
+        "structure": _structure("DG") if k % 4 == 1 else first,
+    }
+    donor = {
+        "id": 3 * k + 1,
+        "sex": "MF"[k % 2],
+        "strain": "C57BL/6J",
+        "age": _AGES[0],
+        "transgenic_mouse": {"id": k, "name": None, "transgenic_lines": lines} if lines else None,
+    }
+    specimen = {"id": 5 * k + 1, "name": f"C-{k:05d}", "donor": donor, "injections": [injection]}
+    return {
+        "id": number,
+        "name": None,
+        "expression": None,
+        "failed": False,
+        "qc_date": None,
+        "plane_of_section_id": 1,
+        "plane_of_section": {"id": 1, "name": "coronal"},
+        "reference_space_id": 9,
+        "section_thickness": 100.0,
+        "specimen_id": specimen["id"],
+        "specimen": specimen,
+        "genes": [],
+        "products": [_PRODUCTS[2]],
+        "treatments": [],
+        "structure_unionizes": [],
+        "section_images": [_image(number, j, 0) for j in range(2 + k % 4)],
+    }
+
+
+def _structure(acronym: str) -> Record:
+    return {"id": IDS[acronym], "acronym": acronym}
 
 
 def _gene(

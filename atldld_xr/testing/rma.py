@@ -14,10 +14,11 @@ DEFAULT_ROWS = 50
 
 _PLANES = {1: "coronal", 2: "sagittal"}
 _ASSOCIATIONS = {
-    *("alignment2d", "alignment3d", "age", "data_set", "donor", "equalization", "gene"),
-    *("gene_aliases", "genes", "injections", "organism", "plane_of_section", "probes"),
-    *("products", "section_images", "section_data_set", "specimen", "structure"),
-    *("structure_unionizes", "treatments", "well_known_files"),
+    *("age", "alignment2d", "alignment3d", "data_set", "donor", "equalization", "gene"),
+    *("gene_aliases", "genes", "injections", "organism", "plane_of_section"),
+    *("primary_injection_structure", "probes", "products", "section_data_set", "section_images"),
+    *("specimen", "structure", "structure_unionizes", "transgenic_lines", "transgenic_mouse"),
+    *("treatments", "well_known_files"),
 }
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "eq": lambda a, b: bool(a == b),

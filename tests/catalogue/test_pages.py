@@ -155,4 +155,35 @@ def test_merging_keeps_what_either_has():
     first = {"id": 1, "a": None, "b": 2, "l": [{"id": 1}, {"id": 2}], "m": [1]}
     second = {"id": 1, "a": 5, "b": None, "l": [{"id": 2}, {"id": 3}], "m": None}
     expected = {"id": 1, "a": 5, "b": 2, "l": [{"id": 1}, {"id": 2}, {"id": 3}], "m": [1]}
-    assert merged(first, second) == expected
+    assert merged(first, second, "x") == expected
+
+
+def test_records_without_an_end_are_told():
+    def endless(start, rows):
+        parts = [{"id": start * 5000 + k} for k in range(5000)]
+        return {"num_rows": 1, "total_rows": 10**9, "msg": [{"id": 1, "section_images": parts}]}
+
+    with pytest.raises(ServiceError, match="1 has more than 100,000 section_images"):
+        list(read_records(endless, rows=5, name="x"))
+
+    def restless(start, rows):
+        return {"num_rows": 1, "total_rows": 10**9, "msg": [{"id": 1, "name": str(start)}]}
+
+    with pytest.raises(ServiceError, match="10,000 pages hold nothing but the same"):
+        list(read_records(restless, rows=5, name="x"))
+
+
+@pytest.mark.parametrize("number", [0, -5, 2**63, 10**30])
+def test_an_id_that_is_none_is_told(number):
+    with pytest.raises(ServiceError, match="a record without an id"):
+        list(read_records(lambda *_: {"msg": [{"id": number}], "total_rows": 1}, rows=5, name="x"))
+
+
+@pytest.mark.parametrize("total", [None, 0, 3, "20", -1])
+@pytest.mark.parametrize("parts", [1, 3])
+def test_all_comes_though_a_service_does_not_count_its_rows(total, parts):
+    table = Table(range(1, 21), parts=parts)
+    found = read_records(
+        lambda *page: table.ask(*page) | {"total_rows": total}, rows=7, name="data sets"
+    )
+    assert [r["id"] for r in found] == list(range(1, 21))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from atldld_xr.allen.rma import quoted
-from atldld_xr.catalogue.patterns import escape, parse_pattern
-from atldld_xr.catalogue.queries import PLANE_NAMES, dataset_query, gene_criteria, parse_genes
+from atldld_xr.catalogue.genes import MOST_GENES, gene_criteria, parse_genes
+from atldld_xr.catalogue.patterns import Pattern, escape, parse_pattern
+from atldld_xr.catalogue.planes import PLANE_NAMES
+from atldld_xr.catalogue.queries import dataset_query
+from atldld_xr.catalogue.rows import dataset_row
 from atldld_xr.errors import InvalidArgumentError
 from rma_grammar import all_filters, read_criteria
 
@@ -26,6 +31,10 @@ def texts():
 def can_be_said(text):
     bare = text.strip()
     return bare and bare.isprintable() and not set(bare) & {"'", "\\"}
+
+
+def row_of(acronym):
+    return dataset_row({"id": 5, "genes": [{"id": 1, "acronym": acronym}]})
 
 
 @given(texts())
@@ -45,8 +54,8 @@ def test_any_text_as_a_gene_is_asked_for_as_it_is_or_refused(text):
         ("", "plane_of_section_id", "eq", ["1"]),
         ("genes", "acronym", "eq", [text.strip()]),
     ]
-    assert query.accepts([(text.strip(), None)])
-    assert not query.accepts([(text.strip() + "x", None)])
+    assert query.accepts(row_of(text.strip()))
+    assert not query.accepts(row_of(text.strip() + "x"))
 
 
 @given(st.lists(texts().filter(can_be_said), min_size=1, max_size=120))
@@ -91,6 +100,17 @@ def test_wildcards_find_what_they_should(pieces):
     assert not pattern.matches("z" + text) or not bare[0]
 
 
+@given(st.lists(st.text("aAb", max_size=3), min_size=2, max_size=5), st.text("aAb", max_size=9))
+def test_wildcards_find_what_a_regular_expression_finds(pieces, name):
+    between = ".*".join(map(re.escape, pieces))
+    expected = re.fullmatch(between, name, re.IGNORECASE) is not None
+    assert Pattern(tuple(pieces)).matches(name) is expected
+
+
+def test_many_wildcards_are_no_work():
+    assert not parse_pattern("a*" * 80 + "b", "gene").matches("a" * 200)
+
+
 @pytest.mark.parametrize(
     ("text", "pieces"),
     [
@@ -124,6 +144,23 @@ def test_patterns(text, pieces):
         ({"failed": "no"}, "failed must be"),
         ({"specimen": 0}, "specimen: an id"),
         ({"structure": True}, "structure is a text"),
+        ({"structure": np.True_}, "structure is a text"),
+        ({"gene": np.bool_(True)}, "gene is a text"),
+        ({"plane": np.array([1])}, "none that there is"),
+        ({"gene": [np.array([5])]}, "gene is a text"),
+        ({"gene": pd.DataFrame({"name": ["a"]})}, "a table without a column 'acronym'"),
+        ({"gene": pd.DataFrame({"acronym": []})}, "no gene is named"),
+        ({"gene": {"Pvalb": 1}}, "is no list of genes"),
+        ({"gene": bytearray(b"Pv")}, "gene is a text"),
+        ({"gene": itertools.count(1)}, f"more than {MOST_GENES:,} genes"),
+        ({"gene": range(10**12)}, f"more than {MOST_GENES:,} genes"),
+        ({"gene": 10**5000}, "Entrez id is a positive whole number"),
+        ({"age": 10**5000}, "age in days is from 0 to"),
+        ({"age": -1}, "age in days is from 0 to"),
+        ({"age": float("nan")}, "age is a text, not nan"),
+        ({"reference_space": "P56"}, "reference_space is an id"),
+        ({"reference_space": 9.5}, "reference_space is a positive whole number"),
+        ({"transgenic_line": 0}, "transgenic_line: an id"),
     ],
 )
 def test_what_cannot_be_asked_for_is_refused(arguments, message):
@@ -147,6 +184,23 @@ def test_what_cannot_be_asked_for_is_refused(arguments, message):
             [
                 "[failed$eqfalse],specimen[id$eq7](donor[sex$eq'M'][strain$eq'C57BL/6J']"
                 "(age[name$il'E1*']))"
+            ],
+        ),
+        ({"reference_space": np.int64(9)}, ["[failed$eqfalse][reference_space_id$eq9]"]),
+        (
+            {"age": 56, "transgenic_line": "Emx1-IRES-Cre", "failed": np.True_},
+            [
+                "[failed$eqtrue],specimen(donor(age[days$eq56],"
+                "transgenic_mouse(transgenic_lines[name$eq'Emx1-IRES-Cre'])))"
+            ],
+        ),
+        (
+            {"sex": "f", "specimen": 7, "injection_ids": [5, 6], "gene": "A", "failed": None},
+            [
+                "specimen[id$eq7](donor[sex$eq'F'],"
+                "injections[primary_injection_structure_id$in5,6]),genes[acronym$eq'A']",
+                "specimen[id$eq7](donor[sex$eq'F'],"
+                "injections[structure_id$in5,6]),genes[acronym$eq'A']",
             ],
         ),
         (
@@ -184,8 +238,9 @@ def test_other_things_are_not(wrong):
 
 def test_planes_are_found_by_name_and_number():
     for number, name in PLANE_NAMES.items():
-        for given_as in (number, name, name.upper()):
-            assert f"id$eq{number}]" in dataset_query(plane=given_as).criteria
+        for given_as in (number, np.int64(number), name, name.upper(), name.replace("(", ", ")):
+            (criteria,) = dataset_query(plane=given_as).criteria
+            assert f"id$eq{number}]" in criteria
 
 
 def test_a_quoted_value_is_one_token():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 
 import pytest
 from click.testing import CliRunner
@@ -40,6 +41,16 @@ class TestSearch:
         assert count == f"{1 + len(others)} data sets"
         lines = run("search", "--gene", "Pvalb", "--treatment", "NISSL").stdout
         assert lines == "0 data sets\n"
+
+    def test_the_age_of_what_was_kept(self, monkeypatch):
+        line = ("search", "--gene", "Pvr")
+        fetched = atldld_xr.search(gene="Pvr").attrs["fetched"]
+        assert run(*line).stdout.endswith(" data sets\n")
+        now = time.time()
+        monkeypatch.setattr(time, "time", lambda: now + 100_000)
+        text = run(*line).stdout
+        assert text.endswith(f" data sets, as the service said on {fetched}; --refresh asks anew\n")
+        assert run(*line, "--refresh").stdout.endswith(" data sets\n")
 
     def test_json_is_the_table(self):
         line = ("search", "--gene", "Pvalb", "--gene", "14415", "--plane", "sagittal")
