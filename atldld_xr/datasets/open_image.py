@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from os import PathLike
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 
+from atldld_xr.allen.fluorescence import RangeLike, check_range, parse_channels, range_of
 from atldld_xr.allen.ids import check_id
-from atldld_xr.allen.metadata import parse_image, product_ids
+from atldld_xr.allen.metadata import parse_image
+from atldld_xr.allen.products import has_projections, product_ids
 from atldld_xr.allen.tiers import View, pixel_to_distance, starts_before, tier_size, to_full
-from atldld_xr.arrays.variables import pixels_variable
+from atldld_xr.allen.windowed import as_read, windowed
+from atldld_xr.arrays.variables import pixels_of, pixels_variable
 from atldld_xr.datasets.assemble import assemble
 from atldld_xr.datasets.attributes import (
+    channel_coordinate,
     coordinate_attributes,
     image_attributes,
+    range_attribute,
     unregistered_attributes,
 )
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.plan.arguments import Chunks, check_mask, check_options, check_tier, split_blocks
+from atldld_xr.plan.arguments import (
+    Chunks,
+    check_mask,
+    check_masks,
+    check_options,
+    check_tier,
+    split_blocks,
+)
 from atldld_xr.plan.load_plan import LoadPlan, SectionPlan, default_fill
 from atldld_xr.sources.protocol import Source, asked_anew, kept_alone
 from atldld_xr.sources.resolve import resolve
@@ -30,6 +43,8 @@ def open_image(
     *,
     tier: int = 0,
     expression: bool | Literal["intensity"] = False,
+    projection: bool | Literal["intensity"] = False,
+    range: RangeLike | None = None,
     chunks: Chunks = "auto",
     source: str | PathLike[str] | Source | None = None,
     refresh: bool = False,
@@ -46,6 +61,10 @@ def open_image(
         How many times the image is halved; 0 is full resolution.
     expression : bool or "intensity"
         Whether to add Allen's expression mask, as for `open_dataset`.
+    projection : bool or "intensity"
+        Whether to add the mask of connectivity, as for `open_dataset`.
+    range : sequence of int or mapping, optional
+        Which values of 16 bits become black and white, as for `open_dataset`.
     chunks : "auto", None, int or mapping
         As for `open_dataset`.
     source : str, path or source object, optional
@@ -68,16 +87,23 @@ def open_image(
         As for `open_dataset`.
     """
     check_options("nearest", "raise", None, expression, None)
+    check_masks("projection", projection)
+    check_range(range)
     image_id = check_id(image_id, "section image")
     opened = kept_alone(resolve(source), offline)
     record = asked_anew(opened, refresh).image_record(image_id)
-    image, products = parse_image(record), product_ids(record.get("section_data_set"))
+    about = _of_dataset(record)
+    products, channels = product_ids(about), parse_channels(about)
+    image = parse_image(record)
+    image = windowed(image, range_of(range, channels, f"section image {image.id}"))
     checked = check_tier(tier, image)
     if checked is None:
         raise InvalidArgumentError('an unregistered image has no resolution to take tier="auto" by')
     tier = checked  # an int of Python's: NumPy's small ones overflow
     if expression:
         check_mask(image)
+    if projection and not has_projections(about, products):
+        raise InvalidArgumentError(f"section image {image.id} has no projection mask")
     height, width = tier_size(image.height, tier), tier_size(image.width, tier)
     # Output pixel k is the tier's pixel k; sampling at its centre copies it.
     step = float(2**tier)
@@ -89,11 +115,13 @@ def open_image(
     views: list[View] = ["image"]
     if expression:
         views.append("intensity" if expression == "intensity" else "expression")
+    if projection:
+        views.append("projection_intensity" if projection == "intensity" else "projection")
     plans = {
         view: LoadPlan(
             sections=(
                 SectionPlan(
-                    image=image,
+                    image=as_read(image, view),
                     affine=((0.0, step, first_x), (step, 0.0, first_y)),
                     tier=tier,
                     reduction=0,
@@ -105,15 +133,12 @@ def open_image(
             shape=(height, width),
             chunks=split_blocks(chunks, (height, width)),
             view=view,
-            fill_value=default_fill(view, fluorescence=False),
+            fill_value=default_fill(view, fluorescence=channels is not None),
             on_error="raise",
         )
         for view in views
     }
-    variables = [
-        pixels_variable("image" if view == "image" else "expression", plan)
-        for view, plan in plans.items()
-    ]
+    variables = [pixels_variable(pixels_of(view), plan) for view, plan in plans.items()]
     out = assemble(variables, "section", opened, chunks).isel(section=0)
     for name, variable in out.data_vars.items():
         variable.attrs = unregistered_attributes(str(name))
@@ -126,4 +151,12 @@ def open_image(
                 f"{axis}_pixel": (axis, pixel, {"long_name": "full-resolution pixel"}),
             }
         )
-    return out.assign_attrs(image_attributes(image, tier, opened, products))
+    out = out.assign_coords(channel_coordinate(channels))
+    attributes = image_attributes(image, tier, opened, products)
+    return out.assign_attrs(attributes | range_attribute(channels, image))
+
+
+def _of_dataset(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an image's record says of its data set, with the image as the one of it."""
+    about = record.get("section_data_set")
+    return {**(about if isinstance(about, Mapping) else {}), "section_images": [record]}

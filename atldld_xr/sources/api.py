@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # One query gets everything that registration needs.
-DATASET_INCLUDE = "products,genes,alignment3d,section_images(alignment2d)"
-_IMAGE_INCLUDE = "alignment2d,section_data_set(products)"
+DATASET_INCLUDE = "products,genes,equalization,alignment3d,section_images(alignment2d)"
+_IMAGE_INCLUDE = "alignment2d,section_data_set(products,equalization)"
 
 
 @known_as("atldld_xr.sources.api")

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr.allen.metadata import SectionImage
-from atldld_xr.allen.tiers import Tile, View, tier_size
+from atldld_xr.allen.tiers import GREY, Tile, View, tier_size
 from atldld_xr.sources.protocol import Source
 
 
@@ -39,7 +39,7 @@ def read_whole(source: Source, image: SectionImage, tier: int, view: View) -> ND
     # A source that lists its tiers holds files, as tiles; one that does not makes what is asked.
     if source.tiers(image, view) is None or side >= max(width, height):
         return source.read(image, Tile(tier, 0, 0, width, height, whole=True), view)
-    out = np.empty((height, width) if view == "intensity" else (height, width, 3), dtype=np.uint8)
+    out = np.empty((height, width) if view in GREY else (height, width, 3), dtype=np.uint8)
     for top in range(0, height, side):
         for left in range(0, width, side):
             tile = Tile(

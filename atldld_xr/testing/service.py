@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from atldld_xr.allen.fluorescence import MOST, Range
 from atldld_xr.allen.tiers import View
 from atldld_xr.errors import MetadataError
 from atldld_xr.phantom.grid import grid
@@ -24,7 +25,7 @@ from atldld_xr.testing.quirks import Quirks
 from atldld_xr.testing.synchronization import image_to_reference, reference_to_image
 
 _API = "/api/v2/"
-_DOWNLOAD = re.compile(r"(?:section_)?image_download/(\d+)")
+_DOWNLOAD = re.compile(r"(?:(?:section|projection)_)?image_download/(\d+)")
 _IMAGE_SERVICE = "/cgi-bin/imageservice"
 _GRID = re.compile(r"/grid_data/download/(\d+)")
 _ANNOTATION = re.compile(rf"{PLACE}/(\w+)/annotation_(\d{{1,3}})\.nrrd")
@@ -136,13 +137,14 @@ class Service:
             params = self._quirks.asked(params)
             window, corner = _window(image, params, self._quirks)
             quality = _number(params, "quality", 100)
+            values = _values(params)
         except BadRequestError as error:
             return _failed(400, str(error))
         view = _view(params)
         body = self._memo.get(
-            (image["id"], window, tuple(corner.values()), view, quality),
+            (image["id"], window, tuple(corner.values()), view, quality, values),
             lambda: self._pictures.jpeg(
-                {**image, **corner}, window, view, min(max(quality, 1), 100)
+                {**image, **corner}, window, view, min(max(quality, 1), 100), values
             ),
         )
         return not_found(image["id"]) if body is None else Answer(200, body, "image/jpeg")
@@ -265,9 +267,25 @@ def _failed(status: int, message: str) -> Answer:
 
 
 def _view(params: Mapping[str, str]) -> View:
+    is_grey = params.get("filter") == "colormap"
+    if params.get("view") == "projection" or params.get("projection") == "true":
+        return "projection_intensity" if is_grey else "projection"
     if params.get("view") != "expression" and params.get("expression") != "true":
         return "image"
-    return "intensity" if params.get("filter") == "colormap" else "expression"
+    return "intensity" if is_grey else "expression"
+
+
+def _values(params: Mapping[str, str]) -> Range | None:
+    """Return the range that 16 bits are asked for by: six numbers, each pair of them ascending."""
+    if "range" not in params:
+        return None
+    try:
+        rl, rh, gl, gh, bl, bh = map(int, params["range"].split(","))
+    except ValueError:
+        raise BadRequestError(f"range={params['range']!r} is not six whole numbers") from None
+    if not all(0 <= low < high <= MOST for low, high in ((rl, rh), (gl, gh), (bl, bh))):
+        raise BadRequestError(f"range={params['range']} has values that are none")
+    return rl, rh, gl, gh, bl, bh
 
 
 def _window(
