@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from os import PathLike
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import xarray as xr
 
-from atldld_xr.allen.fluorescence import RangeLike, check_range, parse_channels, range_of
+from atldld_xr.allen.fluorescence import RangeLike, check_range
 from atldld_xr.allen.ids import check_id
-from atldld_xr.allen.metadata import parse_image
-from atldld_xr.allen.products import has_projections, product_ids
-from atldld_xr.allen.tiers import View, pixel_to_distance, starts_before, tier_size, to_full
-from atldld_xr.allen.windowed import as_read, windowed
+from atldld_xr.allen.tiers import pixel_to_distance, starts_before, tier_size, to_full
+from atldld_xr.allen.windowed import as_read
 from atldld_xr.arrays.variables import pixels_of, pixels_variable
 from atldld_xr.datasets.assemble import assemble
 from atldld_xr.datasets.attributes import (
@@ -24,10 +21,10 @@ from atldld_xr.datasets.attributes import (
     range_attribute,
     unregistered_attributes,
 )
+from atldld_xr.datasets.one_image import parse_one
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.plan.arguments import (
     Chunks,
-    check_mask,
     check_masks,
     check_options,
     check_tier,
@@ -92,18 +89,13 @@ def open_image(
     image_id = check_id(image_id, "section image")
     opened = kept_alone(resolve(source), offline)
     record = asked_anew(opened, refresh).image_record(image_id)
-    about = _of_dataset(record)
-    products, channels = product_ids(about), parse_channels(about)
-    image = parse_image(record)
-    image = windowed(image, range_of(range, channels, f"section image {image.id}"))
+    one = parse_one(record, range)
+    image = one.image
     checked = check_tier(tier, image)
     if checked is None:
         raise InvalidArgumentError('an unregistered image has no resolution to take tier="auto" by')
     tier = checked  # an int of Python's: NumPy's small ones overflow
-    if expression:
-        check_mask(image)
-    if projection and not has_projections(about, products):
-        raise InvalidArgumentError(f"section image {image.id} has no projection mask")
+    views = one.views(expression, projection)
     height, width = tier_size(image.height, tier), tier_size(image.width, tier)
     # Output pixel k is the tier's pixel k; sampling at its centre copies it.
     step = float(2**tier)
@@ -112,11 +104,6 @@ def open_image(
         for axis, size, offset in (("y", height, image.y), ("x", width, image.x))
     }
     first_x, first_y = (float(pixels[axis][0]) for axis in "xy")
-    views: list[View] = ["image"]
-    if expression:
-        views.append("intensity" if expression == "intensity" else "expression")
-    if projection:
-        views.append("projection_intensity" if projection == "intensity" else "projection")
     plans = {
         view: LoadPlan(
             sections=(
@@ -133,7 +120,7 @@ def open_image(
             shape=(height, width),
             chunks=split_blocks(chunks, (height, width)),
             view=view,
-            fill_value=default_fill(view, fluorescence=channels is not None),
+            fill_value=default_fill(view, fluorescence=one.channels is not None),
             on_error="raise",
         )
         for view in views
@@ -151,12 +138,6 @@ def open_image(
                 f"{axis}_pixel": (axis, pixel, {"long_name": "full-resolution pixel"}),
             }
         )
-    out = out.assign_coords(channel_coordinate(channels))
-    attributes = image_attributes(image, tier, opened, products)
-    return out.assign_attrs(attributes | range_attribute(channels, image))
-
-
-def _of_dataset(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an image's record says of its data set, with the image as the one of it."""
-    about = record.get("section_data_set")
-    return {**(about if isinstance(about, Mapping) else {}), "section_images": [record]}
+    out = out.assign_coords(channel_coordinate(one.channels))
+    attributes = image_attributes(image, tier, opened, one.products)
+    return out.assign_attrs(attributes | range_attribute(one.channels, image))

@@ -52,6 +52,12 @@ class FluorescentPhantom(Phantom):
         """Return whether there is a projection mask of an image."""
         return image_id - self._base - 1 not in self.unmasked
 
+    def image_record(self, image_id: int) -> dict[str, Any]:
+        """Return a ``SectionImage`` record with what its data set says of all; as a phantom's."""
+        about = ("products", "equalization", *(f"{colour}_channel" for colour in COLOURS))
+        dataset = self.record
+        return {**super().image_record(image_id), "section_data_set": {k: dataset[k] for k in about}}
+
     def _record(self) -> dict[str, Any]:
         channels = {"red_channel": "background", "green_channel": "EGFP", "blue_channel": None}
         phantom = super()._record()

@@ -129,6 +129,13 @@ class ServiceImages:
     def _cut(self, image: SectionImage, tile: Tile, view: View) -> NDArray[np.uint8]:
         """Return a tile's pixels, cut here from the whole image."""
         whole = answers.whole_tile(image, tile.tier)
+        if whole.width * whole.height > jpeg.MOST_PIXELS:
+            raise SectionImageError(
+                image.id,
+                self.url,
+                f"the service cuts no windows, and of {whole.width} x {whole.height} px not all "
+                "are read at once: take a coarser tier",
+            )
         key = (self.url, image.id, tile.tier, name_of(image, view))
         pixels = whole_images().get(key, lambda: self.read(image, whole, view))
         assert pixels is not None  # `read` returns some, or raises
