@@ -54,9 +54,9 @@ class FluorescentPhantom(Phantom):
 
     def image_record(self, image_id: int) -> dict[str, Any]:
         """Return a ``SectionImage`` record with what its data set says of all; as a phantom's."""
-        about = ("products", "equalization", *(f"{colour}_channel" for colour in COLOURS))
-        dataset = self.record
-        return {**super().image_record(image_id), "section_data_set": {k: dataset[k] for k in about}}
+        keys = ("products", "equalization", *(f"{colour}_channel" for colour in COLOURS))
+        about = {key: self.record[key] for key in keys}
+        return {**super().image_record(image_id), "section_data_set": about}
 
     def _record(self) -> dict[str, Any]:
         channels = {"red_channel": "background", "green_channel": "EGFP", "blue_channel": None}

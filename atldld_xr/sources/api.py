@@ -270,6 +270,16 @@ class ApiSource:
             self.url, dataset_id, variables, fresh=self._is_fresh, offline=self.is_offline
         )
 
+    def projection_grid(self, dataset_id: int, kind: str, resolution: int) -> MetaImage:
+        """Return Allen's grid of a projection: one request, or none where the cache has it.
+
+        Raises as `grids` does.
+        """
+        from atldld_xr.sources.projection_grids import service_projection_grid  # few ask for them
+
+        how = {"fresh": self._is_fresh, "offline": self.is_offline}
+        return service_projection_grid(self.url, dataset_id, kind, resolution, **how)
+
     def structures(self) -> Structures:
         """Return the ontology of the adult mouse: one request, kept as records are.
 

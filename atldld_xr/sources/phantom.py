@@ -108,6 +108,15 @@ class PhantomSource:
             if name in variables
         }
 
+    def projection_grid(self, dataset_id: int, kind: str, resolution: int) -> MetaImage:
+        """Return a grid of a projection by formula; raises as `grids` does, also of 10 um."""
+        from atldld_xr.phantom.projections import projection_grid
+        from atldld_xr.sources.metaimage import MetaImage
+
+        values = projection_grid(self._phantom(dataset_id), kind, resolution)
+        spacing = float(resolution)
+        return MetaImage(values, (spacing,) * 3, (spacing / 2,) * 3)
+
     def structures(self) -> Structures:
         """Return the ontology of what is drawn."""
         from atldld_xr.allen.structures import parse_structures

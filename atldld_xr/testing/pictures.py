@@ -18,6 +18,9 @@ from atldld_xr.allen.tiers import GREY, View, tier_size
 from atldld_xr.errors import DatasetNotFoundError
 from atldld_xr.phantom.drawing import draw
 from atldld_xr.phantom.phantom import Phantom
+from atldld_xr.phantom.projections import projection_grid
+from atldld_xr.sources.projection_grids import KINDS
+from atldld_xr.testing.atlas import nrrd_file
 from atldld_xr.testing.quirks import Quirks, Sampling
 from atldld_xr.warp.averages import reduce_tile
 
@@ -51,6 +54,9 @@ class Pictures(Protocol):
         values: Range | None,
     ) -> bytes | None:
         """Return a JPEG, or None if there is no such image."""
+
+    def grid(self, dataset_id: int, kind: str, resolution: int) -> bytes | None:
+        """Return an NRRD file of a grid of projections, or None if there is none."""
 
 
 class PhantomPictures:
@@ -91,6 +97,16 @@ class PhantomPictures:
                 inside.height, inside.width, -1
             )
         return encode(pixels, quality, self._sampling)
+
+    def grid(self, dataset_id: int, kind: str, resolution: int) -> bytes | None:
+        """Return one by formula, but for those of 10 um."""
+        if dataset_id not in self._phantoms or kind not in KINDS:
+            return None
+        try:
+            values = projection_grid(self._phantoms[dataset_id], kind, resolution)
+        except DatasetNotFoundError:
+            return None
+        return nrrd_file(values, resolution)
 
 
 class MirrorPictures:
@@ -134,6 +150,11 @@ class MirrorPictures:
                 whole = _reduced(file, tier - finer, size, view in GREY)
                 return encode(_cut(whole, window, _glass(view)), quality, self._sampling)
         return None
+
+    def grid(self, dataset_id: int, kind: str, resolution: int) -> bytes | None:
+        """Return the file ``KIND_ID_RESOLUTION.nrrd`` as it is."""
+        file = self._folder / f"{kind}_{dataset_id}_{resolution}.nrrd"
+        return file.read_bytes() if kind in KINDS and file.is_file() else None
 
     def _file(self, image_id: int, name: str, view: View, values: Range | None) -> Path:
         suffix = "" if view == "image" else f"_{view}"

@@ -28,6 +28,7 @@ _API = "/api/v2/"
 _DOWNLOAD = re.compile(r"(?:(?:section|projection)_)?image_download/(\d+)")
 _IMAGE_SERVICE = "/cgi-bin/imageservice"
 _GRID = re.compile(r"/grid_data/download/(\d+)")
+_PROJECTION = re.compile(r"/grid_data/download_file/(\d+)")
 _ANNOTATION = re.compile(rf"{PLACE}/(\w+)/annotation_(\d{{1,3}})\.nrrd")
 _SHORT_QUERY = re.compile(r"data/(\w+)/(\d+|query)\.json")
 
@@ -118,6 +119,9 @@ class Service:
         """Return the answer to anything but an image."""
         if match := _GRID.fullmatch(path):
             return self._grid(int(match[1]), params.get("include", ",".join(NAMES)).split(","))
+        if match := _PROJECTION.fullmatch(path):
+            kind, resolution = params.get("image", ""), _number(params, "resolution", 100)
+            return self._projection(int(match[1]), kind, resolution)
         if match := _ANNOTATION.fullmatch(path):
             return self._annotation(match[1], int(match[2]))
         if not path.startswith(_API):
@@ -165,6 +169,13 @@ class Service:
         if body is None:
             return Answer(404, f"<html>no grid {dataset_id}</html>".encode(), "text/html")
         return Answer(200, body, "application/zip")
+
+    def _projection(self, dataset_id: int, kind: str, resolution: int) -> Answer:
+        key = ("projection", dataset_id, kind, resolution)
+        body = self._memo.get(key, lambda: self._pictures.grid(dataset_id, kind, resolution))
+        if body is None:
+            return Answer(404, f"<html>no grid {dataset_id}</html>".encode(), "text/html")
+        return Answer(200, body, "application/octet-stream")
 
     def _annotation(self, version: str, spacing: int) -> Answer:
         body = None
