@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr.allen import rma
-from atldld_xr.allen.completeness import is_complete_dataset, is_complete_image
+from atldld_xr.allen.completeness import is_complete_dataset, is_complete_image, lacks_range
 from atldld_xr.allen.ids import check_id
 from atldld_xr.allen.metadata import SectionImage, single_record
 from atldld_xr.allen.tiers import Tile, View
@@ -326,7 +326,8 @@ class ApiSource:
 
         key = f"{cache_folder(self.url)}/{model}/{record_id}.json"
         asked = {"include": include}
-        return self._kept(f"data/{model}/{record_id}.json", asked, key, name, check, is_complete)
+        path = f"data/{model}/{record_id}.json"
+        return self._kept(path, asked, key, name, check, is_complete, lacks_range)
 
     def _kept(
         self,
@@ -336,15 +337,18 @@ class ApiSource:
         name: str,
         check: Callable[[Mapping[str, Any]], T],
         is_complete: Callable[[T], bool],
+        lacks: Callable[[T], bool] = lambda _: False,
     ) -> T:
-        """Return what is made of an answer, from the cache if that is young enough."""
+        """Return what is made of an answer, from the cache if that is young, and lacks nothing."""
         cache = default_cache()
         kept = read_kept(cache.get(key)) if cache else None
         is_taken = kept is not None and (kept.is_current or self.is_offline)
         if kept is not None and is_taken and not self._is_fresh:
             # Not what was put there: fetched again.
             with contextlib.suppress(MetadataError, DatasetNotFoundError):
-                return check(kept.answer)
+                found = check(kept.answer)
+                if self.is_offline or not lacks(found):
+                    return found
         try:
             envelope = self._ask(path, params, name)
             record = check(envelope)
