@@ -43,9 +43,9 @@ if find_spec("distributed"):
     import_module("distributed")
 
 
-def _open(server: str, dataset: int, count: int, **options: Any) -> xr.Dataset:
+def _open(server: str, dataset: int, count: int, first: int = 0, **options: Any) -> xr.Dataset:
     opened = atldld_xr.open_dataset(dataset, source=server, **options)
-    return opened.isel(coronal=slice(count))
+    return opened.isel(coronal=slice(first, first + count))
 
 
 def _mean(out: str) -> float:
@@ -61,6 +61,8 @@ def export(
     resolution: int,
     tier: int | str = "auto",
     variables: Sequence[str] = ("image",),
+    first: int = 0,
+    projection: bool | str = False,
 ) -> Iterator[Facts]:
     """Write the first sections of a data set, registered, to a Zarr store, on two threads.
 
@@ -80,10 +82,15 @@ def export(
         Of the images.
     variables : sequence of str
         Which variables are written.
+    first : int
+        The place of the first section.
+    projection : bool or "intensity"
+        Whether there are masks of projections.
     """
     with dask.config.set(scheduler="threads", num_workers=THREADS):
         yield {}
-        opened = _open(server, dataset, count, resolution=resolution, tier=tier)
+        masks = {"projection": projection} if projection else {}  # earlier checkouts have none
+        opened = _open(server, dataset, count, first, resolution=resolution, tier=tier, **masks)
         opened[list(variables)].atldld.to_zarr(out)
         yield {}
     yield {"mean": _mean(out), "tier": int(opened.tier[0])}
@@ -105,7 +112,7 @@ def window(
     out: str,
     dataset: int,
     ids: Sequence[int],
-    resolution: int,
+    resolution: float,
     side: int,
     chunks: Literal["auto"] | None = "auto",
     once: bool = False,

@@ -1,4 +1,6 @@
-"""The server, in a process of its own: ``python -m benchmarks.serve FOLDER LATENCY BANDWIDTH``.
+"""The server, in a process of its own: ``python -m benchmarks.serve WHAT LATENCY BANDWIDTH``.
+
+WHAT is a folder, or the id of a data set of connectivity, which is drawn where it is asked for.
 
 It prints its address; for each line that it reads it prints, as JSON, what it has served since the
 last one. It ends with its input.
@@ -47,18 +49,20 @@ class Server:
 
     Parameters
     ----------
-    folder : Path
-        What to serve.
+    what : Path or int
+        The folder to serve, or the id of one of `benchmarks.connectivity_case.DRAWN`.
     latency : float
         Seconds before each answer.
     bandwidth : float, optional
         Bytes a second of each connection.
     """
 
-    def __init__(self, folder: Path, *, latency: float = 0, bandwidth: float | None = None) -> None:
+    def __init__(
+        self, what: Path | int, *, latency: float = 0, bandwidth: float | None = None
+    ) -> None:
         line = [str(latency), str(bandwidth or "")]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.serve", str(folder), *line],
+            [sys.executable, "-m", "benchmarks.serve", str(what), *line],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -95,9 +99,15 @@ class Server:
 
 def main() -> None:
     """Serve until the input ends."""
-    folder, latency, bandwidth = sys.argv[1:]
+    what, latency, bandwidth = sys.argv[1:]
+    from benchmarks.connectivity_case import DRAWN
+
+    drawn = [phantom for phantom in DRAWN.values() if str(phantom.id) == what]
     with AllenServer(
-        mirror=folder, latency=float(latency), bandwidth=float(bandwidth) if bandwidth else None
+        drawn or None,
+        mirror=None if drawn else what,
+        latency=float(latency),
+        bandwidth=float(bandwidth) if bandwidth else None,
     ) as server:
         print(server.url, flush=True)
         cpu = time.process_time()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from atldld_xr.allen.fluorescence import parse_channels
 from atldld_xr.allen.metadata import FAILED, parse_dataset, parse_image
 from atldld_xr.errors import MetadataError
 
@@ -27,3 +28,14 @@ def is_complete_image(record: Mapping[str, Any]) -> bool:
     except MetadataError:
         return False
     return True
+
+
+def lacks_range(record: Mapping[str, Any]) -> bool:
+    """Whether a record of fluorescence does not tell by which range: earlier versions did not ask.
+
+    Of a data set, or of an image with its data set's; of bright field nothing is lacking.
+    """
+    about = record.get("section_data_set", record)
+    if not isinstance(about, Mapping) or "equalization" in about:
+        return False
+    return parse_channels({"section_images": [record], **about}) is not None

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
+from atldld_xr.allen.fluorescence import Channels, parse_channels
+from atldld_xr.allen.products import has_projections, product_ids
 from atldld_xr.allen.reference import PLANES, REFERENCE_SPACES, Plane
 from atldld_xr.allen.values import (
     Affine2D,
@@ -115,8 +117,10 @@ class SectionDataset:
         Whether Allen marked the data set as failed.
     products : tuple of int
         Ids of Allen's products that it is in; none where the record does not tell.
-    fluorescence : bool
-        Whether it names what its colour channels show: bright-field data sets leave these empty.
+    channels : Channels, optional
+        What its channels show in fluorescence; None of bright field.
+    has_projections : bool
+        Whether its images have projection masks.
     """
 
     id: int
@@ -129,8 +133,14 @@ class SectionDataset:
     excluded: tuple[ExcludedSection, ...] = ()
     genes: tuple[str, ...] = ()
     failed: bool = False
-    fluorescence: bool = False
     products: tuple[int, ...] = ()
+    channels: Channels | None = None
+    has_projections: bool = False
+
+    @property
+    def fluorescence(self) -> bool:
+        """Whether its images are of light on black."""
+        return self.channels is not None
 
 
 def parse_dataset(record: Mapping[str, Any]) -> SectionDataset:
@@ -199,17 +209,10 @@ def parse_dataset(record: Mapping[str, Any]) -> SectionDataset:
             if isinstance(g, Mapping) and g.get("acronym")
         ),
         failed=bool(record.get("failed")),
-        fluorescence=any(record.get(f"{colour}_channel") for colour in ("red", "green", "blue")),
         products=product_ids(record),
+        channels=parse_channels(record),
+        has_projections=has_projections(record, product_ids(record)),
     )
-
-
-def product_ids(record: object) -> tuple[int, ...]:
-    """Return the ids of the products that a record includes; none of one that includes none."""
-    products = record.get("products") if isinstance(record, Mapping) else None
-    listed: list[Any] = products if isinstance(products, list) else []
-    ids = [entry.get("id") for entry in listed if isinstance(entry, Mapping)]
-    return tuple(sorted({n for n in ids if isinstance(n, int) and not isinstance(n, bool)}))
 
 
 def parse_image(record: Mapping[str, Any]) -> SectionImage:

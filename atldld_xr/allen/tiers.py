@@ -171,9 +171,23 @@ def largest_scale(affine: NDArray[np.float64]) -> float:
     return float(max(np.hypot(affine[0, 0], affine[1, 0]), np.hypot(affine[0, 1], affine[1, 1])))
 
 
-View = Literal["image", "expression", "intensity"]
-"""What is read: the section image (RGB), its expression mask as the service colours it (RGB), or
-that mask as one grey channel."""
+View = Literal["image", "expression", "intensity", "projection", "projection_intensity"]
+"""What is read: the section image (RGB), its expression mask as the service colours it (RGB) or as
+one grey channel, and its projection mask in the same two ways."""
+
+PROJECTIONS: frozenset[View] = frozenset({"projection", "projection_intensity"})
+"""Those of connectivity."""
+
+GREY: frozenset[View] = frozenset({"intensity", "projection_intensity"})
+"""The views of one channel."""
+
+
+def has_view(image: SectionImage, view: View) -> bool:
+    """Return whether the service has a view of an image, as far as its record tells.
+
+    None tells of projection masks: who asks knows that the data set has some.
+    """
+    return view == "image" or view in PROJECTIONS or image.has_expression
 
 
 @dataclass(frozen=True, slots=True)

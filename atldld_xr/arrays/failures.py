@@ -78,7 +78,7 @@ def told(dataset: xr.Dataset, base: str) -> xr.Dataset:
     ----------
     dataset : xarray.Dataset
         Whole, sliced or changed, lazy or loaded.
-    base : {"image", "expression"}
+    base : {"image", "expression", "projection"}
         Which: what `made_of` says of a variable.
 
     Returns

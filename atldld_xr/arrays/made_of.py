@@ -21,7 +21,7 @@ EVERY = tuple(STATUSES.values())
 
 
 def made_of(dataset: xr.Dataset, name: str) -> tuple[str, ...]:
-    """Return what a variable is made of: "image", "expression" or both.
+    """Return what a variable is made of: "image", "expression", "projection" or several.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def made_of(dataset: xr.Dataset, name: str) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        Both where nothing tells: then a section is there if both are. Empty for what is not of
+        All where nothing tells: then a section is there if all are. Empty for what is not of
         sections.
     """
     variable = dataset.variables[name]
@@ -42,7 +42,10 @@ def made_of(dataset: xr.Dataset, name: str) -> tuple[str, ...]:
     said = said_in("" if found else name, variable.attrs)
     if not said and not is_all:  # what is loaded, or read from a store, is in no plan
         ids = dataset.variables.get("section_image_id")
-        return EVERY if ids is None or {*ids.dims} <= {*variable.dims} else ()
+        if ids is not None and not {*ids.dims} <= {*variable.dims}:
+            return ()
+        # Projections are of few data sets: where nothing tells of them there are none.
+        return tuple(b for b in EVERY if b != "projection" or "projection_status" in dataset)
     return tuple(base for base in EVERY if base in found.union(said))
 
 

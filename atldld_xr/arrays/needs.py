@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 from math import prod
 
 from atldld_xr.allen.metadata import SectionImage
-from atldld_xr.allen.tiers import Tile, View
+from atldld_xr.allen.tiers import GREY, Tile, View
 from atldld_xr.arrays.fetch import fetch_key, plan_pieces
 from atldld_xr.arrays.variables import TilePlace
 from atldld_xr.plan.load_plan import Block, LoadPlan, SectionPlan
@@ -44,7 +44,7 @@ class Request:
     @property
     def decoded_bytes(self) -> int:
         """Their bytes once decoded."""
-        return self.pixels * (1 if self.view == "intensity" else 3)
+        return self.pixels * (1 if self.view in GREY else 3)
 
 
 @dataclass(frozen=True)

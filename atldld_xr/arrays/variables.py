@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atldld_xr.allen.tiers import View
+from atldld_xr.allen.tiers import PROJECTIONS, View
 from atldld_xr.errors import SectionImageError
 from atldld_xr.known_as import known_as
 from atldld_xr.plan.load_plan import Block, LoadPlan, SectionPlan
@@ -26,7 +26,11 @@ READ, UNREADABLE, ABSENT, PENDING = 0, 1, 2, 255
 
 MEANINGS = {READ: "read", UNREADABLE: "unreadable", ABSENT: "absent", PENDING: "pending"}
 
-STATUSES = {"status": "image", "expression_status": "expression"}
+STATUSES = {
+    "status": "image",
+    "expression_status": "expression",
+    "projection_status": "projection",
+}
 """The variables that say whether sections could be read, and whose pixels they speak of."""
 
 DERIVED = "displacement"
@@ -35,8 +39,12 @@ DERIVED = "displacement"
 NO_MASK = "the service has no expression mask of this section"
 
 
+PIXELS = ("image", "expression", "projection")
+"""The variables of pixels."""
+
 MADE_OF = "made_of"
-"""Attribute of a variable: whose pixels it is made of, or speaks of: "image", "expression"."""
+"""Attribute of a variable: whose pixels it is made of, or speaks of: "image", "expression",
+"projection"."""
 
 OWN_NAMES = {
     "image": "image",
@@ -44,6 +52,8 @@ OWN_NAMES = {
     DERIVED: "image",
     "expression": "expression",
     "expression_coverage": "expression",
+    "projection": "projection",
+    "projection_coverage": "projection",
     **STATUSES,
 }
 """Whose pixels the variables of an opened Dataset are made of, or speak of."""
@@ -51,6 +61,8 @@ OWN_NAMES = {
 
 def pixels_of(view: View) -> str:
     """Return the variable that a view's pixels are in."""
+    if view in PROJECTIONS:
+        return "projection"
     return "image" if view == "image" else "expression"
 
 

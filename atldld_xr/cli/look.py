@@ -73,6 +73,12 @@ def info(dataset: str, as_json: bool, **reading: Any) -> None:
     type=click.Choice(options.EXPRESSIONS),
     help="Save Allen's expression mask of it instead, as the service colours it or as grey.",
 )
+@click.option(
+    "--projection",
+    type=click.Choice(options.EXPRESSIONS),
+    help="Save Allen's projection mask of it instead, in the same two ways.",
+)
+@options.range_
 @options.source
 @options.refresh
 @options.offline
@@ -81,6 +87,8 @@ def image(
     out: Path,
     tier: int,
     expression: str | None,
+    projection: str | None,
+    range: Any,
     source: str | None,
     refresh: bool,
     offline: bool | None,
@@ -90,10 +98,9 @@ def image(
     Without loss as .png or .tif; as .jpg it is encoded anew. A file of that name is replaced.
     """
     from atldld_xr.allen.ids import check_id
-    from atldld_xr.allen.metadata import parse_image
-    from atldld_xr.allen.tiers import View
+    from atldld_xr.datasets.one_image import parse_one
     from atldld_xr.files.atomic import write_whole
-    from atldld_xr.plan.arguments import check_mask, check_tier
+    from atldld_xr.plan.arguments import check_tier
     from atldld_xr.sources.protocol import asked_anew, kept_alone
     from atldld_xr.sources.read_whole import read_whole
     from atldld_xr.sources.resolve import resolve
@@ -101,16 +108,12 @@ def image(
     encode = _encoder(out)
     opened = kept_alone(resolve(source), offline)
     number = check_id(image_id, "section image")
-    found = parse_image(asked_anew(opened, refresh).image_record(number))
-    check_tier(tier, found)
-    if expression:
-        check_mask(found)
-    views: dict[str | None, View] = {
-        None: "image",
-        "true": "expression",
-        "intensity": "intensity",
-    }
-    pixels = read_whole(opened, found, tier, views[expression])
+    one = parse_one(asked_anew(opened, refresh).image_record(number), range)
+    check_tier(tier, one.image)
+    if expression and projection:
+        raise click.UsageError("--expression and --projection: one image is saved at a time")
+    view = one.views(expression or False, projection or False)[-1]
+    pixels = read_whole(opened, one.image, tier, view)
     write_whole(out, encode(pixels))
     say(f"{out}: {pixels.shape[1]} x {pixels.shape[0]} px")
 

@@ -13,7 +13,7 @@ from atldld_xr.cli.text import print_json, say
 from atldld_xr.messages.repeating import short
 from atldld_xr.messages.text import format_bytes, format_count
 
-_VIEWS = ("image", "expression", "intensity")
+_VIEWS = ("image", "expression", "intensity", "projection", "projection_intensity")
 
 
 def _read_tiers(value: str) -> list[int] | str:
@@ -56,8 +56,10 @@ def _read_views(value: str) -> list[str]:
     default="image",
     metavar="VIEW,VIEW",
     help="What to copy of each section: image, expression (the mask as the service colours it), "
-    "intensity (the mask as grey), or several of them.",
+    "intensity (that mask as grey), projection and projection_intensity (of connectivity), or "
+    "several of them.",
 )
+@options.range_
 @options.source
 @options.refresh
 @options.storage_options
@@ -78,6 +80,7 @@ def mirror(
     tiers: Any,
     resolution: float,
     views: list[Any],
+    range: Any,
     source: str | None,
     refresh: bool,
     storage_options: dict[str, Any] | None,
@@ -101,6 +104,7 @@ def mirror(
         tiers=tiers,
         resolution=resolution,
         views=views,
+        range=range,
         source=source,
         refresh=refresh,
         storage_options=storage_options,

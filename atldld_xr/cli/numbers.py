@@ -185,6 +185,7 @@ def _say(table: pd.DataFrame, output: Path | None) -> None:
     epilog=options.examples(
         "atldld-xr grid 69289763 grid.zarr",
         "atldld-xr grid 69289763 --json",
+        "atldld-xr grid 126862385 density.zarr --kind projection_density --resolution 25",
     ),
 )
 @click.argument("dataset")
@@ -195,6 +196,15 @@ def _say(table: pd.DataFrame, output: Path | None) -> None:
     type=click.Choice(["energy", "density", "intensity"]),
     help="Which. Repeatable. [default: all]",
 )
+@click.option(
+    "--kind",
+    metavar="KIND",
+    help="Of a projection, in their place: projection_density, projection_energy, "
+    "injection_fraction, injection_density, injection_energy or data_mask.",
+)
+@click.option(
+    "--resolution", type=int, default=100, metavar="10|25|50|100", help="Of that kind, in um."
+)
 @options.source
 @options.refresh
 @options.offline
@@ -203,6 +213,8 @@ def grid(
     dataset: str,
     out: str | None,
     variables: tuple[Any, ...],
+    kind: Any,
+    resolution: int,
     source: str | None,
     refresh: bool,
     offline: bool | None,
@@ -210,17 +222,25 @@ def grid(
 ) -> None:
     """Save Allen's own 200 um expression grids of DATASET to OUT, or say what is in them.
 
+    Or those of a projection: see --kind.
+
     OUT is a Zarr store. What is there is not replaced.
     """
     from atldld_xr.datasets.open_grid import open_grid
 
     found = open_grid(
-        dataset, variables=variables or None, source=source, refresh=refresh, offline=offline
+        dataset,
+        variables=variables or None,
+        kind=kind,
+        resolution=resolution,
+        source=source,
+        refresh=refresh,
+        offline=offline,
     )
     if out is not None:
         import atldld_xr.accessor  # noqa: F401  # importing it registers the methods that write
 
-        found.chunk().atldld.to_zarr(out)
+        found.chunk("auto").atldld.to_zarr(out)
     facts = {str(name): _facts(found[name]) for name in found.data_vars}
     if as_json:
         print_json({"dataset": dataset, "out": out, "variables": facts})

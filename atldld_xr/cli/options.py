@@ -18,22 +18,42 @@ EXPRESSIONS = ("true", "intensity")
 
 
 class ExpressionCommand(click.Command):
-    """A command on whose line ``--expression`` alone is the same as ``--expression=true``."""
+    """A command on whose line ``--expression`` alone is the same as ``--expression=true``.
+
+    So is ``--projection``.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse a line; click would take an argument that follows the option for its value."""
         end = args.index("--") if "--" in args else len(args)
         for place, arg in enumerate(args[:end]):
-            if arg == "--expression" and args[place + 1 : place + 2] not in _AS_ARGUMENTS:
+            if arg in _ALONE and args[place + 1 : place + 2] not in _AS_ARGUMENTS:
                 args[place] += "=true"
         return super().parse_args(ctx, args)
 
 
+_ALONE = ("--expression", "--projection")
 _AS_ARGUMENTS = [[value] for value in EXPRESSIONS]
 
 
 def _read_expression(_: click.Context, __: click.Parameter, value: str | None) -> bool | str:
     return value if value == "intensity" else value is not None
+
+
+def _read_range(_: click.Context, __: click.Parameter, value: str | None) -> Any:
+    """Return six numbers, or two by channels' names, as ``EGFP=0:987,red=0:923``."""
+    if value is None:
+        return None
+    try:
+        if "=" not in value:
+            return tuple(int(number) for number in value.split(","))
+        pairs = [part.rpartition("=") for part in value.split(",")]
+        return {name.strip(): [int(end) for end in ends.split(":")] for name, _, ends in pairs}
+    except ValueError:
+        raise click.BadParameter(
+            f"{short(value)} is neither six numbers, as 0,923,0,987,0,4095, nor channels with two, "
+            "as green=0:987"
+        ) from None
 
 
 def _read_tier(value: str | int) -> int | str:
@@ -85,6 +105,19 @@ expression = click.option(
     type=click.Choice(EXPRESSIONS),
     callback=_read_expression,
     help="Add Allen's expression masks, as the service colours them or as one grey channel.",
+)
+projection = click.option(
+    "--projection",
+    type=click.Choice(EXPRESSIONS),
+    callback=_read_expression,
+    help="Add Allen's projection masks, which images of connectivity have, in the same two ways.",
+)
+range_ = click.option(
+    "--range",
+    callback=_read_range,
+    metavar="N,N,N,N,N,N|NAME=N:N,...",
+    help="Values of fluorescence, of 16 bits, that become black and white, in red, green and blue. "
+    "[default: as the data set's record says]",
 )
 source = click.option(
     "--source",
@@ -162,6 +195,8 @@ _READING = (
         help="Halvings of the images read.",
     ),
     expression,
+    projection,
+    range_,
     click.option(
         "--chunks",
         type=_read_chunks,
@@ -191,7 +226,7 @@ _READING = (
         "--fill-value",
         type=int,
         metavar="0-255",
-        help="Value where a section has no pixel. [default: 255 in images, 0 in masks]",
+        help="Value where a section has no pixel. [default: 255 in images of bright field, else 0]",
     ),
     reference_space,
     _DETECTION,

@@ -5,14 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import xarray as xr
+
 from atldld_xr._version import __version__
 from atldld_xr.allen.cuts import OBLIQUE, Viewed
 from atldld_xr.allen.excluded import WORDS, excluded_attributes
+from atldld_xr.allen.fluorescence import Channels
 from atldld_xr.allen.metadata import SectionDataset, SectionImage
 from atldld_xr.allen.poses import POSE
 from atldld_xr.allen.reference import Grid, Plane
 from atldld_xr.allen.sides import find_hemisphere, sides_along_r, space_in_words
-from atldld_xr.arrays.variables import MADE_OF, MEANINGS, OWN_NAMES, BlockVariable, SectionVariable
+from atldld_xr.allen.windowed import range_in
+from atldld_xr.arrays.variables import (
+    MADE_OF,
+    MEANINGS,
+    OWN_NAMES,
+    PIXELS,
+    STATUSES,
+    BlockVariable,
+    SectionVariable,
+)
 from atldld_xr.attribution import Attribution, attribution_of
 from atldld_xr.sources.protocol import Source
 
@@ -23,6 +36,7 @@ _FILL = (
     "where {0} is false this holds fill_value, which means and sums take for data: use "
     "where({0}), or ds.atldld.masked"
 )
+NO_RANGE = "the service's own: the data set has no equalization record, and none was given"
 _FLAGS: dict[str, Any] = {
     "flag_values": list(MEANINGS),
     "flag_meanings": " ".join(MEANINGS.values()),
@@ -33,6 +47,10 @@ _VARIABLES: dict[str, dict[str, Any]] = {
     "expression": {
         "long_name": "registered expression mask",
         "comment": _FILL.format("expression_coverage"),
+    },
+    "projection": {
+        "long_name": "registered projection mask",
+        "comment": _FILL.format("projection_coverage"),
     },
     "displacement": {
         "long_name": "displacement field",
@@ -45,9 +63,17 @@ _VARIABLES: dict[str, dict[str, Any]] = {
         "long_name": "whether the section's expression mask has a pixel here",
         "comment": "false everywhere in a section without a mask, or whose mask could not be read",
     },
+    "projection_coverage": {
+        "long_name": "whether the section's projection mask has a pixel here",
+        "comment": "false everywhere in a section whose mask could not be read",
+    },
     "status": {"long_name": "whether the section image could be read", **_FLAGS},
     "expression_status": {
         "long_name": "whether the section's expression mask could be read",
+        **_FLAGS,
+    },
+    "projection_status": {
+        "long_name": "whether the section's projection mask could be read",
         **_FLAGS,
     },
 }
@@ -58,8 +84,13 @@ _VOLUME_VARIABLES: dict[str, dict[str, Any]] = {
         "long_name": "expression masks, as a volume",
         "comment": _FILL.format("expression_coverage"),
     },
+    "projection": {
+        "long_name": "projection masks, as a volume",
+        "comment": _FILL.format("projection_coverage"),
+    },
     "coverage": {"long_name": "whether a voxel is read from a section; elsewhere there is fill"},
     "expression_coverage": {"long_name": "whether a voxel is read from an expression mask"},
+    "projection_coverage": {"long_name": "whether a voxel is read from a projection mask"},
     "distance": {
         "long_name": "distance to the nearest section that the voxel is read from",
         "units": "micrometer",
@@ -69,11 +100,15 @@ _VOLUME_VARIABLES: dict[str, dict[str, Any]] = {
         "long_name": "Allen's SectionImage.id of the nearest section that the voxel is read from",
         "comment": "0 where coverage is false",
     },
-    **{name: _VARIABLES[name] for name in ("status", "expression_status")},
+    **{name: _VARIABLES[name] for name in STATUSES},
 }
 
 # Of one section image as it is.
-_UNREGISTERED = {"image": "section image", "expression": "expression mask"}
+_UNREGISTERED = {
+    "image": "section image",
+    "expression": "expression mask",
+    "projection": "projection mask",
+}
 
 _COORDINATES: dict[str, dict[str, Any]] = {
     "section_image_id": {"long_name": "Allen's SectionImage.id"},
@@ -113,14 +148,14 @@ _COORDINATES: dict[str, dict[str, Any]] = {
 def variable_attributes(variable: BlockVariable | SectionVariable) -> dict[str, Any]:
     """Return the attributes of a data variable."""
     out = {**_VARIABLES[variable.name], MADE_OF: OWN_NAMES[variable.name]}
-    if variable.name in ("image", "expression") and isinstance(variable, BlockVariable):
+    if variable.name in PIXELS and isinstance(variable, BlockVariable):
         out["fill_value"] = variable.plan.fill_value
     return out
 
 
 def volume_attributes(name: str, fill_value: int) -> dict[str, Any]:
     """Return the attributes of a data variable of a volume."""
-    base = "expression" if name.startswith("expression") else "image"
+    base = next((mask for mask in PIXELS[1:] if name.startswith(mask)), "image")
     out = {**_VOLUME_VARIABLES[name], MADE_OF: base}
     return out | ({"fill_value": fill_value} if name == base else {})
 
@@ -181,6 +216,7 @@ def dataset_attributes(
         "reference_space": space_in_words(grid.space.id, mirrored=mirrored),
         "registered_to_reference_space_id": data.reference_space_id,
         "resolution": grid.resolution,
+        **range_attribute(data.channels, data.images[0]),
         "anchor": grid.anchor,
         "interpolation": interpolation,
         # Not said of what stores that were begun before do not say.
@@ -189,6 +225,23 @@ def dataset_attributes(
         **failed,
         **_origin(source, attribution),
     }
+
+
+def channel_coordinate(channels: Channels | None) -> dict[str, xr.Variable]:
+    """Return the coordinate of what channels show in fluorescence; none of bright field."""
+    if channels is None:
+        return {}
+    described = {"long_name": "what the channel shows, by the data set's record"}
+    names = np.array(channels.names, dtype=object)
+    return {"channel": xr.Variable(("channel",), names, described)}
+
+
+def range_attribute(channels: Channels | None, image: SectionImage) -> dict[str, Any]:
+    """Return by which range images of fluorescence are read; nothing of bright field."""
+    if channels is None:
+        return {}
+    values = range_in(image)
+    return {"range": NO_RANGE if values is None else list(values)}
 
 
 def image_attributes(

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
+from atldld_xr.allen.fluorescence import RangeLike
 from atldld_xr.allen.tiers import View
 from atldld_xr.compute.progress import progress_bar
 from atldld_xr.datasets.plan_dataset import plan_dataset
@@ -29,6 +30,7 @@ def mirror(
     tiers: Sequence[int] | Literal["auto"] = "auto",
     resolution: float = 25,
     views: Sequence[View] = ("image",),
+    range: RangeLike | None = None,
     source: str | PathLike[str] | Source | None = None,
     refresh: bool = False,
     storage_options: dict[str, Any] | None = None,
@@ -51,8 +53,11 @@ def mirror(
         The tiers to copy; "auto" takes of each data set those that `resolution` needs.
     resolution : float
         Size of the output pixels that "auto" is for, in micrometres.
-    views : sequence of {"image", "expression", "intensity"}
+    views : sequence of {"image", "expression", "intensity", "projection", "projection_intensity"}
         What to copy of each section. Masks are copied where there are any.
+    range : sequence of int or mapping, optional
+        Which values of 16 bits become black and white, as for `open_dataset`: a mirror has images
+        of those ranges that it was made with, beside each other.
     source : str, path or source object, optional
         As for `atldld_xr.open_dataset`.
     refresh : bool
@@ -95,6 +100,7 @@ def mirror(
             source=opened,
             tiers=_tiers(tiers, resolution, opened),
             views=views,
+            range=range,
             storage_options=storage_options,
             on_error=on_error,
             progress=show,

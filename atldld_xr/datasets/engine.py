@@ -26,6 +26,8 @@ class AtldldBackendEntrypoint(BackendEntrypoint):
         "resolution",
         "tier",
         "expression",
+        "projection",
+        "range",
         "anchor",
         "interpolation",
         "on_error",

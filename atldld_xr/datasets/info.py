@@ -106,8 +106,8 @@ def info(planned: DatasetPlan) -> DatasetInfo:
 
     Parameters
     ----------
-    dataset, resolution, tier, expression, chunks, anchor, interpolation, on_error, fill_value, \
-reference_space, detection_xy, plane, registration, source, refresh, offline
+    dataset, resolution, tier, expression, projection, range, chunks, anchor, interpolation, \
+on_error, fill_value, reference_space, detection_xy, plane, registration, source, refresh, offline
         As for `atldld_xr.open_dataset`.
 
     Returns

@@ -7,7 +7,11 @@ import xarray as xr
 
 from atldld_xr.errors import InvalidArgumentError
 
-_COVERAGES = {"image": "coverage", "expression": "expression_coverage"}
+_COVERAGES = {
+    "image": "coverage",
+    "expression": "expression_coverage",
+    "projection": "projection_coverage",
+}
 """What says where a variable has pixels."""
 
 _TELLS_MASKS = {"has_expression", "expression_status"}
@@ -37,7 +41,8 @@ def _coverage_of(dataset: xr.Dataset, name: str) -> str:
     if own in dataset.variables:
         return own
     # Stores of earlier versions have one coverage for all, and do not tell which masks are absent.
-    if "coverage" in dataset.variables and not _TELLS_MASKS & set(dataset.variables):
+    there = set(dataset.variables)
+    if name == "expression" and "coverage" in there and not _TELLS_MASKS & there:
         return "coverage"
     raise InvalidArgumentError(
         f"where {name} has pixels is not told: the Dataset has no {own}; keep it beside {name}"

@@ -14,7 +14,11 @@ from atldld_xr.allen.reference import Grid
 from atldld_xr.arrays.tile_memory import TILES
 from atldld_xr.datasets.arguments import with_arguments_of
 from atldld_xr.datasets.assemble import assemble
-from atldld_xr.datasets.attributes import coordinate_attributes, dataset_attributes
+from atldld_xr.datasets.attributes import (
+    channel_coordinate,
+    coordinate_attributes,
+    dataset_attributes,
+)
 from atldld_xr.datasets.plan_dataset import DatasetPlan, plan_dataset
 
 
@@ -40,6 +44,15 @@ def open_dataset(planned: DatasetPlan) -> xr.Dataset:
     expression : bool or "intensity"
         Whether to add Allen's expression masks: True as the service colours them, "intensity" as
         one grey channel.
+    projection : bool or "intensity"
+        Whether to add Allen's masks of what was segmented as axons, in the same two ways; data sets
+        of connectivity have them.
+    range : sequence of int or mapping, optional
+        Which values of the 16 bits of fluorescence images become black and white: lower and upper
+        value of red, green and blue, from 0 to 4095; or two each by the names of the coordinate
+        `channel` or these colours, ``{"green": (0, 987)}``. Default, and of channels left out: the
+        data set's own, by its ``equalization`` record. The attribute `range` says what was asked
+        for.
     chunks : "auto", None, int or mapping
         Dask chunks of y and x (even blocks of about 512 by "auto"), or None for lazy arrays without
         Dask. They never change the result.
@@ -96,10 +109,11 @@ def open_dataset(planned: DatasetPlan) -> xr.Dataset:
     xarray.Dataset
         ``image`` (coronal or sagittal, y, x, channel) uint8, ``displacement`` (..., component)
         float32, ``coverage`` bool and, as asked for, ``expression`` with ``expression_coverage``,
-        ``status`` and ``expression_status``. Coordinates are the pixels' centres in micrometres.
-        `y` is inferior; `x` is right on coronal sections and posterior on sagittal ones. The
-        coordinate ``affine`` takes (y, x, 1) to full-resolution pixels (x, y) of a section image;
-        ``pose`` takes (p, i, r, 1) to these, and to micrometres from the section's plane.
+        ``status`` and ``expression_status``; masks of projections likewise. Coordinates are the
+        pixels' centres in micrometres. `y` is inferior; `x` is right on coronal sections and
+        posterior on sagittal ones. The coordinate ``affine`` takes (y, x, 1) to full-resolution
+        pixels (x, y) of a section image; ``pose`` takes (p, i, r, 1) to these, and to micrometres
+        from the section's plane. In fluorescence ``channel`` names what channels show.
 
     Raises
     ------
@@ -146,7 +160,7 @@ def _coordinates(data: SectionDataset, grid: Grid, planned: DatasetPlan) -> dict
         "detection_y": [float(point[grid.plane.y_axis]) for point in points],
         "detection_x": [float(point[grid.plane.x_axis]) for point in points],
     }
-    if len(planned.plans) > 1:
+    if {"expression", "intensity"} & planned.plans.keys():
         along["has_expression"] = [image.has_expression for image in images]
     if planned.registration is not None:
         ids = planned.registration.ids
@@ -166,6 +180,7 @@ def _coordinates(data: SectionDataset, grid: Grid, planned: DatasetPlan) -> dict
         return xr.Variable(dims, np.asarray(values), described(name), stored, fastpath=True)
 
     out = {name: variable(name, (dim,), values, encoding) for name, values in along.items()}
+    out |= channel_coordinate(data.channels)
     out["y"], out["x"] = (variable(name, (name,), getattr(grid, name)) for name in ("y", "x"))
     affine = product([section.affine for section in sections], grid.to_index)
     out["affine"] = variable("affine", (dim, "component", "term"), affine, encoding)

@@ -16,6 +16,7 @@ from atldld_xr.arrays.volume_variables import VolumeVariable
 from atldld_xr.datasets.arguments import with_arguments_of
 from atldld_xr.datasets.assemble import send_to_workers
 from atldld_xr.datasets.attributes import (
+    channel_coordinate,
     coordinate_attributes,
     dataset_attributes,
     volume_attributes,
@@ -55,6 +56,10 @@ def open_volume(planned: PlannedVolume) -> xr.Dataset:
     expression : bool or "intensity"
         Whether to add Allen's expression masks, as for `open_dataset`. Sections without one are
         passed over.
+    projection : bool or "intensity"
+        Whether to add the masks of connectivity, as for `open_dataset`.
+    range : sequence of int or mapping, optional
+        Which values of 16 bits become black and white, as for `open_dataset`.
     chunks : "auto", None, int or mapping
         Dask chunks of coronal, y and x, or None for lazy arrays without Dask. "auto" takes about 32
         planes across the sections, of sagittal ones about 64 along ``coronal``, and else even parts
@@ -145,6 +150,7 @@ def _coordinates(planned: PlannedVolume) -> dict[str, xr.Variable]:
     in_order = [poses[section.image.id] for section in image.reading.sections]
     dims = (TABLE_DIM, *POSE_DIMS)
     pose = xr.Variable(dims, np.asarray(in_order), coordinate_attributes(POSE))
+    out |= channel_coordinate(data.data.channels)
     return out | _table(image.reading) | {POSE: pose}
 
 

@@ -8,15 +8,18 @@ from os import PathLike
 from typing import Literal
 
 from atldld_xr.allen.cuts import Viewed
+from atldld_xr.allen.fluorescence import RangeLike, check_range
 from atldld_xr.allen.metadata import SectionDataset, parse_dataset
 from atldld_xr.allen.reference import CORONAL, Anchor, Grid, get_space
-from atldld_xr.allen.tiers import View, plan_section
+from atldld_xr.allen.tiers import View, has_view, plan_section
+from atldld_xr.allen.windowed import as_read, windowed_dataset
 from atldld_xr.arrays.fetch import OnError
 from atldld_xr.arrays.variables import (
     BlockVariable,
     SectionVariable,
     coverage_variable,
     displacement_variable,
+    pixels_of,
     pixels_variable,
     status_variable,
 )
@@ -25,6 +28,7 @@ from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.plan.arguments import (
     Chunks,
     Tier,
+    check_masks,
     check_options,
     check_plane,
     check_tier,
@@ -83,6 +87,8 @@ def plan_dataset(
     resolution: float = 25,
     tier: Tier = "auto",
     expression: bool | Literal["intensity"] = False,
+    projection: bool | Literal["intensity"] = False,
+    range: RangeLike | None = None,
     chunks: Chunks = "auto",
     anchor: Anchor = "center",
     interpolation: Interpolation = "linear",
@@ -98,6 +104,8 @@ def plan_dataset(
 ) -> DatasetPlan:
     """Plan what `open_dataset` makes of the same arguments; raises what that does."""
     check_options(interpolation, on_error, fill_value, expression, detection_xy)
+    check_masks("projection", projection)
+    check_range(range)
     check_plane(plane)
     check_registration(registration)
     dataset_id = parse_dataset_name(dataset)
@@ -106,7 +114,7 @@ def plan_dataset(
     opened = kept_alone(resolve(source, dataset), offline)
 
     opened, record = ask_source(opened, lambda s: s.dataset_record(dataset_id), refresh)
-    data = parse_dataset(record)
+    data = windowed_dataset(parse_dataset(record), range)
     space = data.reference_space_id if reference_space is None else reference_space
     grid = Grid(data.plane, get_space(space), resolution, anchor)
     registered = resolve_registration(registration, data)
@@ -127,19 +135,26 @@ def plan_dataset(
             else int(fill_value),
             on_error=on_error,
         )
-        for view in _views(data, expression)
+        for view in _views(data, expression, projection)
     }
     return DatasetPlan(
         data, grid, tuple(placed), plans, opened, chunks, interpolation, plane, registered
     )
 
 
-def _views(data: SectionDataset, expression: bool | str) -> list[View]:
-    if not expression:
-        return ["image"]
-    if not any(image.has_expression for image in data.images):
-        raise InvalidArgumentError(f"section data set {data.id} has no expression masks")
-    return ["image", "intensity" if expression == "intensity" else "expression"]
+def _views(data: SectionDataset, expression: bool | str, projection: bool | str) -> list[View]:
+    out: list[View] = ["image"]
+    if expression:
+        if not any(image.has_expression for image in data.images):
+            raise InvalidArgumentError(f"section data set {data.id} has no expression masks")
+        out.append("intensity" if expression == "intensity" else "expression")
+    if projection:
+        if not data.has_projections:
+            raise InvalidArgumentError(
+                f"section data set {data.id} has no projection masks: those of connectivity have"
+            )
+        out.append("projection_intensity" if projection == "intensity" else "projection")
+    return out
 
 
 def _plan_section(
@@ -151,7 +166,7 @@ def _plan_section(
     source: Source,
     bends: Mapping[int, Bend],
 ) -> SectionPlan:
-    image, affine = section.image, section.affine
+    image, affine = as_read(section.image, view), section.affine
     fetched, reduction, subsamples = plan_section(
         image,
         affine,
@@ -169,7 +184,7 @@ def _plan_section(
         subsamples=subsamples,
         tile_side=source.tile_side(image, fetched, view),
         interpolation=interpolation,
-        readable=view == "image" or image.has_expression,
+        readable=has_view(image, view),
     )
     bend = bends.get(image.id)
     return plan if bend is None else BentSectionPlan.of(plan, bend)
@@ -177,12 +192,12 @@ def _plan_section(
 
 def _variables(plans: Mapping[View, LoadPlan]) -> list[BlockVariable | SectionVariable]:
     image = plans["image"]
-    masks = [plan for view, plan in plans.items() if view != "image"]
+    masks = [(pixels_of(view), plan) for view, plan in plans.items() if view != "image"]
     out: list[BlockVariable | SectionVariable] = [pixels_variable("image", image)]
-    out += [pixels_variable("expression", plan) for plan in masks]
+    out += [pixels_variable(name, plan) for name, plan in masks]
     out += [displacement_variable("displacement", image), coverage_variable("coverage", image)]
-    out += [coverage_variable("expression_coverage", plan) for plan in masks]
+    out += [coverage_variable(f"{name}_coverage", plan) for name, plan in masks]
     if image.on_error == "fill":
         out.append(status_variable("status", (image,)))
-        out += [status_variable("expression_status", (plan,)) for plan in masks]
+        out += [status_variable(f"{name}_status", (plan,)) for name, plan in masks]
     return out

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from atldld_xr.allen.fluorescence import RangeLike
 from atldld_xr.allen.matrices import product
 from atldld_xr.allen.poses import SectionPose
 from atldld_xr.allen.reference import CORONAL, Anchor, Grid
@@ -70,6 +71,8 @@ def plan_volume(
     max_gap: float | None = None,
     tier: Tier = "auto",
     expression: bool | Literal["intensity"] = False,
+    projection: bool | Literal["intensity"] = False,
+    range: RangeLike | None = None,
     chunks: Chunks = "auto",
     anchor: Anchor = "center",
     interpolation: Interpolation = "linear",
@@ -91,6 +94,8 @@ def plan_volume(
         resolution=resolution,
         tier=tier,
         expression=expression,
+        projection=projection,
+        range=range,
         chunks=None,
         anchor=anchor,
         interpolation=interpolation,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from atldld_xr.allen.metadata import SectionDataset, SectionImage, parse_dataset
 from atldld_xr.allen.poses import POSE, POSE_DIMS, SectionPose, allen_pose
+from atldld_xr.allen.windowed import windowed_dataset
 from atldld_xr.arrays.readers import readers
 from atldld_xr.compute.progress import progress_bar
 from atldld_xr.compute.threads import ending_threads, in_order
@@ -77,7 +78,7 @@ def save_quicknii(
         )
     target = Path(absolute(str(local_file(folder))))
     opened = _source_of(dataset, source)
-    data = parse_dataset(opened.dataset_record(int(number)))
+    data = windowed_dataset(parse_dataset(opened.dataset_record(int(number))), None)
     images = [image for image in data.images if image.id in ids]  # by section number
     poses = _poses(dataset, data, images)
     names = {image.id: f"{image.id}_s{image.section_number:03d}.png" for image in images}

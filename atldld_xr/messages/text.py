@@ -45,7 +45,8 @@ def format_count(count: int, noun: str, plural: str | None = None) -> str:
 def name_of(failure: Mapping[str, Any]) -> str:
     """Return what of a section could not be read."""
     name = f"section image {failure['section_image_id']}"
-    return f"the expression mask of {name}" if failure.get("variable") == "expression" else name
+    mask = failure.get("variable")
+    return f"the {mask} mask of {name}" if mask in ("expression", "projection") else name
 
 
 def without_masks(ids: Sequence[int | None]) -> str:

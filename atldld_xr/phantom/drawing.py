@@ -8,7 +8,7 @@ glass there are but beads.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -16,14 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr.allen.metadata import SectionImage
-from atldld_xr.allen.tiers import starts_before, to_full
+from atldld_xr.allen.tiers import GREY, PROJECTIONS, View, starts_before, to_full
+from atldld_xr.errors import DatasetNotFoundError
 from atldld_xr.phantom.alignment import pixel_to_pir
 from atldld_xr.phantom.anatomy import Array, is_glass, is_inside, outline
 from atldld_xr.phantom.brain import beads, colour, expression_colour, fields
+from atldld_xr.phantom.fluorescent import FluorescentPhantom, light, window
 from atldld_xr.phantom.phantom import Phantom
 
 Step = tuple[float, float, float]
-View = Literal["image", "expression", "intensity"]
+Kind = Literal["image", "colour", "grey"]
 Points = tuple[Array, Array, Array]
 
 # The longest side of a square, and how far apart cells are looked for, in micrometres: a cell is
@@ -45,6 +47,7 @@ def draw(
     width: int,
     height: int,
     view: View = "image",
+    values: Sequence[int] | None = None,
 ) -> NDArray[np.uint8]:
     """Draw a window of one section of a phantom.
 
@@ -60,19 +63,60 @@ def draw(
     left, top, width, height : int
         The window, in pixels of the tier from the one that the section's corner is in. It may
         reach beyond the section.
-    view : {"image", "expression", "intensity"}
+    view : View
         What is drawn.
+    values : sequence of int, optional
+        Of a fluorescent phantom's image, by which values 16 bits become 8: lower and upper one of
+        red, green and blue. Default: those of its ``equalization`` record.
 
     Returns
     -------
-    ndarray of uint8, shape (height, width, 3), or (height, width) for the intensity view
+    ndarray of uint8, shape (height, width, 3), or (height, width) for a mask in grey
         A pixel is the same, to the bit, in whichever window it is drawn.
 
     Raises
     ------
     DatasetNotFoundError
-        If the phantom has no such section image.
+        If the phantom has no such section image, or no such mask of it.
     """
+    place = (tier, left, top, width, height)
+    if view == "image" and isinstance(phantom, FluorescentPhantom):
+        deep = draw_values(phantom, image, *place)
+        return window(deep, phantom.range if values is None else values)
+    image_id = image.id if isinstance(image, SectionImage) else int(image["id"])
+    if view in PROJECTIONS and not (
+        isinstance(phantom, FluorescentPhantom) and phantom.has_projection(image_id)
+    ):
+        raise DatasetNotFoundError(f"there is no projection mask of section image {image_id}")
+    kind: Kind = "image" if view == "image" else "grey" if view in GREY else "colour"
+    drawn: NDArray[np.uint8] = _draw(phantom, image, place, kind, colour, np.dtype(np.uint8))
+    return drawn
+
+
+def draw_values(
+    phantom: FluorescentPhantom,
+    image: SectionImage | Mapping[str, Any],
+    tier: int,
+    left: int,
+    top: int,
+    width: int,
+    height: int,
+) -> NDArray[np.uint16]:
+    """Draw what the camera saw: uint16 (height, width, 3), with arguments as `draw` has them."""
+    place = (tier, left, top, width, height)
+    drawn: NDArray[np.uint16] = _draw(phantom, image, place, "image", light, np.dtype(np.uint16))
+    return drawn
+
+
+def _draw(
+    phantom: Phantom,
+    image: SectionImage | Mapping[str, Any],
+    place: tuple[int, int, int, int, int],
+    kind: Kind,
+    shade: Callable[[Array, Array, Array], Array],
+    dtype: np.dtype[Any],
+) -> NDArray[Any]:
+    tier, left, top, width, height = place
     # By its id: a section image whose registration was refined is drawn where it was cut.
     if isinstance(image, SectionImage):
         image_id, offsets = image.id, (image.x, image.y)
@@ -84,8 +128,9 @@ def draw(
     side = 2**tier / squares
     (px, py, _), (ix, iy, _), (rx, ry, _) = to_pir
     sides = (px * side, ix * side, rx * side), (py * side, iy * side, ry * side)
-    shape = (height, width) if view == "intensity" else (height, width, 3)
-    out = np.empty(shape, dtype=np.uint8)
+    shape = (height, width) if kind == "grey" else (height, width, 3)
+    out = np.empty(shape, dtype=dtype)
+    most = np.iinfo(dtype).max
     rows = max(_STRIP // max(width, 1), 1)
     for start in range(0, height, rows):
         stop = min(start + rows, height)
@@ -98,11 +143,11 @@ def draw(
                     ((a * x)[None, :] + (b * y + c)[:, None]).astype(np.float32).ravel()
                     for a, b, c in to_pir
                 )
-                parts = _means((p, i, r), sides, cells, view)
+                parts = _means((p, i, r), sides, cells, kind)
                 total = [t + q for t, q in zip(total, parts, strict=True)] if total else parts
         mean = [t * np.float32(1 / squares**2) for t in total]
-        pixels = colour(*mean) if view == "image" else mean[0]
-        out[start:stop] = np.clip(np.rint(pixels), 0, 255).reshape(stop - start, *shape[1:])
+        pixels = shade(*mean) if kind == "image" else mean[0]
+        out[start:stop] = np.clip(np.rint(pixels), 0, most).reshape(stop - start, *shape[1:])
     return out
 
 
@@ -116,7 +161,7 @@ def _sampling(resolution: float, tier: int) -> tuple[int, int]:
     return squares, min(math.ceil(pixel / squares / spacing), 2**tier)
 
 
-def _means(points: Points, sides: tuple[Step, Step], cells: int, view: View) -> list[Array]:
+def _means(points: Points, sides: tuple[Step, Step], cells: int, kind: Kind) -> list[Array]:
     """Return the means over squares of what a view is made of.
 
     Parameters
@@ -127,8 +172,8 @@ def _means(points: Points, sides: tuple[Step, Step], cells: int, view: View) -> 
         Two sides of a square, as (p, i, r), in micrometres.
     cells : int
         At how many places along each side to look for cells; at one, nothing is averaged.
-    view : {"image", "expression", "intensity"}
-        What is drawn.
+    kind : {"image", "colour", "grey"}
+        What is drawn: an image, or a mask in false colours or in grey.
     """
     place = outline(*points)
     glass = is_glass(points[0], place)
@@ -137,39 +182,39 @@ def _means(points: Points, sides: tuple[Step, Step], cells: int, view: View) -> 
     for which, look in ((glass, _on_glass), (inside, _inside), (~(glass | inside), _at_surface)):
         index = np.flatnonzero(which)
         p, i, r = (axis[index] for axis in points)
-        for number, part in enumerate(look((p, i, r), sides, cells, view)):
+        for number, part in enumerate(look((p, i, r), sides, cells, kind)):
             if number == len(out):
                 out.append(np.empty((len(which), *part.shape[1:]), np.float32))
             out[number][index] = part
     return out
 
 
-def _on_glass(points: Points, sides: tuple[Step, Step], cells: int, view: View) -> list[Array]:
+def _on_glass(points: Points, sides: tuple[Step, Step], cells: int, kind: Kind) -> list[Array]:
     nothing = np.zeros_like(points[0])
-    return _of_view(nothing, nothing, [beads(*points)], view)
+    return _of_view(nothing, nothing, [beads(*points)], kind)
 
 
-def _inside(points: Points, sides: tuple[Step, Step], cells: int, view: View) -> list[Array]:
-    return _of_view(*fields(*points, _places(sides, cells)), view)
+def _inside(points: Points, sides: tuple[Step, Step], cells: int, kind: Kind) -> list[Array]:
+    return _of_view(*fields(*points, _places(sides, cells)), kind)
 
 
-def _at_surface(points: Points, sides: tuple[Step, Step], cells: int, view: View) -> list[Array]:
+def _at_surface(points: Points, sides: tuple[Step, Step], cells: int, kind: Kind) -> list[Array]:
     """Look at four quarters."""
     (a, b, c), (d, e, f) = sides
     half = (a / 2, b / 2, c / 2), (d / 2, e / 2, f / 2)
     quarters = []
     for step in _places(sides, 2):
         at = [axis + np.float32(s) for axis, s in zip(points, step, strict=True)]
-        quarters.append(_inside((at[0], at[1], at[2]), half, -(-cells // 2), view))
+        quarters.append(_inside((at[0], at[1], at[2]), half, -(-cells // 2), kind))
     return [_mean(parts) for parts in zip(*quarters, strict=True)]
 
 
-def _of_view(tissue: Array, stain: Array, signals: list[Array], view: View) -> list[Array]:
-    """Return what is to be averaged for a view, over the places for cells already."""
-    if view == "image":
+def _of_view(tissue: Array, stain: Array, signals: list[Array], kind: Kind) -> list[Array]:
+    """Return what is to be averaged, over the places for cells already."""
+    if kind == "image":
         return [tissue, stain, _mean(signals)]
     intensities = [signal * np.float32(255.0) for signal in signals]
-    if view == "expression":
+    if kind == "colour":
         return [_mean([expression_colour(e) for e in intensities])]
     return [_mean(intensities)]
 

@@ -188,10 +188,7 @@ def check_options(
         )
     if not is_one_of(on_error, ("raise", "fill")):
         raise InvalidArgumentError(f'on_error must be "raise" or "fill", not {short(on_error)}')
-    if not isinstance(expression, bool | np.bool_) and not is_one_of(expression, ("intensity",)):
-        raise InvalidArgumentError(
-            f'expression must be True, False or "intensity", not {short(expression)}'
-        )
+    check_masks("expression", expression)
     if fill_value is not None and not (is_whole(fill_value) and 0 <= fill_value <= 255):
         raise InvalidArgumentError(f"fill_value must be from 0 to 255, not {short(fill_value)}")
     if detection_xy is not None and not _is_point(detection_xy):
@@ -199,6 +196,18 @@ def check_options(
             f"detection_xy must be two numbers of pixels, at most {_FARTHEST:g}, not "
             f"{short(detection_xy)}"
         )
+
+
+def check_masks(name: str, masks: object) -> None:
+    """Check how masks of a kind are asked for.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If neither by True nor False nor "intensity".
+    """
+    if not isinstance(masks, bool | np.bool_) and not is_one_of(masks, ("intensity",)):
+        raise InvalidArgumentError(f'{name} must be True, False or "intensity", not {short(masks)}')
 
 
 def check_plane(plane: object) -> None:

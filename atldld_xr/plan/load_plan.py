@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr.allen.metadata import SectionImage
-from atldld_xr.allen.tiers import Tile, View, affine_to_tier, largest_scale, tier_size
+from atldld_xr.allen.tiers import GREY, Tile, View, affine_to_tier, largest_scale, tier_size
 from atldld_xr.errors import InvalidArgumentError
 
 Interpolation = Literal["nearest", "linear", "cubic", "lanczos"]
@@ -263,7 +263,7 @@ class LoadPlan:
         Rows and columns of every section.
     chunks : tuple of tuple of int
         Rows, and columns, of the blocks.
-    view : {"image", "expression", "intensity"}
+    view : View
         What is read of each section image.
     fill_value : int
         The value where a section has no pixel.
@@ -281,7 +281,7 @@ class LoadPlan:
     @property
     def channels(self) -> tuple[int, ...]:
         """What follows rows and columns in the shape of the pixels."""
-        return () if self.view == "intensity" else (3,)
+        return () if self.view in GREY else (3,)
 
     @property
     def whole(self) -> Block:

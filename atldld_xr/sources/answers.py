@@ -108,10 +108,10 @@ def most_bytes(image: SectionImage, tile: Tile, *, or_whole: bool) -> int:
         Whether all of it may come.
     """
     most = jpeg.most_bytes(tile.width, tile.height)
-    if not or_whole or tile.whole:
+    whole = whole_tile(image, tile.tier)
+    if not or_whole or tile.whole or whole.width * whole.height > jpeg.MOST_PIXELS:
         return most
     # Two thirds of its pixels' own bytes: nothing that a microscope saw takes so many.
-    whole = whole_tile(image, tile.tier)
     return max(most, 2 * whole.width * whole.height)
 
 

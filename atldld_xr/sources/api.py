@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr.allen import rma
-from atldld_xr.allen.completeness import is_complete_dataset, is_complete_image
+from atldld_xr.allen.completeness import is_complete_dataset, is_complete_image, lacks_range
 from atldld_xr.allen.ids import check_id
 from atldld_xr.allen.metadata import SectionImage, single_record
 from atldld_xr.allen.tiers import Tile, View
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # One query gets everything that registration needs.
-DATASET_INCLUDE = "products,genes,alignment3d,section_images(alignment2d)"
-_IMAGE_INCLUDE = "alignment2d,section_data_set(products)"
+DATASET_INCLUDE = "products,genes,equalization,alignment3d,section_images(alignment2d)"
+_IMAGE_INCLUDE = "alignment2d,section_data_set(products,equalization)"
 
 
 @known_as("atldld_xr.sources.api")
@@ -275,6 +275,16 @@ class ApiSource:
             self.url, dataset_id, variables, fresh=self._is_fresh, offline=self.is_offline
         )
 
+    def projection_grid(self, dataset_id: int, kind: str, resolution: int) -> MetaImage:
+        """Return Allen's grid of a projection: one request, or none where the cache has it.
+
+        Raises as `grids` does.
+        """
+        from atldld_xr.sources.projection_grids import service_projection_grid  # few ask for them
+
+        how = {"fresh": self._is_fresh, "offline": self.is_offline}
+        return service_projection_grid(self.url, dataset_id, kind, resolution, **how)
+
     def structures(self) -> Structures:
         """Return the ontology of the adult mouse: one request, kept as records are.
 
@@ -321,7 +331,8 @@ class ApiSource:
 
         key = f"{cache_folder(self.url)}/{model}/{record_id}.json"
         asked = {"include": include}
-        return self._kept(f"data/{model}/{record_id}.json", asked, key, name, check, is_complete)
+        path = f"data/{model}/{record_id}.json"
+        return self._kept(path, asked, key, name, check, is_complete, lacks_range)
 
     def _kept(
         self,
@@ -331,15 +342,18 @@ class ApiSource:
         name: str,
         check: Callable[[Mapping[str, Any]], T],
         is_complete: Callable[[T], bool],
+        lacks: Callable[[T], bool] = lambda _: False,
     ) -> T:
-        """Return what is made of an answer, from the cache if that is young enough."""
+        """Return what is made of an answer, from the cache if that is young, and lacks nothing."""
         cache = default_cache()
         kept = read_kept(cache.get(key)) if cache else None
         is_taken = kept is not None and (kept.is_current or self.is_offline)
         if kept is not None and is_taken and not self._is_fresh:
             # Not what was put there: fetched again.
             with contextlib.suppress(MetadataError, DatasetNotFoundError):
-                return check(kept.answer)
+                found = check(kept.answer)
+                if self.is_offline or not lacks(found):
+                    return found
         try:
             envelope = self._ask(path, params, name)
             record = check(envelope)

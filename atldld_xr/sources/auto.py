@@ -120,9 +120,9 @@ class AutoSource:
         """Return pixels of the source that is taken, and raise as it does."""
         return _chosen(self, image.data_set_id).read(image, tile, view)
 
-    def answer(self, stages: str, name: str, *, anew: bool = False) -> QueryAnswer:
+    def answer(self, stages: str, name: str, *, since: float | None = None) -> QueryAnswer:
         """Return the answer to a query of the first that has a catalogue and answers."""
-        return self._with("answer").choose(lambda s: s.answer(stages, name, anew=anew))[1]  # type: ignore[attr-defined,no-any-return]
+        return self._with("answer").choose(lambda s: s.answer(stages, name, since=since))[1]  # type: ignore[attr-defined,no-any-return]
 
     def grids(self, dataset_id: int, variables: Sequence[str]) -> Mapping[str, MetaImage]:
         """Return the grids of the first that has those of a data set."""

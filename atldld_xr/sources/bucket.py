@@ -196,9 +196,9 @@ class BucketSource:
         cache = None if self.is_local else default_cache()
         return kept_or_read(cache, self._folder, image, tile, lambda: self._read(image, tile))
 
-    def answer(self, stages: str, name: str, *, anew: bool = False) -> QueryAnswer:
+    def answer(self, stages: str, name: str, *, since: float | None = None) -> QueryAnswer:
         """Return the service's answer to a query, as `ApiSource.answer` does."""
-        return self._api.answer(stages, name, anew=anew)
+        return self._api.answer(stages, name, since=since)
 
     def grids(self, dataset_id: int, variables: Sequence[str]) -> Mapping[str, MetaImage]:
         """Return the service's grids of a data set, as `ApiSource.grids` does."""

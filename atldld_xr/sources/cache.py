@@ -24,7 +24,8 @@ from atldld_xr.settings import as_bool, as_bytes, as_path, setting
 
 # At least one folder deep, no name starting with a dot: other files in the directory are not ours.
 _KEY = re.compile(
-    r"([A-Za-z0-9_-][A-Za-z0-9._-]*/)+[A-Za-z0-9_-][A-Za-z0-9._-]*\.(jpg|json|labels|pixels|zip)"
+    r"([A-Za-z0-9_-][A-Za-z0-9._-]*/)+[A-Za-z0-9_-][A-Za-z0-9._-]*"
+    r"\.(jpg|json|labels|nrrd|pixels|zip)"
 )
 _ABANDONED = 3600  # seconds after which an unfinished file's writer is taken as dead
 

@@ -29,7 +29,7 @@ from atldld_xr.sources.metaimage import (
 from atldld_xr.sources.protocol import Source
 from atldld_xr.sources.service_images import cache_folder
 
-_API = "/api/v2"
+API = "/api/v2"
 
 
 @runtime_checkable
@@ -66,7 +66,7 @@ def service_grids(
     try:
         content, grids = http.get(
             # Beside the interface, not in it.
-            f"{url.removesuffix(_API)}/grid_data/download/{dataset_id}",
+            f"{url.removesuffix(API)}/grid_data/download/{dataset_id}",
             params={"include": ",".join(names)},
             check=lambda content: (content, read_zip(content, names)),
             limit=MOST_ZIP_BYTES,

@@ -15,6 +15,12 @@ from atldld_xr.compute.processors import processors
 from atldld_xr.errors import AtldldError
 from atldld_xr.forks import PerProcess
 
+MOST_SIDE = 65_535
+"""Of a JPEG, in pixels: its header has 16 bits for each side."""
+MOST_PIXELS = 250_000_000
+"""Of an image that is read at once: 0.75 GB. The largest sections of expression have 110 million,
+those of connectivity a thousand and more, of which windows are read."""
+
 _START = b"\xff\xd8"
 _END = b"\xff\xd9"
 _PADDING = b"\0 \t\r\n"  # what some servers append after the end marker
@@ -106,6 +112,8 @@ def decode(data: bytes, *, width: int, height: int, grey: bool) -> NDArray[np.ui
         raise InvalidJpegError(
             f"its size is {columns} x {rows}, the metadata announces {width} x {height}"
         )
+    if width * height > MOST_PIXELS:
+        raise InvalidJpegError(f"it has {width} x {height} px, more than are read at once")
     if colorspace in ("CMYK", "YCCK"):
         raise InvalidJpegError("it is a CMYK JPEG; RGB and grey ones can be read")
     try:

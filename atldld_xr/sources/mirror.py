@@ -6,7 +6,9 @@ Its layout, d being the tier, w and h the size of a tile in pixels of the tier::
     section_image_{id}_downsample_{d}.jpg                               a whole section
     section_image_{id}_downsample_{d}_{left}_{top}_{w}x{h}.jpg          a tile of one, or a square
                                                                         of up to 4 x 4 tiles
-    ..._expression.jpg, ..._intensity.jpg                               the same of its mask
+    ..._expression.jpg, ..._intensity.jpg                               the same of its masks, also
+    ..._projection.jpg, ..._projection_intensity.jpg                    those of connectivity
+    ..._range_0_923_0_987_0_4095.jpg                                    of 16 bits, so many
     mirror.json                                                         what it holds, if made here
 """
 
@@ -25,7 +27,7 @@ from numpy.typing import NDArray
 from atldld_xr.allen.ids import check_id
 from atldld_xr.allen.metadata import SectionImage
 from atldld_xr.allen.tiers import Tile, View, tier_size
-from atldld_xr.allen.values import items
+from atldld_xr.allen.windowed import name_of
 from atldld_xr.errors import (
     DatasetNotFoundError,
     InvalidArgumentError,
@@ -46,6 +48,7 @@ from atldld_xr.sources.mirror_contents import (
     MOST_MANIFEST_BYTES,
     Contents,
     dataset_file,
+    find_image,
     image_file,
     list_contents,
     names_in_page,
@@ -143,9 +146,8 @@ class MirrorSource:
             except FileNotFoundError:  # though the manifest names it
                 continue
             dataset = parse_record(body, dataset_id, self.path)
-            for record in items(dataset, "section_images", f"section data set {dataset_id}"):
-                if isinstance(record, Mapping) and record.get("id") == image_id:
-                    return {"section_data_set": {"products": dataset.get("products")}, **record}
+            if found := find_image(dataset, image_id):
+                return found
         raise self._has_no(f"section image {image_id}")
 
     def tiers(self, image: SectionImage, view: View) -> frozenset[int] | None:
@@ -153,18 +155,18 @@ class MirrorSource:
         contents = contents_of(self)
         if not contents.known:
             return None
-        return frozenset(contents.tiers(image.id, view))
+        return frozenset(contents.tiers(image.id, name_of(image, view)))
 
     def tile_side(self, image: SectionImage, tier: int, view: View) -> int:
         """Return the side of the grid of tiles: a whole section is one tile, however large."""
-        if contents_of(self).tiers(image.id, view).get(tier) is True:
+        if contents_of(self).tiers(image.id, name_of(image, view)).get(tier) is True:
             return max(tier_size(image.width, tier), tier_size(image.height, tier))
         return service_tile_side(image, tier)
 
     def piece_side(self, image: SectionImage, tier: int, view: View) -> int:
         """Return the side of the largest squares of tiles that are there as a file each."""
         side = self.tile_side(image, tier, view)
-        sides = contents_of(self).sides(image.id, tier, view)
+        sides = contents_of(self).sides(image.id, tier, name_of(image, view))
         return max((side, *sides)) if side == TILE_SIDE else side
 
     @property
@@ -189,13 +191,14 @@ class MirrorSource:
                 found = self._read(image, piece, view)
                 return None if found is None else found[1]
             # Tiles of a window are asked for one by one, and lie in the same few squares.
-            key = (self, image_file(image.id, piece, view))
+            key = (self, image_file(image.id, piece, name_of(image, view)))
             return recent_pieces().get(key, lambda: read(piece, piece))
 
+        name = name_of(image, view)
         sides: tuple[int, ...] = ()
         if not tile.whole:
             with contextlib.suppress(StoreError):  # which the files themselves may do without
-                sides = contents_of(self).sides(image.id, tile.tier, view)
+                sides = contents_of(self).sides(image.id, tile.tier, name)
         # It may have grown since this process listed it, or nothing may be told of it.
         pixels = find_pixels(image, tile, sides, read, otherwise=(PIECE_SIDE,))
         if pixels is None:
@@ -213,7 +216,7 @@ class MirrorSource:
         self, image: SectionImage, tile: Tile, view: View
     ) -> tuple[bytes, NDArray[np.uint8]] | None:
         """Return a file's bytes and pixels, None if there is none of that rectangle."""
-        name = image_file(image.id, tile, view)
+        name = image_file(image.id, tile, name_of(image, view))
         address = f"{self.path}/{name}"
 
         # Options that this process does not know are no failure of the image: neither tried again
@@ -235,9 +238,9 @@ class MirrorSource:
             raise SectionImageError(image.id, address, error.full_reason) from error
 
     def _lacks(self, image: SectionImage, tile: Tile, view: View) -> SectionImageError:
-        reason = told_missing(self.tiers(image, view), tile.tier, view)
+        reason = told_missing(self.tiers(image, view), tile.tier, name_of(image, view))
         return SectionImageError(
-            image.id, f"{self.path}/{image_file(image.id, tile, view)}", reason
+            image.id, f"{self.path}/{image_file(image.id, tile, name_of(image, view))}", reason
         )
 
     def cat(self, name: str, most: int = MOST_BYTES) -> bytes:

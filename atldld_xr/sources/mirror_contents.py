@@ -11,6 +11,7 @@ from typing import Any, get_args
 from atldld_xr.allen import rma
 from atldld_xr.allen.metadata import single_record
 from atldld_xr.allen.tiers import Tile, View
+from atldld_xr.allen.values import items
 from atldld_xr.errors import MetadataError
 from atldld_xr.foreign_json import parse_json
 from atldld_xr.messages.repeating import short
@@ -27,15 +28,19 @@ _FORMATS = (1, 2)  # 2: of some tiers there are squares of tiles, which readers 
 _MOST_IMAGES = 1_000_000  # Allen's are 700 000
 _MOST_KINDS = 10_000  # of images, by the views and tiers that there are
 _MOST_OTHER_BYTES = 16_000_000
-_VIEWS = get_args(View)
+# What is read of an image, as `name_of` says it: a view, or a range of its 16 bits.
+_RANGE = r"range(?:_\d{1,4}){6}"
+_OF_IMAGES = ("products", "equalization", "red_channel", "green_channel", "blue_channel")
+_NAMES = (*get_args(View), _RANGE)
+_MASKS = "|".join(name for name in _NAMES if name != "image")
 _ID = r"[1-9]\d{0,18}"
 _TIER = r"\d|1\d"
 _DATASET_FILE = re.compile(rf"section_data_set_({_ID})\.json")
 _IMAGE_FILE = re.compile(
-    rf"section_image_({_ID})_downsample_({_TIER})(?:_\d+_\d+_(\d+)x(\d+))?(?:_(expression|intensity))?\.jpg"
+    rf"section_image_({_ID})_downsample_({_TIER})(?:_\d+_\d+_(\d+)x(\d+))?(?:_({_MASKS}))?\.jpg"
 )
 # An image in a manifest, to the comma after it. Quotes in strings are escaped, so none has it.
-_HELD = rf'"(?:{"|".join(_VIEWS)})"\s*+:\s*+\{{[^{{}}]*+\}}\s*+'
+_HELD = rf'"(?:{"|".join(_NAMES)})"\s*+:\s*+\{{[^{{}}]*+\}}\s*+'
 _IMAGE = re.compile(rf'"({_ID})"\s*+:\s*+(\{{\s*+{_HELD}(?:,\s*+{_HELD})*+\}})\s*+,?\s*+'.encode())
 _IN_A_PAGE = re.compile(r"section_[a-z0-9_]{1,99}\.(?:jpg|json)(?!\.\w)")  # nor one under way
 
@@ -58,8 +63,8 @@ class Contents:
     datasets : frozenset of int
         The ids of the data sets whose metadata are there.
     images : mapping
-        By image id and view, the tiers, each with how it is there. Images of which the same is
-        there may share it: it is not to be changed.
+        By image id and what is read (`name_of`), the tiers, each with how it is there. Images of
+        which the same is there may share it: it is not to be changed.
     failures : mapping
         By the names of their files, what could not be put there; of a manifest.
     """
@@ -69,13 +74,13 @@ class Contents:
     images: Mapping[int, Views] = field(default_factory=dict)
     failures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def tiers(self, image_id: int, view: str) -> Mapping[int, Held]:
+    def tiers(self, image_id: int, name: str) -> Mapping[int, Held]:
         """Return the tiers of an image that are there, each with how it is there."""
-        return self.images.get(image_id, {}).get(view, {})
+        return self.images.get(image_id, {}).get(name, {})
 
-    def sides(self, image_id: int, tier: int, view: str) -> tuple[int, ...]:
+    def sides(self, image_id: int, tier: int, name: str) -> tuple[int, ...]:
         """Return the sides of the squares in which a tier is there, but for one piece of it all."""
-        held = self.tiers(image_id, view).get(tier, ())
+        held = self.tiers(image_id, name).get(tier, ())
         return held if isinstance(held, tuple) else () if held else (TILE_SIDE,)
 
 
@@ -84,10 +89,10 @@ def dataset_file(dataset_id: int) -> str:
     return f"section_data_set_{dataset_id}.json"
 
 
-def image_file(image_id: int, tile: Tile, view: View) -> str:
-    """Return the name of a tile's JPEG in a mirror."""
+def image_file(image_id: int, tile: Tile, name: str) -> str:
+    """Return the name of a tile's JPEG in a mirror, of what `name_of` says is read."""
     place = "" if tile.whole else f"_{tile.left}_{tile.top}_{tile.width}x{tile.height}"
-    suffix = "" if view == "image" else f"_{view}"
+    suffix = "" if name == "image" else f"_{name}"
     return f"section_image_{image_id}_downsample_{tile.tier}{place}{suffix}.jpg"
 
 
@@ -111,9 +116,9 @@ def parse_record(body: bytes, dataset_id: int, path: str) -> Mapping[str, Any]:
     return record
 
 
-def told_missing(tiers: Collection[int] | None, tier: int, view: View) -> str:
+def told_missing(tiers: Collection[int] | None, tier: int, view: str) -> str:
     """Return in words what a mirror lacks of an image of which it has some tiers, or none known."""
-    what = "image" if view == "image" else f"{view} mask"
+    what = view.replace("_", " ") + ("" if view.startswith(("image", "range")) else " mask")
     if tiers is not None and tier in tiers:
         return f"the mirror misses a part of its {what} at tier {tier}"
     reason = f"the mirror has no {what} of it at tier {tier}"
@@ -130,6 +135,15 @@ def told_holdings(contents: Contents) -> str:
     ids = [str(i) for i in sorted(contents.datasets)]
     more = f" and {len(ids) - 10} more" if len(ids) > 10 else ""
     return f"it holds {', '.join(ids[:10])}{more}" if ids else "it holds none"
+
+
+def find_image(dataset: Mapping[str, Any], image_id: int) -> Mapping[str, Any] | None:
+    """Return an image's record of its data set's, with what that says of its images, or None."""
+    name = f"section data set {dataset.get('id')}"
+    for record in items(dataset, "section_images", name):
+        if isinstance(record, Mapping) and record.get("id") == image_id:
+            return {"section_data_set": {key: dataset.get(key) for key in _OF_IMAGES}, **record}
+    return None
 
 
 def list_contents(names: Iterable[str]) -> Contents:

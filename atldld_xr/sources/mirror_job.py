@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from atldld_xr.allen.metadata import SectionImage
 from atldld_xr.allen.tiers import Tile, View
+from atldld_xr.allen.windowed import name_of
 from atldld_xr.sources.kept_pieces import side_of, split
 from atldld_xr.sources.mirror_contents import Held, image_file
 
@@ -20,7 +21,7 @@ class MirrorJob:
         The section image.
     tile : Tile
         The rectangle.
-    view : {"image", "expression", "intensity"}
+    view : View
         What is read of it.
     side : int
         Of the source's tiles.
@@ -34,7 +35,7 @@ class MirrorJob:
     @property
     def file(self) -> str:
         """The name of its file."""
-        return image_file(self.image.id, self.tile, self.view)
+        return image_file(self.image.id, self.tile, name_of(self.image, self.view))
 
     @property
     def held(self) -> Held:

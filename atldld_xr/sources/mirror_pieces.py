@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr.allen.metadata import SectionImage
-from atldld_xr.allen.tiers import Tile, View
+from atldld_xr.allen.tiers import GREY, Tile, View
 from atldld_xr.sources import answers
 from atldld_xr.sources.kept_pieces import cut, side_of, split, square_of
 
@@ -76,6 +76,6 @@ def _around(
 
 def decode_tile(data: bytes, tile: Tile, view: View) -> NDArray[np.uint8]:
     """Return the pixels of a tile's JPEG; raises ValueError, with the reason, if it is no good."""
-    pixels = answers.decode(data, tile, grey=view == "intensity").pixels
+    pixels = answers.decode(data, tile, grey=view in GREY).pixels
     assert pixels is not None  # None is of a whole image, which is not expected here
     return pixels

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from atldld_xr.allen.tiers import Tile, View
+from atldld_xr.allen.tiers import Tile
+from atldld_xr.allen.windowed import name_of
 from atldld_xr.errors import StoreError
 from atldld_xr.files.folders import locked
 from atldld_xr.files.zip_files import ZipFiles
@@ -26,8 +27,8 @@ from atldld_xr.sources.mirror_contents import (
 from atldld_xr.sources.mirror_job import MirrorJob
 from atldld_xr.sources.mirror_pieces import decode_tile, find_pixels
 
-Place = tuple[int, View, int]
-"""The id of an image, a view and a tier."""
+Place = tuple[int, str, int]
+"""The id of an image, what is read of it and a tier."""
 
 
 @dataclass(frozen=True)
@@ -72,17 +73,19 @@ class MirrorTarget:
     def holds(self, job: MirrorJob) -> bool:
         """Tell whether its pixels are there, whole; what is damaged is as good as not there."""
 
+        image, name = job.image, name_of(job.image, job.view)
+
         def read(piece: Tile, _: Tile) -> NDArray[np.uint8] | None:
             most = most_bytes(piece.width, piece.height)
             try:
-                data = self._mirror.cat(image_file(job.image.id, piece, job.view), most)
+                data = self._mirror.cat(image_file(image.id, piece, name), most)
             except FileNotFoundError:
                 return None
             return decode_tile(data, piece, job.view)
 
-        sides = self.contents.sides(job.image.id, job.tile.tier, job.view)
+        sides = self.contents.sides(image.id, job.tile.tier, name)
         try:
-            return find_pixels(job.image, job.tile, sides, read) is not None
+            return find_pixels(image, job.tile, sides, read) is not None
         except ValueError:
             return False
 
@@ -122,8 +125,8 @@ def held_after(
     held: dict[Place, Held] = {}
     for jobs, is_new in ((there, False), (written, True)):
         for job in jobs:
-            place = job.image.id, job.view, job.tile.tier
-            before = held.get(place, contents.tiers(job.image.id, job.view).get(job.tile.tier))
+            image_id, name, tier = place = job.image.id, name_of(job.image, job.view), job.tile.tier
+            before = held.get(place, contents.tiers(image_id, name).get(tier))
             # What was there may be so as tiles, of which the listing tells.
             held[place] = add_held(before, job.held) if is_new or before is None else before
     return held

@@ -1,4 +1,4 @@
-"""Label volumes in NRRD files as they come: a header in text, and values, packed or not. Pure.
+"""Volumes in NRRD files as they come: a header in text, and values, packed or not. Pure.
 
 A header is not believed beyond bounds: its size has to be that of a volume of the reference space,
 and of what is packed no more is unpacked than that, a slab at a time.
@@ -11,7 +11,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ _TYPES = {
     "i8": ("longlong", "long long", "long long int", "signed long long", "int64", "int64_t"),
 }
 _DTYPES = {name: dtype for dtype, names in _TYPES.items() for name in names}
+_FLOATS = {"float": "f4", "double": "f8"}
 _FIELD = re.compile(r"([^:]+):(?!=)\s*(.*)")
 
 
@@ -68,13 +69,15 @@ class NrrdHeader:
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
-def parse_nrrd_header(start: bytes) -> NrrdHeader:
+def parse_nrrd_header(start: bytes, *, floats: bool = False) -> NrrdHeader:
     """Return what the header says that a file starts with.
 
     Parameters
     ----------
     start : bytes
         The file's first `MOST_HEADER_BYTES`, or all of it.
+    floats : bool
+        Whether numbers of any kind will do, and not only labels.
 
     Raises
     ------
@@ -98,14 +101,16 @@ def parse_nrrd_header(start: bytes) -> NrrdHeader:
     if fields.get("dimension") != "3":
         raise ValueError(f"it has {short(fields.get('dimension'))} dimensions, not 3")
     kind = fields.get("type", "").lower()
-    if kind not in _DTYPES:
+    known = _DTYPES | _FLOATS if floats else _DTYPES
+    if kind not in known:
         raise ValueError(
-            f"its values are of the type {short(kind)}, where labels are whole numbers"
+            f"its values are of the type {short(kind)}"
+            + (", which is no number" if floats else ", where labels are whole numbers")
         )
     encoding = fields.get("encoding", "").lower()
     if encoding not in ("raw", "gzip", "gz"):
         raise ValueError(f"its encoding is {short(encoding)}, not raw or gzip")
-    endian = fields.get("endian", "little" if _DTYPES[kind] == "u1" else "").lower()
+    endian = fields.get("endian", "little" if known[kind] == "u1" else "").lower()
     if endian not in ("little", "big"):
         raise ValueError(f"its endian is {short(endian)}, not little or big")
     sizes, spacing = _sizes(fields), _spacing(fields)
@@ -117,11 +122,11 @@ def parse_nrrd_header(start: bytes) -> NrrdHeader:
             f"reference space has {expected} along (p, i, r)"
         )
     order = "<" if endian == "little" else ">"
-    dtype = f"{order}{_DTYPES[kind]}"
+    dtype = f"{order}{known[kind]}"
     return NrrdHeader(sizes, spacing, dtype, encoding != "raw", found.end())
 
 
-def read_slabs(file: BinaryIO, header: NrrdHeader, thickness: int) -> Iterator[NDArray[np.integer]]:
+def read_slabs(file: BinaryIO, header: NrrdHeader, thickness: int) -> Iterator[NDArray[Any]]:
     """Yield a volume's values in slabs (r, i, p) of some voxels along r, the last one of fewer.
 
     Parameters

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from atldld_xr.allen.metadata import SectionImage
 from atldld_xr.allen.tiers import Tile, View
+from atldld_xr.allen.windowed import range_in
 from atldld_xr.attribution import PHANTOM, Attribution
 from atldld_xr.errors import DatasetNotFoundError, SectionImageError
 from atldld_xr.known_as import known_as
@@ -85,7 +86,7 @@ class PhantomSource:
         try:
             phantom = self._phantom(image.data_set_id)
             window = (tile.left, tile.top, tile.width, tile.height)
-            return draw(phantom, image, tile.tier, *window, view)
+            return draw(phantom, image, tile.tier, *window, view, range_in(image, view))
         except DatasetNotFoundError as error:
             raise SectionImageError(image.id, self.url, str(error)) from error
 
@@ -106,6 +107,15 @@ class PhantomSource:
             for name in made
             if name in variables
         }
+
+    def projection_grid(self, dataset_id: int, kind: str, resolution: int) -> MetaImage:
+        """Return a grid of a projection by formula; raises as `grids` does, also of 10 um."""
+        from atldld_xr.phantom.projections import projection_grid
+        from atldld_xr.sources.metaimage import MetaImage
+
+        values = projection_grid(self._phantom(dataset_id), kind, resolution)
+        spacing = float(resolution)
+        return MetaImage(values, (spacing,) * 3, (spacing / 2,) * 3)
 
     def structures(self) -> Structures:
         """Return the ontology of what is drawn."""

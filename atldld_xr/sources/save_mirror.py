@@ -15,9 +15,11 @@ from functools import partial
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 from atldld_xr.allen.excluded import count_reasons
+from atldld_xr.allen.fluorescence import check_range
 from atldld_xr.allen.ids import parse_dataset_name
-from atldld_xr.allen.metadata import SectionImage, parse_dataset
-from atldld_xr.allen.tiers import Tile, View, tier_size
+from atldld_xr.allen.metadata import SectionDataset, SectionImage, parse_dataset
+from atldld_xr.allen.tiers import PROJECTIONS, Tile, View, has_view, tier_size
+from atldld_xr.allen.windowed import windowed_dataset
 from atldld_xr.errors import InvalidArgumentError, SectionImageError
 from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import is_one_of, is_some_of, is_whole
@@ -126,6 +128,7 @@ def save_mirror(
     source: Source,
     tiers: Sequence[int] | Callable[[int], Sequence[int]],
     views: Sequence[View] = ("image",),
+    range: Any = None,
     storage_options: Mapping[str, Any] | None = None,
     on_error: Literal["raise", "skip"] = "raise",
     progress: Callable[[int, int], None] | None = None,
@@ -146,8 +149,10 @@ def save_mirror(
         Where they come from.
     tiers : sequence of int, or callable
         The tiers to copy; of each image, those that it has. Or ``tiers(dataset_id)`` returns them.
-    views : sequence of {"image", "expression", "intensity"}
+    views : sequence of View
         What to copy of each section. Masks are copied where there are any.
+    range : sequence or mapping, optional
+        As for `atldld_xr.open_dataset`.
     storage_options : mapping, optional
         Passed to fsspec.
     on_error : {"raise", "skip"}
@@ -171,7 +176,9 @@ def save_mirror(
     if not is_one_of(on_error, ("raise", "skip")):
         raise InvalidArgumentError(f'on_error is "raise" or "skip", not {short(on_error)}')
     if not is_some_of(views, get_args(View)):
-        raise InvalidArgumentError(f"views are image, expression and intensity, not {short(views)}")
+        known = ", ".join(get_args(View))
+        raise InvalidArgumentError(f"views are some of {known}, not {short(views)}")
+    check_range(range)
     connections = setting("http.connections", as_int)
     target = MirrorTarget(MirrorSource(path, storage_options))
     target.check()
@@ -179,9 +186,9 @@ def save_mirror(
     total = _Total(target, source.url)
     for number, dataset_id in enumerate(ids, 1):
         record = source.dataset_record(dataset_id)
-        data = parse_dataset(record)
+        data = windowed_dataset(parse_dataset(record), range)
         wanted = tiers(dataset_id) if callable(tiers) else tiers
-        jobs = _list_jobs(source, data.images, wanted, views)
+        jobs = _list_jobs(source, [data], wanted, views)
         total.size += target.write(dataset_file(dataset_id), _envelope(record))
         # Of those to come nobody knows yet: as many each as of those before.
         planned = round((total.jobs + len(jobs)) * len(ids) / number)
@@ -226,18 +233,19 @@ def _copy_all(
 
 
 def _list_jobs(
-    source: Source, images: Sequence[SectionImage], tiers: Sequence[int], views: Sequence[View]
+    source: Source, parsed: Sequence[SectionDataset], tiers: Sequence[int], views: Sequence[View]
 ) -> list[MirrorJob]:
-    most = max((image.tier_count for image in images), default=0)
+    most = max((image.tier_count for data in parsed for image in data.images), default=0)
     if not _are_tiers(tiers, most):
         raise InvalidArgumentError(
             f"tiers are whole numbers from 0 to {most - 1}, not {short(tiers)}"
         )
     return [
         MirrorJob(image, tile, view, side)
-        for image in images
+        for data in parsed
+        for image in data.images
         for view in dict.fromkeys(views)
-        if view == "image" or image.has_expression
+        if has_view(image, view) and (data.has_projections or view not in PROJECTIONS)
         for tier in sorted(set(tiers))
         if tier < image.tier_count
         for tile, side in _pieces(source, image, tier, view)

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atldld_xr.allen.metadata import SectionImage
-from atldld_xr.allen.tiers import Tile, View, slide_offset, starts_before
+from atldld_xr.allen.tiers import GREY, Tile, View, slide_offset, starts_before
+from atldld_xr.allen.windowed import name_of, range_in
 from atldld_xr.errors import SectionImageError
 from atldld_xr.sources import answers, http, jpeg
 from atldld_xr.sources.cache import Cache, default_cache
@@ -21,11 +22,21 @@ from atldld_xr.sources.kept_pieces import cut, larger
 from atldld_xr.sources.noticed import noticed
 from atldld_xr.sources.recent_pixels import whole_images
 
-# The filter that turns the service's colours of an expression mask into one grey channel.
+# The filter that turns the service's colours of a mask into one grey channel.
+_GREY_FILTER = {"filter": "colormap", "filterVals": "0,1,0,256,0"}
+
 VIEWS: dict[View, dict[str, str]] = {
     "image": {},
     "expression": {"view": "expression"},
-    "intensity": {"view": "expression", "filter": "colormap", "filterVals": "0,1,0,256,0"},
+    "intensity": {"view": "expression", **_GREY_FILTER},
+    "projection": {"view": "projection"},
+    "projection_intensity": {"view": "projection", **_GREY_FILTER},
+}
+
+# Where they are downloaded from.
+_DOWNLOADS: dict[View, str] = {
+    "projection": "projection_image_download",
+    "projection_intensity": "projection_image_download",
 }
 
 
@@ -72,7 +83,8 @@ class ServiceImages:
         self, image: SectionImage, tile: Tile, view: View, cache: Cache | None
     ) -> tuple[bytes, NDArray[np.uint8]]:
         """Return pixels and the JPEG that they are from, empty if it is of more than the tile."""
-        address = f"{self.url}/section_image_download/{image.id}"
+        download = _DOWNLOADS.get(view, "section_image_download")
+        address = f"{self.url}/{download}/{image.id}"
         try:
             data, pixels = http.get(
                 address,
@@ -92,9 +104,9 @@ class ServiceImages:
         self, data: bytes, image: SectionImage, tile: Tile, view: View
     ) -> NDArray[np.uint8] | None:
         """Return a tile's pixels, None if the whole image came in its place."""
-        answer = answers.decode(data, tile, grey=view == "intensity", image=image)
+        answer = answers.decode(data, tile, grey=view in GREY, image=image)
         noticed().enter(self.url, answer, tile)
-        if view == "intensity":
+        if view in GREY:
             noticed().look_for_colours(self.url, data)
         return answer.pixels
 
@@ -112,12 +124,19 @@ class ServiceImages:
         return None
 
     def _key(self, image: SectionImage, tile: Tile, view: View) -> str:
-        return f"{cache_folder(self.url)}/section_image/{image.id}/{_name(tile, view)}.jpg"
+        return f"{cache_folder(self.url)}/section_image/{image.id}/{_name(image, tile, view)}.jpg"
 
     def _cut(self, image: SectionImage, tile: Tile, view: View) -> NDArray[np.uint8]:
         """Return a tile's pixels, cut here from the whole image."""
         whole = answers.whole_tile(image, tile.tier)
-        key = (self.url, image.id, tile.tier, view)
+        if whole.width * whole.height > jpeg.MOST_PIXELS:
+            raise SectionImageError(
+                image.id,
+                self.url,
+                f"the service cuts no windows, and of {whole.width} x {whole.height} px not all "
+                "are read at once: take a coarser tier",
+            )
+        key = (self.url, image.id, tile.tier, name_of(image, view))
         pixels = whole_images().get(key, lambda: self.read(image, whole, view))
         assert pixels is not None  # `read` returns some, or raises
         return cut(pixels, whole, tile)
@@ -145,9 +164,12 @@ def _window(image: SectionImage, tile: Tile, view: View) -> dict[str, str | int]
             "width": tile.width,
             "height": tile.height,
         }
+    if values := range_in(image, view):
+        params["range"] = ",".join(map(str, values))
     return params | VIEWS[view]
 
 
-def _name(tile: Tile, view: View) -> str:
+def _name(image: SectionImage, tile: Tile, view: View) -> str:
     place = "" if tile.whole else f"_{tile.left}_{tile.top}_{tile.width}x{tile.height}"
-    return f"{tile.tier}{place}" + ("" if view == "image" else f"_{view}")
+    name = name_of(image, view)
+    return f"{tile.tier}{place}" + ("" if name == "image" else f"_{name}")

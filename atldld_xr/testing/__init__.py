@@ -12,7 +12,14 @@ from atldld_xr.phantom.brain import (
     expression_colour,
     value,
 )
-from atldld_xr.phantom.drawing import draw
+from atldld_xr.phantom.drawing import draw, draw_values
+from atldld_xr.phantom.fluorescent import (
+    FLUORESCENT,
+    FLUORESCENT_ID,
+    LARGE,
+    FluorescentPhantom,
+    window,
+)
 from atldld_xr.phantom.phantom import (
     CORONAL,
     CORONAL_ID,
@@ -32,7 +39,10 @@ __all__ = [
     "BEADS",
     "CORONAL",
     "CORONAL_ID",
+    "FLUORESCENT",
+    "FLUORESCENT_ID",
     "LANDMARK",
+    "LARGE",
     "PHANTOMS",
     "SAGITTAL",
     "SAGITTAL_ID",
@@ -40,14 +50,17 @@ __all__ = [
     "Bead",
     "Catalogue",
     "Faults",
+    "FluorescentPhantom",
     "Landmark",
     "Network",
     "Phantom",
     "Quirks",
     "Request",
     "draw",
+    "draw_values",
     "expression",
     "expression_colour",
     "find_phantom_image",
     "value",
+    "window",
 ]

@@ -69,12 +69,17 @@ class FolderAtlas:
         return dict(json.loads(file.read_bytes())) if file.is_file() else None
 
 
-def nrrd_file(labels: NDArray[np.integer], spacing: float) -> bytes:
-    """Return labels over (p, i, r) as an NRRD file like Allen's: p runs fastest, packed by gzip."""
+_TYPES = {"float32": "float", "float64": "double"}
+"""What NRRD calls them; whole numbers as NumPy does."""
+
+
+def nrrd_file(labels: NDArray[Any], spacing: float) -> bytes:
+    """Return numbers over (p, i, r) as a file like Allen's NRRDs: p runs fastest, in gzip."""
     kind = labels.dtype.newbyteorder("<")
     s = f"{spacing:g}"
     header = (
-        f"NRRD0004\n# by the phantom\ntype: {kind.name}\ndimension: 3\nspace dimension: 3\n"
+        f"NRRD0004\n# by the phantom\ntype: {_TYPES.get(kind.name, kind.name)}\n"
+        "dimension: 3\nspace dimension: 3\n"
         f"sizes: {' '.join(map(str, labels.shape))}\n"
         f"space directions: ({s},0,0) (0,{s},0) (0,0,{s})\nkinds: domain domain domain\n"
         "endian: little\nencoding: gzip\nspace origin: (0,0,0)\n\n"

@@ -13,13 +13,20 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from atldld_xr.allen.tiers import View, tier_size
+from atldld_xr.allen.fluorescence import Range
+from atldld_xr.allen.tiers import GREY, View, tier_size
+from atldld_xr.errors import DatasetNotFoundError
 from atldld_xr.phantom.drawing import draw
 from atldld_xr.phantom.phantom import Phantom
+from atldld_xr.phantom.projections import projection_grid
+from atldld_xr.sources.projection_grids import KINDS
+from atldld_xr.testing.atlas import nrrd_file
 from atldld_xr.testing.quirks import Quirks, Sampling
 from atldld_xr.warp.averages import reduce_tile
 
-_GLASS = {"image": (239, 240, 241), "expression": (0, 0, 0), "intensity": (0,)}
+
+def _glass(view: View) -> tuple[int, ...]:
+    return (239, 240, 241) if view == "image" else (0,) if view in GREY else (0, 0, 0)
 
 
 class Window(NamedTuple):
@@ -39,9 +46,17 @@ class Pictures(Protocol):
     """Where a server's images come from."""
 
     def jpeg(
-        self, image: Mapping[str, Any], window: Window, view: View, quality: int
+        self,
+        image: Mapping[str, Any],
+        window: Window,
+        view: View,
+        quality: int,
+        values: Range | None,
     ) -> bytes | None:
         """Return a JPEG, or None if there is no such image."""
+
+    def grid(self, dataset_id: int, kind: str, resolution: int) -> bytes | None:
+        """Return an NRRD file of a grid of projections, or None if there is none."""
 
 
 class PhantomPictures:
@@ -60,20 +75,38 @@ class PhantomPictures:
         self._sampling = quirks.sampling
 
     def jpeg(
-        self, image: Mapping[str, Any], window: Window, view: View, quality: int
+        self,
+        image: Mapping[str, Any],
+        window: Window,
+        view: View,
+        quality: int,
+        values: Range | None,
     ) -> bytes | None:
         """Return a JPEG of the window; of what is on the slide beside the section, bare glass."""
         phantom = self._phantoms[image["data_set_id"]]
         inside = _inside(image, window)
-        pixels = np.empty((window.height, window.width, len(_GLASS[view])), np.uint8)
-        pixels[:] = _GLASS[view]
+        pixels = np.empty((window.height, window.width, len(_glass(view))), np.uint8)
+        pixels[:] = _glass(view)
         if inside.width > 0 and inside.height > 0:
             down, right = inside.top - window.top, inside.left - window.left
-            part = draw(phantom, image, *inside, view)
+            try:
+                part = draw(phantom, image, *inside, view, values)
+            except DatasetNotFoundError:
+                return None
             pixels[down : down + inside.height, right : right + inside.width] = part.reshape(
                 inside.height, inside.width, -1
             )
         return encode(pixels, quality, self._sampling)
+
+    def grid(self, dataset_id: int, kind: str, resolution: int) -> bytes | None:
+        """Return one by formula, but for those of 10 um."""
+        if dataset_id not in self._phantoms or kind not in KINDS:
+            return None
+        try:
+            values = projection_grid(self._phantoms[dataset_id], kind, resolution)
+        except DatasetNotFoundError:
+            return None
+        return nrrd_file(values, resolution)
 
 
 class MirrorPictures:
@@ -84,7 +117,7 @@ class MirrorPictures:
     folder : Path
         Holds ``section_image_{id}_downsample_{tier}.jpg`` for whole sections, and
         ``..._{left}_{top}_{width}x{height}.jpg`` for windows in pixels of the tier; before ``.jpg``
-        may come ``_expression`` or ``_intensity``.
+        may come ``_expression`` or ``_intensity``, or ``_range_...`` of values that are asked for.
     quirks : Quirks
         How what is cut is encoded.
     """
@@ -94,7 +127,12 @@ class MirrorPictures:
         self._sampling = quirks.sampling
 
     def jpeg(
-        self, image: Mapping[str, Any], window: Window, view: View, quality: int
+        self,
+        image: Mapping[str, Any],
+        window: Window,
+        view: View,
+        quality: int,
+        values: Range | None,
     ) -> bytes | None:
         """Return a file as it is, or what can be cut from a file of a whole section."""
         tier, left, top, width, height = window
@@ -103,18 +141,25 @@ class MirrorPictures:
         if (left, top, width, height) == (0, 0, *size):
             names.insert(0, f"{tier}")
         for name in names:
-            file = self._file(image["id"], name, view)
+            file = self._file(image["id"], name, view, values)
             if file.is_file():
                 return file.read_bytes()
         for finer in range(tier, -1, -1):
-            file = self._file(image["id"], f"{finer}", view)
+            file = self._file(image["id"], f"{finer}", view, values)
             if file.is_file():
-                whole = _reduced(file, tier - finer, size, view == "intensity")
-                return encode(_cut(whole, window, _GLASS[view]), quality, self._sampling)
+                whole = _reduced(file, tier - finer, size, view in GREY)
+                return encode(_cut(whole, window, _glass(view)), quality, self._sampling)
         return None
 
-    def _file(self, image_id: int, name: str, view: View) -> Path:
+    def grid(self, dataset_id: int, kind: str, resolution: int) -> bytes | None:
+        """Return the file ``KIND_ID_RESOLUTION.nrrd`` as it is."""
+        file = self._folder / f"{kind}_{dataset_id}_{resolution}.nrrd"
+        return file.read_bytes() if kind in KINDS and file.is_file() else None
+
+    def _file(self, image_id: int, name: str, view: View, values: Range | None) -> Path:
         suffix = "" if view == "image" else f"_{view}"
+        if view == "image" and values:
+            suffix = "_".join(("_range", *map(str, values)))
         return self._folder / f"section_image_{image_id}_downsample_{name}{suffix}.jpg"
 
 

@@ -118,7 +118,8 @@ def tables(datasets: Iterable[Record]) -> dict[str, list[Record]]:
         named = {"id": plane, "name": _PLANES.get(plane)} if plane is not None else None
         data_sets.append({"plane_of_section": named, **dataset})
         plain = _scalars(dataset)
-        in_products = {**plain, "products": dataset.get("products")}
+        included = ("products", "equalization")
+        in_products = {**plain, **{key: dataset.get(key) for key in included}}
         images += [
             {"data_set": plain, "section_data_set": in_products, **image}
             for image in dataset.get("section_images") or ()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from atldld_xr.allen.fluorescence import MOST, Range
 from atldld_xr.allen.tiers import View
 from atldld_xr.errors import MetadataError
 from atldld_xr.phantom.grid import grid
@@ -24,9 +25,10 @@ from atldld_xr.testing.quirks import Quirks
 from atldld_xr.testing.synchronization import image_to_reference, reference_to_image
 
 _API = "/api/v2/"
-_DOWNLOAD = re.compile(r"(?:section_)?image_download/(\d+)")
+_DOWNLOAD = re.compile(r"(?:(?:section|projection)_)?image_download/(\d+)")
 _IMAGE_SERVICE = "/cgi-bin/imageservice"
 _GRID = re.compile(r"/grid_data/download/(\d+)")
+_PROJECTION = re.compile(r"/grid_data/download_file/(\d+)")
 _ANNOTATION = re.compile(rf"{PLACE}/(\w+)/annotation_(\d{{1,3}})\.nrrd")
 _SHORT_QUERY = re.compile(r"data/(\w+)/(\d+|query)\.json")
 
@@ -117,6 +119,9 @@ class Service:
         """Return the answer to anything but an image."""
         if match := _GRID.fullmatch(path):
             return self._grid(int(match[1]), params.get("include", ",".join(NAMES)).split(","))
+        if match := _PROJECTION.fullmatch(path):
+            kind, resolution = params.get("image", ""), _number(params, "resolution", 100)
+            return self._projection(int(match[1]), kind, resolution)
         if match := _ANNOTATION.fullmatch(path):
             return self._annotation(match[1], int(match[2]))
         if not path.startswith(_API):
@@ -136,13 +141,14 @@ class Service:
             params = self._quirks.asked(params)
             window, corner = _window(image, params, self._quirks)
             quality = _number(params, "quality", 100)
+            values = _values(params)
         except BadRequestError as error:
             return _failed(400, str(error))
         view = _view(params)
         body = self._memo.get(
-            (image["id"], window, tuple(corner.values()), view, quality),
+            (image["id"], window, tuple(corner.values()), view, quality, values),
             lambda: self._pictures.jpeg(
-                {**image, **corner}, window, view, min(max(quality, 1), 100)
+                {**image, **corner}, window, view, min(max(quality, 1), 100), values
             ),
         )
         return not_found(image["id"]) if body is None else Answer(200, body, "image/jpeg")
@@ -163,6 +169,13 @@ class Service:
         if body is None:
             return Answer(404, f"<html>no grid {dataset_id}</html>".encode(), "text/html")
         return Answer(200, body, "application/zip")
+
+    def _projection(self, dataset_id: int, kind: str, resolution: int) -> Answer:
+        key = ("projection", dataset_id, kind, resolution)
+        body = self._memo.get(key, lambda: self._pictures.grid(dataset_id, kind, resolution))
+        if body is None:
+            return Answer(404, f"<html>no grid {dataset_id}</html>".encode(), "text/html")
+        return Answer(200, body, "application/octet-stream")
 
     def _annotation(self, version: str, spacing: int) -> Answer:
         body = None
@@ -265,9 +278,25 @@ def _failed(status: int, message: str) -> Answer:
 
 
 def _view(params: Mapping[str, str]) -> View:
+    is_grey = params.get("filter") == "colormap"
+    if params.get("view") == "projection" or params.get("projection") == "true":
+        return "projection_intensity" if is_grey else "projection"
     if params.get("view") != "expression" and params.get("expression") != "true":
         return "image"
-    return "intensity" if params.get("filter") == "colormap" else "expression"
+    return "intensity" if is_grey else "expression"
+
+
+def _values(params: Mapping[str, str]) -> Range | None:
+    """Return the range that 16 bits are asked for by: six numbers, each pair of them ascending."""
+    if "range" not in params:
+        return None
+    try:
+        rl, rh, gl, gh, bl, bh = map(int, params["range"].split(","))
+    except ValueError:
+        raise BadRequestError(f"range={params['range']!r} is not six whole numbers") from None
+    if not all(0 <= low < high <= MOST for low, high in ((rl, rh), (gl, gh), (bl, bh))):
+        raise BadRequestError(f"range={params['range']} has values that are none")
+    return rl, rh, gl, gh, bl, bh
 
 
 def _window(

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from atldld_xr.allen.tiers import GREY
 from atldld_xr.arrays.fetch import fetch_pieces, plan_pieces
 from atldld_xr.arrays.variables import TilePlace, errors_in, pixels_of
 from atldld_xr.compute.threads import ending_threads, in_order
@@ -280,4 +281,4 @@ def _size(tile_input: TileInput, place: TilePlace) -> int:
     """Return the bytes of a tile's pixels."""
     tile = tile_input.section.tile(*place)
     pixels = tile.width * tile.height >> 2 * tile_input.section.reduction
-    return pixels * (1 if tile_input.view == "intensity" else 3)
+    return pixels * (1 if tile_input.view in GREY else 3)
