@@ -74,7 +74,7 @@ def open_each(
     make = inspect.unwrap(open_one)
     asked = {key: arguments[key] for key in ("source", "refresh", "offline") if key in arguments}
     rest = {key: value for key, value in arguments.items() if key not in asked}
-    groups = list(_groups(ids, **asked))
+    groups = list(groups_of(ids, **asked))
     for source, _, some in groups:
         with suppress(NotAskedYet):
             plan(some[0], source=Answered(source), **rest)
@@ -97,7 +97,7 @@ def open_each(
     return Opened({n: found[n] for n in ids if n in found}, tuple(missing))
 
 
-def _groups(
+def groups_of(
     ids: list[int], source: Any = None, refresh: object = False, offline: object = None
 ) -> Iterator[tuple[Source, Source, list[int]]]:
     """Yield where data sets are, what is asked for their records, and their ids.
