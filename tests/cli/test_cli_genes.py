@@ -13,6 +13,10 @@ from click.testing import CliRunner
 import atldld_xr
 from atldld_xr.allen.metadata import parse_dataset
 from atldld_xr.cli import cli
+from atldld_xr.cli.export import tell_written
+from atldld_xr.cli.many import tell_all
+from atldld_xr.cli.selection import Selection
+from atldld_xr.export.many import export_many
 from atldld_xr.testing import AllenServer, Faults, gene_phantoms
 from commandline import facts, run, tree
 
@@ -138,3 +142,31 @@ def test_in_a_process_of_its_own(server, tmp_path, command):
     assert done.returncode == 0, done.stderr
     assert "1 of 1 data sets are" in done.stdout
     assert json.loads((tmp_path / "report.json").read_text())["counts"] == {"done": 1}
+
+
+def test_a_report_of_what_was_interrupted(server, tmp_path):
+    """What was done is in it, and what was not reached; the others are closed."""
+    ended = []
+
+    def outcomes():
+        try:
+            yield from export_many(
+                IDS[:1], str(tmp_path / "{id}.zarr"), opening={"resolution": 400}
+            )
+            raise KeyboardInterrupt
+        finally:
+            ended.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        tell_all(
+            outcomes(),
+            Selection(tuple(map(str, IDS))),
+            done="written",
+            tell=tell_written,
+            progress=False,
+            as_json=False,
+            report=tmp_path / "report.json",
+        )
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["counts"] == {"done": 1, "not reached": 3}
+    assert ended
