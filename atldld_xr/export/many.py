@@ -96,6 +96,8 @@ def export_many(
     opening, writing = dict(opening or {}), dict(writing or {})
     if "storage_options" in writing:  # into no task
         writing["storage_options"] = register(writing["storage_options"])
+    if not format.endswith("zarr"):  # which goes on by itself
+        writing["skip_written"] = writing.get("mode", "w-") == "w-"
     task = partial(
         write_one, url=url, opening=opening, format=format, writing=writing, volume=volume
     )

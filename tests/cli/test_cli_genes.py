@@ -93,6 +93,31 @@ def test_one_that_fails_does_not_keep_the_others(server, tmp_path, command):
     }
 
 
+@pytest.mark.parametrize("command", ["export", "volume"])
+def test_volumes_that_are_there_are_left(server, tmp_path, command):
+    server.faults = Faults(never=frozenset([IMAGE.id]))
+    line = ["--gene", "Gad1", "--gene", "Pvalb", tmp_path / "{id}.nrrd", "--channel", "grey"]
+    line = [command, *line, *COARSE, "--on-error", "fill", "--json"]
+    first = json.loads(run(*line, code=4).stdout)
+    before = tree(tmp_path)
+    server.clear_log()
+    assert json.loads(run(*line, code=4).stdout) == first
+    assert not server.log
+    assert tree(tmp_path) == before
+    (tmp_path / f"{IDS[0]}.nrrd").unlink()
+    result = CliRunner().invoke(cli, list(map(str, line)))
+    assert result.exit_code == 1  # a list alone is none of ours to replace
+    assert tree(tmp_path).keys() == before.keys() - {str(tmp_path / f"{IDS[0]}.nrrd")}
+    for other in (["--interpolation", "cubic"], ["--fill-value", "3"], ["--reference-space", "10"]):
+        result = CliRunner().invoke(cli, list(map(str, [*line, *other])))
+        assert result.exit_code == 1
+        assert "exists; mode=" in result.stderr
+    (tmp_path / f"{IDS[0]}.nrrd.json").unlink()
+    found = json.loads(run(*line, code=4).stdout)
+    assert found == first
+    assert tree(tmp_path) == before
+
+
 def test_places(server, tmp_path):
     run("export", "--gene", "*", tmp_path / "{gene}" / "{id}.zarr", *SMALL["export"])
     found = sorted(path.relative_to(tmp_path) for path in tmp_path.glob("*/9*.zarr"))

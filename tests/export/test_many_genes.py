@@ -23,14 +23,16 @@ from atldld_xr.testing import AllenServer, Faults, gene_phantoms
 from atldld_xr.testing.faults import KINDS
 
 # The command, in a process of its own, which then tells its peak memory and its largest worker's.
+# The system's own figure of a process begins with what its parent had, hence the status file.
 PROGRAM = """
-import resource, sys
+import re, resource, sys
 from atldld_xr.cli import cli
 try:
     cli.main(sys.argv[1:], prog_name="atldld-xr")
 finally:
-    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
-        print(resource.getrusage(who).ru_maxrss / 1e3, file=sys.stderr)
+    peak = re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())[1]
+    worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    print(int(peak) / 1e3, worker / 1e3, file=sys.stderr)
 """
 STORM = Faults(rate=1 / 3, kinds=KINDS, delay=0.1)
 
@@ -84,6 +86,7 @@ def storm(count, folder, *, sections, resolution, source_resolution):
     return seconds, asked, failed, client, worker
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="tells no peak memory here")
 def test_genes_in_a_storm(tmp_path):
     pytest.importorskip("distributed")
     storm(6, tmp_path, sections=3, resolution=200, source_resolution=40.0)
