@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import atldld_xr
-from atldld_xr.cli import cli
+from atldld_xr.cli import cli, selection
 from commandline import COARSE, run, tree
 from kills import SMALL
 
@@ -24,9 +24,11 @@ FUNCTIONS = [
     "open_annotation",
     "open_cache",
     "open_dataset",
+    "open_datasets",
     "open_grid",
     "open_image",
     "open_volume",
+    "open_volumes",
     "preview",
     "read_registration",
     "search",
@@ -167,7 +169,7 @@ def test_public_functions_are_typed_documented_and_take_keywords_after_the_first
         ("genes", "genes", {"as_json", "as_csv"}, set()),
         ("image", "open_image", {"out"}, {"chunks"}),
         ("preview", "preview", {"out"}, set()),
-        ("mirror", "mirror", {"as_json"}, set()),
+        ("mirror", "mirror", {"as_json", "report", *selection.NAMES}, set()),
         ("status", "status", {"as_json", "store"}, {"url"}),
         ("verify", "verify", {"as_json", "store"}, {"url"}),
     ],

@@ -12,6 +12,7 @@ import xarray as xr
 
 import atldld_xr
 from atldld_xr.cli import cli
+from atldld_xr.testing import AllenServer, gene_phantoms
 from kills import SMALL
 
 ROOT = Path(__file__).parents[1]
@@ -124,3 +125,18 @@ def test_data_sets_that_are_cut_alike_open_as_one(server, tmp_path, monkeypatch)
     one = atldld_xr.open_dataset(SMALL.id, source=server.url, resolution=both.resolution)
     assert both.sizes["coronal"] == 2 * one.sizes["coronal"]
     assert both.image.isel(coronal=slice(one.sizes["coronal"], None)).equals(one.image)
+
+
+def test_many_data_sets_as_their_docs_show(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    phantoms = gene_phantoms(["Pvalb", "Gad1", "Calb1", "Pvalb"], count=2)
+    with AllenServer(phantoms) as server, atldld_xr.config.set({"source": server.url}):
+        for code in blocks((ROOT / "docs" / "many.md").read_text(), "python"):
+            exec(code, names)
+        assert list(names["tree"].children) == [str(phantoms[0].id), str(phantoms[3].id)]
+        assert names["one"].identical(atldld_xr.open_dataset(phantoms[0].id, resolution=100))
+        assert server.image_requests == 0
+        assert 0 < names["share"][str(phantoms[3].id)].coverage.compute() <= 1
+        assert names["pvalb"].sizes["gene"] == 2
+        assert names["plane"].compute().shape == (80, 114, 3)

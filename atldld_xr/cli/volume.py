@@ -1,67 +1,41 @@
-"""The command ``volume``, which writes a data set as a true volume."""
+"""The command ``volume``, which writes data sets as true volumes."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import click
 
-from atldld_xr.cli import options, writing
-from atldld_xr.cli.export import tell_written
-from atldld_xr.cli.failures import GOES_ON, PARTIAL
-from atldld_xr.cli.text import print_json
+from atldld_xr.cli import many, options, selection, writing
+from atldld_xr.cli.export import write
 
 
 @click.command(
     cls=options.ExpressionCommand,
-    short_help="Write DATASET as a volume to URL.",
+    short_help="Write each DATASET as a volume to URL.",
     epilog=options.examples(
         "atldld-xr volume 71717640 out.nii.gz",
         "atldld-xr volume 71717640 out.zarr --method linear --resolution 10",
         "atldld-xr volume 71717640 's3://bucket/out.ome.zarr' --workers 2",
+        "atldld-xr volume --from ids.txt '{id}.zarr' --report report.json",
     ),
 )
-@click.argument("dataset")
+@click.argument("dataset", nargs=-1, metavar="DATASET...")
 @click.argument("url", shell_complete=options.complete_path)
+@selection.selecting
+@many.report
 @options.volume_reading
 @writing.writing
 @options.cluster
 @options.progress
 @options.as_json
 @click.pass_context
-def volume(
-    ctx: click.Context,
-    /,
-    dataset: str,
-    url: str,
-    format: str | None,
-    scheduler: str | None,
-    workers: int | None,
-    progress: bool,
-    as_json: bool,
-    **arguments: Any,
-) -> None:
-    """Write DATASET as a volume to URL: every voxel is read from where it truly lies.
+def volume(ctx: click.Context, /, **arguments: Any) -> None:
+    """Write each DATASET as a volume to URL: every voxel is read from where it truly lies.
 
     The sections are cut obliquely, and a plane of the volume shows strips of several. URL is a
-    path, or anything that fsspec can write to. A volume in Zarr that was interrupted is finished by
-    the same command.
+    path, or anything that fsspec can write to; for several data sets it has {id} where the data
+    set's name goes, and may have {gene}. A volume in Zarr that was interrupted is finished by the
+    same command.
     """
-    format = writing.chosen_format(url, format)
-    how = writing.writing_of(ctx, format, arguments)
-    reading = {name: value for name, value in arguments.items() if name not in writing.NAMES}
-    ctx.meta[GOES_ON] = format.endswith("zarr")
-    import atldld_xr.accessor  # noqa: F401  # importing it registers the methods that write
-    from atldld_xr.cli.computing import computing
-
-    with computing(scheduler, workers):
-        from atldld_xr.datasets.open_volume import open_volume
-        from atldld_xr.export.formats import writer
-
-        report = writer(format)(open_volume(dataset, **reading), url, progress=progress, **how)
-    if as_json:
-        print_json(asdict(report))
-    else:
-        tell_written(report)
-    ctx.exit(PARTIAL if report.failures else 0)
+    write(ctx, volume=True, **arguments)

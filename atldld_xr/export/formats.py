@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from atldld_xr.volumes.formats import FormatName
 
 OPTIONS: dict[str, tuple[str, ...]] = {
     "zarr": (
@@ -39,7 +41,7 @@ def format_of(url: str) -> str | None:
 
 
 def writer(format: str) -> Callable[..., Any]:
-    """Return ``write(dataset, url, **options)`` of a format.
+    """Return ``write(dataset, url, **options)`` of a format; volumes have ``skip_written`` too.
 
     Raises
     ------
@@ -58,4 +60,6 @@ def writer(format: str) -> Callable[..., Any]:
 
 
 def _volume(format: str, dataset: xr.Dataset, url: str, **options: Any) -> Any:
-    return dataset.atldld.to_volume(url, format=format, **options)
+    from atldld_xr.volumes import save_volume
+
+    return save_volume(dataset, url, format=cast("FormatName", format), **options)

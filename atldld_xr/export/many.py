@@ -1,7 +1,8 @@
-"""Exporting many data sets: each is one task, which opens it and writes its store."""
+"""Doing one thing with many data sets: each is one task, such as to open it and write its store."""
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import nullcontext, suppress
@@ -9,8 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from atldld_xr.allen.ids import parse_dataset_name
 from atldld_xr.compute.client import connected_client
 from atldld_xr.compute.lost_workers import cluster_errors
+from atldld_xr.datasets.records_ahead import records_ahead
 from atldld_xr.errors import AtldldError, InvalidArgumentError, StoreError
 from atldld_xr.export.formats import writer
 from atldld_xr.files.ending import give_back, work_named
@@ -21,16 +24,21 @@ from atldld_xr.settings import as_int, setting
 PLACEHOLDER = "{id}"
 """In an address: stands for the data set."""
 
+GENE = "{gene}"
+"""In an address: stands for the acronyms of the data set's genes."""
+
+_BETWEEN = "_"
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the export of one data set went.
+    """How it went with one data set.
 
     Attributes
     ----------
     dataset : str
         The data set.
-    report : ExportReport or VolumeReport, optional
+    report : ExportReport, VolumeReport or another, optional
         What was done; None if it failed.
     error : str
         Why it failed; empty if it did not.
@@ -52,26 +60,27 @@ def export_many(
     opening: Mapping[str, Any] | None = None,
     format: str = "zarr",
     writing: Mapping[str, Any] | None = None,
+    volume: bool = False,
 ) -> Generator[Outcome, None, None]:
     """Export data sets, each to a store of its own, and tell of each as it is done.
 
-    On the cluster whose client is connected, each thread of its workers exports a data set at a
-    time, and the connections are shared among them; without one, they go one after the other. One
-    that fails, of whatever, does not keep the others; the same call finishes what is missing.
-    Closed before all are done, as by an interrupt, it ends those that are under way.
+    It is `for_each` of the data sets; their metadata are asked for ahead, many at a time.
 
     Parameters
     ----------
     datasets : iterable of int or str
         Taken one after the other, as there is room.
     url : str
-        Where the stores go, with ``{id}`` in place of the data set.
+        Where the stores go, with ``{id}`` in place of the data set, and ``{gene}`` of the acronyms
+        of its genes.
     opening : mapping, optional
-        Arguments of `open_dataset`.
+        Arguments of `open_dataset`, or of `open_volume`.
     format : str
         What is written: "zarr", or another of `atldld_xr.export.formats`.
     writing : mapping, optional
         Arguments of ``Dataset.atldld.to_zarr``, or of what writes the format.
+    volume : bool
+        Whether they are opened as volumes.
 
     Raises
     ------
@@ -84,25 +93,54 @@ def export_many(
             "set's name goes"
         )
     writer(format)
-    writing = dict(writing or {})
+    opening, writing = dict(opening or {}), dict(writing or {})
     if "storage_options" in writing:  # into no task
         writing["storage_options"] = register(writing["storage_options"])
+    if not format.endswith("zarr"):  # which goes on by itself
+        writing["skip_written"] = writing.get("mode", "w-") == "w-"
+    task = partial(
+        write_one, url=url, opening=opening, format=format, writing=writing, volume=volume
+    )
+    where = {key: opening[key] for key in ("source", "refresh", "offline") if key in opening}
+    yield from for_each(records_ahead(datasets, **where), task)
+
+
+def for_each(
+    datasets: Iterable[int | str], task: Callable[[int | str], Any]
+) -> Generator[Outcome, None, None]:
+    """Do something with data sets, and tell of each as it is done.
+
+    On the cluster whose client is connected, each thread of its workers has a data set at a time,
+    and the connections are shared among them; without one, they go one after the other. One that
+    fails, of whatever, does not keep the others; what goes on where it ended does so when it is
+    called again. Closed before all are done, as by an interrupt, it ends those that are under way.
+
+    Parameters
+    ----------
+    datasets : iterable of int or str
+        Taken one after the other, as there is room.
+    task : callable
+        Takes a data set, and returns a report; sent to workers.
+    """
     client = connected_client()
     if client is None:
         for dataset in datasets:
-            yield _export(_Order(dataset, url, opening or {}, format, writing))
+            yield _do(_Order(dataset, task))
         return
-    share_of = partial(_Order, url=url, opening=opening or {}, format=format, writing=writing)
-    yield from _on_cluster(client, datasets, share_of)
+    yield from _on_cluster(client, datasets, partial(_Order, task=task))
+
+
+def path_of(url: str, dataset: int | str, genes: Iterable[str] = ()) -> str:
+    """Return where a data set goes: an address with its id, and its genes in letters of files."""
+    genes = _BETWEEN.join(re.sub(r"[^A-Za-z0-9.-]", "_", gene) for gene in genes) or "none"
+    url = url.replace(GENE, genes)
+    return url.replace(PLACEHOLDER, str(parse_dataset_name(dataset)))
 
 
 @dataclass(frozen=True)
 class _Order:
     dataset: int | str
-    url: str
-    opening: Mapping[str, Any]
-    format: str
-    writing: Mapping[str, Any]
+    task: Callable[[int | str], Any]
     connections: int | None = None
     work: str = ""
 
@@ -125,7 +163,7 @@ def _on_cluster(
                 if dataset is None:
                     break
                 one = order(dataset, connections=max(connections // room, 1), work=work)
-                future = client.submit(_export, one, pure=False)
+                future = client.submit(_do, one, pure=False)
                 running[future] = dataset
                 done.add(future)
             if not running:
@@ -150,23 +188,37 @@ def _outcome(future: Any, dataset: int | str) -> Outcome:
     return outcome
 
 
-def _export(order: _Order) -> Outcome:
-    from atldld_xr.datasets.open_dataset import open_dataset
+def _do(order: _Order) -> Outcome:
     from atldld_xr.export.run.run import limited
-    from atldld_xr.sources.resolve import parse_dataset_name
 
     # On a worker, a task is one thread's work.
     is_shared = order.connections is not None
     try:
-        name = str(parse_dataset_name(order.dataset))
         limits = limited(1, order.connections or 1) if is_shared else nullcontext()
         with work_named(order.work), limits:
-            dataset = open_dataset(order.dataset, **order.opening)
-            url = order.url.replace(PLACEHOLDER, name)
-            report = writer(order.format)(dataset, url, **order.writing)
+            report = order.task(order.dataset)
     except Exception as error:  # what is wrong with one says nothing about the next
         return _failed(order.dataset, error)
     return Outcome(str(order.dataset), report)
+
+
+def write_one(
+    dataset: int | str,
+    *,
+    url: str,
+    opening: Mapping[str, Any],
+    format: str,
+    writing: Mapping[str, Any],
+    volume: bool,
+) -> Any:
+    """Write one data set, and return the report of it; arguments as of `export_many`."""
+    if volume:
+        from atldld_xr.datasets.open_volume import open_volume as open_one
+    else:
+        from atldld_xr.datasets.open_dataset import open_dataset as open_one  # type: ignore[assignment]  # as they are called
+
+    opened = open_one(dataset, **opening)
+    return writer(format)(opened, path_of(url, dataset, opened.attrs["genes"]), **writing)
 
 
 def _failed(dataset: int | str, error: Exception) -> Outcome:

@@ -24,7 +24,7 @@ _FACTS = (
 )  # fmt: skip
 _ORIGIN = (
     "title", "genes", "source", "comment", "institution", "references", "license", "failed",
-    "excluded_sections",
+    "excluded_sections", "interpolation", "anchor", "plane", "method", "max_distance", "max_gap",
 )  # fmt: skip
 
 

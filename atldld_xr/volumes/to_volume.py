@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from os import PathLike
+from pathlib import Path
 from typing import Any, Literal
 
 import xarray as xr
@@ -50,6 +51,7 @@ from atldld_xr.volumes.target import (
     sidecar,
     storing,
 )
+from atldld_xr.volumes.there import is_same, listing_there
 
 Header = Literal["allen", "anatomical"]
 
@@ -104,6 +106,7 @@ def save_volume(
     compress: bool | None = None,
     mode: Mode = "w-",
     progress: bool = False,
+    skip_written: bool = False,
 ) -> VolumeReport:
     """Write the sections of a Dataset as a volume of the whole reference space.
 
@@ -145,6 +148,9 @@ def save_volume(
         "w-" refuses to write where something exists; "w" replaces a file.
     progress : bool
         Whether to show a progress bar on standard error.
+    skip_written : bool
+        Whether a volume that is there, and by the list beside it is what this would be, is left as
+        it is, whatever of it could be read. Its header and compression are not looked at.
 
     Returns
     -------
@@ -186,7 +192,9 @@ def save_volume(
     compress = choose_compression(target, form, compress)
     write = _choose_writer(form, header, compress)
     files = (target, sidecar(target))
-    check_free(files, mode)
+    there = listing_there(target) if skip_written else None
+    if there is None:
+        check_free(files, mode)
 
     pixels = choose_pixels(dataset, variable, channel)
     fill = pixels.fill
@@ -201,6 +209,11 @@ def save_volume(
     sections = place_sections(grid, dataset[dim].values.tolist(), section_facts(dataset, dim))
     inside = [section for section in sections if section.plane is not None]
     nbytes = count_bytes(grid, pixels.dtype, pixels.colour)
+    if there is not None:
+        listing = list_planes(dataset.attrs, pixels, grid, sections, {})
+        if is_same(there, file_text(listing, dataset.attrs, target.name)):
+            return _report_of(there, target, form.name, grid, nbytes, dataset, sections)
+        check_free(files, mode)
     kept = nbytes // grid.planes * len(inside)
     check_space(target, kept + nbytes // (_BEST_COMPRESSION if compress else 1))
 
@@ -237,6 +250,36 @@ def save_volume(
         valid_planes=tuple(listing["valid_planes"]),
         nbytes=nbytes,
         failures=failures + lost,
+        absent=absent,
+        excluded=count_excluded(dataset.attrs),
+    )
+
+
+def _report_of(
+    there: Mapping[str, Any],
+    target: Path,
+    form: str,
+    grid: VolumeGrid,
+    nbytes: int,
+    dataset: xr.Dataset,
+    sections: Sequence[PlacedSection],
+) -> VolumeReport:
+    """Return the report of a volume that was written before, by the list beside it."""
+    bases = made_of(dataset, str(there["variable"]))
+    reasons = {
+        section.index: dict.fromkeys(bases, str(plane.get("reason", "")))
+        for section, plane in zip(sections, there["planes"], strict=True)
+        if plane.get("reason") and section.plane is not None
+    }
+    failures, absent = _missing(sections, reasons, bases)
+    return VolumeReport(
+        path=str(target),
+        sidecar=str(sidecar(target)),
+        format=form,
+        shape=grid.shape,
+        valid_planes=tuple(there.get("valid_planes", ())),
+        nbytes=nbytes,
+        failures=failures + tuple(there.get("failures", ())),
         absent=absent,
         excluded=count_excluded(dataset.attrs),
     )
