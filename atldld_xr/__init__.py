@@ -22,9 +22,11 @@ __all__ = [
     "open_annotation",
     "open_cache",
     "open_dataset",
+    "open_datasets",
     "open_grid",
     "open_image",
     "open_volume",
+    "open_volumes",
     "preview",
     "read_registration",
     "search",
@@ -49,10 +51,12 @@ if TYPE_CHECKING:
     from atldld_xr.datasets.info import info
     from atldld_xr.datasets.open_annotation import open_annotation
     from atldld_xr.datasets.open_dataset import open_dataset
+    from atldld_xr.datasets.open_datasets import open_datasets
     from atldld_xr.datasets.open_grid import open_grid
     from atldld_xr.datasets.open_image import open_image
     from atldld_xr.datasets.open_structures import structures
     from atldld_xr.datasets.open_volume import open_volume
+    from atldld_xr.datasets.open_volumes import open_volumes
     from atldld_xr.datasets.read_registration import read_registration
     from atldld_xr.plots.preview import preview
     from atldld_xr.registration.registration import Registration
@@ -75,9 +79,11 @@ else:  # type checkers would take any name for one of this module's
         "open_annotation": "atldld_xr.datasets.open_annotation",
         "open_cache": "atldld_xr.sources.cache",
         "open_dataset": "atldld_xr.datasets.open_dataset",
+        "open_datasets": "atldld_xr.datasets.open_datasets",
         "open_grid": "atldld_xr.datasets.open_grid",
         "open_image": "atldld_xr.datasets.open_image",
         "open_volume": "atldld_xr.datasets.open_volume",
+        "open_volumes": "atldld_xr.datasets.open_volumes",
         "preview": "atldld_xr.plots.preview",
         "read_registration": "atldld_xr.datasets.read_registration",
         "search": "atldld_xr.catalogue.search",

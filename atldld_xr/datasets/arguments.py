@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 Planned = TypeVar("Planned")
@@ -40,5 +40,34 @@ def with_arguments_of(
         returned = hints(make, eval_str=True)["return"]
         planned_first.__annotations__ = {**hints(plan, eval_str=True), "return": returned}
         return planned_first
+
+    return decorate
+
+
+def with_arguments_too(
+    plan: Callable[..., object],
+) -> Callable[[Callable[..., Made]], Callable[..., Made]]:
+    """Decorate a function that has ``**arguments``, which are those of a plan but for the first.
+
+    Its signature, and in its docstring the parameter ``**arguments``, then name them.
+    """
+    _, *more = inspect.signature(plan).parameters.values()
+
+    def decorate(make: Callable[..., Made]) -> Callable[..., Made]:
+        @wraps(make)
+        def checked(*args: Any, **kwargs: Any) -> Made:
+            try:
+                shown.bind(*args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"{make.__name__}() {error}") from None
+            return make(*args, **kwargs)
+
+        signature = inspect.signature(make, eval_str=True)
+        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        shown = signature.replace(parameters=[*own, *more])
+        checked.__signature__ = shown  # type: ignore[attr-defined]  # as above
+        names = ", ".join(parameter.name for parameter in more)
+        checked.__doc__ = (make.__doc__ or "").replace("**arguments", f"{names} : optional", 1)
+        return checked
 
     return decorate

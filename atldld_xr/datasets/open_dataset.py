@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -164,9 +165,16 @@ def _coordinates(data: SectionDataset, grid: Grid, planned: DatasetPlan) -> dict
         return xr.Variable(dims, np.asarray(values), described(name), stored, fastpath=True)
 
     out = {name: variable(name, (dim,), values, encoding) for name, values in along.items()}
-    out["y"], out["x"] = (variable(name, (name,), getattr(grid, name)) for name in ("y", "x"))
+    out["y"], out["x"] = (_axis(grid, name, mirrored) for name in ("y", "x"))
     affine = product([section.affine for section in sections], grid.to_index)
     out["affine"] = variable("affine", (dim, "component", "term"), affine, encoding)
     poses = [section.pose.matrix for section in sections]
     out[POSE] = variable(POSE, (dim, *POSE_DIMS), poses, encoding)
     return out
+
+
+@lru_cache(maxsize=8)
+def _axis(grid: Grid, name: str, mirrored: bool) -> xr.IndexVariable:
+    """Return a coordinate of pixels; one array, and one index, for all data sets of a grid."""
+    attributes = coordinate_attributes(name, plane=grid.plane, mirrored=mirrored)
+    return xr.IndexVariable((name,), getattr(grid, name), attributes)  # type: ignore[no-untyped-call]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, replace
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -31,6 +32,7 @@ from atldld_xr.sources import http
 from atldld_xr.sources.cache import default_cache
 from atldld_xr.sources.kept import read_kept, to_keep
 from atldld_xr.sources.protocol import PIECE_SIDE, TILE_SIDE, QueryAnswer, service_tile_side
+from atldld_xr.sources.record_pages import Records, pages_of_records, single_records
 from atldld_xr.sources.service_images import ServiceImages, cache_folder
 
 if TYPE_CHECKING:
@@ -99,6 +101,25 @@ class ApiSource:
         return self._record(
             "SectionDataSet", "section data set", dataset_id, DATASET_INCLUDE, is_complete_dataset
         )
+
+    def dataset_records(self, dataset_ids: Iterable[int]) -> Records:
+        """Yield many records, as `dataset_record` returns them or why not; see `record_pages`."""
+
+        def ask(ids: Sequence[int]) -> Mapping[str, Any]:
+            stages = rma.stages(
+                "SectionDataSet",
+                criteria=rma.equals("id", ids),
+                include=(DATASET_INCLUDE,),
+                order="id",
+                start=0,
+                rows=rma.MOST_ROWS,
+            )
+            return self._ask("data/query.json", {"criteria": stages}, "section data sets")
+
+        if self.is_offline:
+            return single_records(self, dataset_ids)
+        key = partial(self._key, "SectionDataSet")
+        return pages_of_records(self, dataset_ids, ask, key, takes_kept=not self._is_fresh)
 
     def image_record(self, image_id: int) -> Mapping[str, Any]:
         """Return a ``SectionImage`` with its alignment2d and its data set's products.
@@ -297,6 +318,9 @@ class ApiSource:
     def _images(self) -> ServiceImages:
         return ServiceImages(self.url, offline=self.is_offline)
 
+    def _key(self, model: str, record_id: int) -> str:
+        return f"{cache_folder(self.url)}/{model}/{record_id}.json"
+
     def _record(
         self,
         model: str,
@@ -314,7 +338,7 @@ class ApiSource:
                 raise MetadataError(f"{name}: {self.url} answered with {short(record.get('id'))}")
             return record
 
-        key = f"{cache_folder(self.url)}/{model}/{record_id}.json"
+        key = self._key(model, record_id)
         asked = {"include": include}
         return self._kept(f"data/{model}/{record_id}.json", asked, key, name, check, is_complete)
 

@@ -24,6 +24,7 @@ from atldld_xr.phantom.phantom import (
 )
 from atldld_xr.testing.catalogue import Catalogue
 from atldld_xr.testing.faults import Faults
+from atldld_xr.testing.genes import GenePhantom, gene_phantoms
 from atldld_xr.testing.network import Network
 from atldld_xr.testing.quirks import Quirks
 from atldld_xr.testing.server import AllenServer, Request
@@ -40,6 +41,7 @@ __all__ = [
     "Bead",
     "Catalogue",
     "Faults",
+    "GenePhantom",
     "Landmark",
     "Network",
     "Phantom",
@@ -49,5 +51,6 @@ __all__ = [
     "expression",
     "expression_colour",
     "find_phantom_image",
+    "gene_phantoms",
     "value",
 ]
