@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from atldld_xr.allen.tiers import View, tier_size
 from atldld_xr.phantom.drawing import draw
 from atldld_xr.phantom.phantom import Phantom
+from atldld_xr.testing.genes import GenePhantom
 from atldld_xr.testing.quirks import Quirks, Sampling
 from atldld_xr.warp.averages import reduce_tile
 
@@ -58,12 +60,29 @@ class PhantomPictures:
     def __init__(self, phantoms: Mapping[int, Phantom], quirks: Quirks) -> None:
         self._phantoms = phantoms
         self._sampling = quirks.sampling
+        self._drawn = Memo()
 
     def jpeg(
         self, image: Mapping[str, Any], window: Window, view: View, quality: int
     ) -> bytes | None:
         """Return a JPEG of the window; of what is on the slide beside the section, bare glass."""
         phantom = self._phantoms[image["data_set_id"]]
+        if type(phantom) is not GenePhantom:
+            return self._draw(phantom, image, window, view, quality)
+        # Thousands that differ in their ids and genes alone are drawn once.
+        place = image["id"] - phantom.record["section_images"][0]["id"]
+        alike = replace(phantom, id=0, gene="")
+        key = (alike, place, image["x"], image["y"], window, view, quality)
+        return self._drawn.get(key, lambda: self._draw(phantom, image, window, view, quality))
+
+    def _draw(
+        self,
+        phantom: Phantom,
+        image: Mapping[str, Any],
+        window: Window,
+        view: View,
+        quality: int,
+    ) -> bytes:
         inside = _inside(image, window)
         pixels = np.empty((window.height, window.width, len(_GLASS[view])), np.uint8)
         pixels[:] = _GLASS[view]
