@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ def table_layout(
     chosen: Chosen,
     hemispheres: Sequence[int],
     method: str,
-    attributes: Mapping[str, Any],
+    attributes: dict[str, Any],
 ) -> Layout:
     """Return the layout of a table.
 
@@ -41,7 +41,7 @@ def table_layout(
         Allen's ids; of one, the table has no such dimension.
     method : str
         What is counted: "sections" or "grid".
-    attributes : mapping
+    attributes : dict
         Of the store: all that rows depend on. Tables of which they differ are different ones.
     """
     import zarr
@@ -54,7 +54,8 @@ def table_layout(
     for name, empty in FACTS.items():
         values = np.full(len(ids), empty, fact_type(name))
         coordinates[name] = (ROWS, values, {"long_name": FACT_NAMES[name]})
-    small = structures.assign_coords(coordinates).assign_attrs(attributes)
+    sizes = {"datasets": len(ids), "structures": len(chosen.ids)}  # of which refusals tell
+    small = structures.assign_coords(coordinates).assign_attrs(attributes | sizes)
     memory: dict[str, Any] = {}
     store = zarr.storage.MemoryStore(memory)
     whole = {n: {"chunks": v.shape} for n, v in small.variables.items() if v.ndim}

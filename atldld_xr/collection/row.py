@@ -17,6 +17,7 @@ from atldld_xr.analysis.summary import structure_summary
 from atldld_xr.catalogue.selection import dataset_name
 from atldld_xr.collection.columns import FACTS, NO_ROW, REASONS, columns_of
 from atldld_xr.collection.held_labels import hold_labels
+from atldld_xr.datasets.cut_annotation import cut_annotation
 from atldld_xr.datasets.open_annotation import open_annotation
 from atldld_xr.datasets.open_dataset import open_dataset
 from atldld_xr.datasets.open_grid import open_grid
@@ -156,6 +157,8 @@ def _open(dataset_id: int, wanted: Wanted) -> xr.Dataset:
 
 def _summary(dataset: xr.Dataset, wanted: Wanted) -> xr.Dataset:
     labels, ontology = atlas_at(wanted.annotation)
+    if wanted.method == "sections":
+        labels = cut_annotation(dataset, labels)
     return structure_summary(
         dataset,
         labels,
