@@ -38,7 +38,7 @@ def summarize_many(
     with computing(*computed_on):
         from atldld_xr.collection.summarize import summarize
 
-        report = summarize(found.datasets, output, progress=progress, **asked, **reading)
+        report = summarize(found.datasets, url=output, progress=progress, **asked, **reading)
     if as_json:
         print_json(asdict(report))
     else:

@@ -68,8 +68,8 @@ class SummaryReport:
 @with_arguments_too(plan_dataset)
 def summarize(
     datasets: Any,
-    url: str | os.PathLike[str],
     *,
+    url: str | os.PathLike[str],
     structures: str | int | Iterable[str | int] | None = None,
     threshold: int = 25,
     method: Literal["sections", "grid"] = "sections",
@@ -143,7 +143,7 @@ def summarize(
     >>> import atldld_xr
     >>> where = tempfile.mkdtemp()
     >>> both = ["phantom", "phantom-sagittal"]
-    >>> report = atldld_xr.summarize(both, f"{where}/table.zarr", resolution=200)  # doctest: +SKIP
+    >>> report = atldld_xr.summarize(both, url=f"{where}/table.zarr")  # doctest: +SKIP
     """
     if not is_one_of(method, ("sections", "grid")):
         raise InvalidArgumentError(f'method is "sections" or "grid", not {short(method)}')

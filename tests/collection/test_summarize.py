@@ -41,7 +41,7 @@ def summarize(server, atlas):
 
     def of(path, ids=IDS, **asked):
         where = {"source": server.url, "annotation": atlas}
-        return atldld_xr.summarize(ids, path, **{**where, **OPENING, **asked})
+        return atldld_xr.summarize(ids, url=path, **{**where, **OPENING, **asked})
 
     return of
 
