@@ -34,6 +34,7 @@ __all__ = [
     "search_images",
     "status",
     "structures",
+    "summarize",
     "verify",
 ]
 
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from atldld_xr import utils as utils
     from atldld_xr.analysis.compare_grid import compare_grid
     from atldld_xr.catalogue.search import genes, search, search_images
+    from atldld_xr.collection.summarize import summarize
     from atldld_xr.datasets.copy_mirror import mirror
     from atldld_xr.datasets.info import info
     from atldld_xr.datasets.open_annotation import open_annotation
@@ -93,6 +95,7 @@ else:  # type checkers would take any name for one of this module's
         "search_images": "atldld_xr.catalogue.search",
         "status": "atldld_xr.store.status",
         "structures": "atldld_xr.datasets.open_structures",
+        "summarize": "atldld_xr.collection.summarize",
         "verify": "atldld_xr.store.verify",
     }
 

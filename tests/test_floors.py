@@ -24,7 +24,7 @@ FLOORS = (
     {"datasets", "store"},
     {"analysis", "volumes"},
     {"export"},
-    {"plots", "sync", "utils"},
+    {"collection", "plots", "sync", "utils"},
     {"accessor", "cluster"},
     {"cli"},
 )

@@ -35,6 +35,7 @@ FUNCTIONS = [
     "search_images",
     "status",
     "structures",
+    "summarize",
     "verify",
 ]
 NAMES = [*FUNCTIONS, "BucketSource", "DisplacementField", "MirrorSource", "Registration"]

@@ -16,6 +16,7 @@ from atldld_xr.errors import InvalidArgumentError
 
 AXES = ("coronal", "y", "x")
 
+NO_GRID_VOXEL = NO_PIXEL.replace("sections", "voxels")
 NO_VOXEL = "Allen's grid has no data of it"
 NO_ENERGY = "its mean is 0: voxel_energy_cv is a share of nothing"
 
@@ -110,7 +111,7 @@ def grid_columns(
             if here.size:
                 coverage[place] = values.size / here.size
             if not values.size:
-                reason[place] = NO_VOXEL if here.size else NO_PIXEL.replace("sections", "voxels")
+                reason[place] = NO_VOXEL if here.size else NO_GRID_VOXEL
                 continue
             mean[place] = values.mean()
             volume[place] = values.size * voxel_mm3

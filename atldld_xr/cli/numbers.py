@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from atldld_xr.cli import options
+from atldld_xr.cli import options, selection
 from atldld_xr.cli.failures import PARTIAL
 from atldld_xr.cli.text import print_json, say
 from atldld_xr.messages.repeating import short
@@ -21,7 +21,7 @@ _SHOWN_OF_GRIDS = ("n_voxels", "voxel_energy_mean", "voxel_energy_cv")
 _MOST_ROWS = 20
 
 
-def _read_output(_: click.Context, __: click.Parameter, value: str | None) -> Path | None:
+def _read_output(value: str | None) -> Path | None:
     from atldld_xr.files.paths import local_file
 
     if value is None:
@@ -41,14 +41,17 @@ def _read_structures(
 
 @click.command(
     cls=options.ExpressionCommand,
-    short_help="Numbers per structure of DATASET.",
+    short_help="Numbers per structure of one DATASET, or of many as one table.",
     epilog=options.examples(
         "atldld-xr summary 71717640 -o numbers.csv",
         "atldld-xr summary 71717640 --structures DG,CA1 --by section --hemisphere each",
         "atldld-xr summary 69289763 --method grid --json",
+        "atldld-xr summary --product Mouse --plane-of-section coronal -o table.zarr --workers 8",
+        "atldld-xr summary --gene 'Gad*' --on-error fill -o gad.parquet",
     ),
 )
-@click.argument("dataset")
+@click.argument("dataset", nargs=-1)
+@selection.selecting
 @options.reading
 @click.option(
     "--structures",
@@ -91,25 +94,42 @@ def _read_structures(
 @click.option(
     "-o",
     "--output",
-    callback=_read_output,
-    metavar="FILE",
+    metavar="FILE|URL",
     shell_complete=options.complete_path,
-    help="A table: .csv, or .parquet with the extra of that name. What is there is replaced.",
+    help="A table: .csv, or .parquet with the extra of that name. What is there is replaced. Of "
+    "many data sets a Zarr store, or a folder of Parquet if it ends so, which is gone on with.",
 )
+@click.option(
+    "--mode",
+    type=click.Choice(["w-", "w"]),
+    default="w-",
+    help="Of many: refuse to write where another table is, or replace it.",
+)
+@click.option(
+    "--retry-failed",
+    is_flag=True,
+    help="Of many: count again what has no numbers, or not all of them.",
+)
+@options.storage_options
+@options.progress
 @options.cluster
 @options.as_json
 @click.pass_context
 def summary(
     ctx: click.Context,
     /,
-    dataset: str,
+    dataset: tuple[str, ...],
     structures: list[str | int] | None,
     threshold: int,
     by: str,
     method: str,
     hemisphere: str,
     annotation: str | None,
-    output: Path | None,
+    output: str | None,
+    mode: str,
+    retry_failed: bool,
+    storage_options: dict[str, Any] | None,
+    progress: bool,
     scheduler: str | None,
     workers: int | None,
     as_json: bool,
@@ -117,12 +137,41 @@ def summary(
 ) -> None:
     """Numbers per structure of DATASET: expression by Allen's own definitions.
 
-    Masks are read as "--expression intensity" has them unless it says otherwise. What was fetched
-    is in the cache, so that an interrupted summary goes on where it ended.
+    Of several, or of what is searched for, they are one table with a row for each, which the same
+    command goes on with. Masks are read as "--expression intensity" has them unless it says
+    otherwise. What was fetched is in the cache, so that an interrupted summary goes on where it
+    ended.
     """
     from atldld_xr.cli.computing import computing
 
-    where = _annotation_of(dataset, annotation)
+    chosen = {name: reading.pop(name) for name in selection.NAMES}
+    if len(dataset) != 1 or selection.is_asked(chosen):
+        from atldld_xr.cli.collection import summarize_many
+
+        if by != "data set":
+            raise click.UsageError("--by section is of one data set")
+        ctx.exit(
+            summarize_many(
+                dataset,
+                chosen,
+                output,
+                reading,
+                as_json=as_json,
+                progress=progress,
+                computed_on=(scheduler, workers),
+                structures=structures,
+                threshold=threshold,
+                method=method,
+                hemisphere=hemisphere,
+                annotation=annotation,
+                mode=mode,
+                retry_failed=retry_failed,
+                storage_options=storage_options,
+            )
+        )
+    (name,) = dataset
+    file = _read_output(output)
+    where = _annotation_of(name, annotation)
     asked: dict[str, Any] = {"structures": structures, "hemisphere": hemisphere}
     with computing(scheduler, workers):
         import atldld_xr
@@ -130,16 +179,16 @@ def summary(
 
         ontology = atldld_xr.structures(source=where)
         if method == "grid":
-            ds = atldld_xr.open_grid(dataset, variables="energy", source=reading["source"])
+            ds = atldld_xr.open_grid(name, variables="energy", source=reading["source"])
             asked |= {"method": "grid"}
         else:
             reading["expression"] = reading["expression"] or "intensity"
-            ds = atldld_xr.open_dataset(dataset, **reading)
+            ds = atldld_xr.open_dataset(name, **reading)
             asked |= {"threshold": threshold, "by": by}
         labels = atldld_xr.open_annotation(resolution=25, source=where)
         found = ds.atldld.structure_summary(labels, ontology=ontology, **asked)
-        if output is not None:
-            found.atldld.to_table(output)
+        if file is not None:
+            found.atldld.to_table(file)
     from atldld_xr.analysis.structure_summary import NONE
 
     not_counted = str(found.attrs.get("sections_not_counted", NONE))
@@ -147,7 +196,7 @@ def summary(
     if as_json:
         print_json({"rows": _records(table), "sections_not_counted": not_counted})
     else:
-        _say(table, output)
+        _say(table, file)
         if not_counted != NONE:
             say(f"not counted, as they could not be read: {not_counted}")
     ctx.exit(0 if not_counted == NONE else PARTIAL)

@@ -6,10 +6,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+_threads: ContextVar[int | None] = ContextVar("threads", default=None)
 
 
 @contextmanager
@@ -66,6 +69,14 @@ def own_threads() -> Iterator[dict[str, Any]]:
     from atldld_xr.compute.processors import processors
     from atldld_xr.settings import as_int, setting
 
+    own = _threads.get()
+    if own == 1:
+        yield {"scheduler": "sync"}
+        return
+    if own is not None:
+        with ending_threads(own, "atldld-dask") as pool:
+            yield {"scheduler": pool}
+        return
     others = can_have_scheduler() and get_scheduler() is not None
     if others or dask.config.get("pool", None) is not None:
         yield {}
@@ -73,3 +84,13 @@ def own_threads() -> Iterator[dict[str, Any]]:
     count = max(processors(), setting("http.connections", as_int))
     with ending_threads(count, "atldld-dask") as pool:
         yield {"scheduler": pool}
+
+
+@contextmanager
+def threads_at_most(count: int) -> Iterator[None]:
+    """Have `own_threads` of this thread give so many, whatever Dask is told; of one, itself."""
+    token = _threads.set(count)
+    try:
+        yield
+    finally:
+        _threads.reset(token)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -21,6 +22,7 @@ from atldld_xr.phantom.phantom import Phantom
 from atldld_xr.phantom.projections import projection_grid
 from atldld_xr.sources.projection_grids import KINDS
 from atldld_xr.testing.atlas import nrrd_file
+from atldld_xr.testing.genes import GenePhantom
 from atldld_xr.testing.quirks import Quirks, Sampling
 from atldld_xr.warp.averages import reduce_tile
 
@@ -73,6 +75,7 @@ class PhantomPictures:
     def __init__(self, phantoms: Mapping[int, Phantom], quirks: Quirks) -> None:
         self._phantoms = phantoms
         self._sampling = quirks.sampling
+        self._drawn = Memo()
 
     def jpeg(
         self,
@@ -84,6 +87,25 @@ class PhantomPictures:
     ) -> bytes | None:
         """Return a JPEG of the window; of what is on the slide beside the section, bare glass."""
         phantom = self._phantoms[image["data_set_id"]]
+        if type(phantom) is not GenePhantom:
+            return self._draw(phantom, image, window, view, quality, values)
+        # Thousands that differ in their ids and genes alone are drawn once.
+        place = image["id"] - phantom.record["section_images"][0]["id"]
+        alike = replace(phantom, id=0, gene="")
+        key = (alike, place, image["x"], image["y"], window, view, quality, values)
+        return self._drawn.get(
+            key, lambda: self._draw(phantom, image, window, view, quality, values)
+        )
+
+    def _draw(
+        self,
+        phantom: Phantom,
+        image: Mapping[str, Any],
+        window: Window,
+        view: View,
+        quality: int,
+        values: Range | None,
+    ) -> bytes | None:
         inside = _inside(image, window)
         pixels = np.empty((window.height, window.width, len(_glass(view))), np.uint8)
         pixels[:] = _glass(view)

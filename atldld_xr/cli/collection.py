@@ -1,0 +1,53 @@
+"""The command ``summary`` of many data sets: one table, told of before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from atldld_xr.cli.failures import NOT_FOUND, PARTIAL
+from atldld_xr.cli.selection import is_asked, select
+from atldld_xr.cli.text import print_json, say
+from atldld_xr.messages.text import format_count
+
+_MOST_TOLD = 10
+
+
+def summarize_many(
+    datasets: Sequence[str],
+    chosen: Mapping[str, Any],
+    output: str | None,
+    reading: dict[str, Any],
+    *,
+    as_json: bool,
+    progress: bool,
+    computed_on: tuple[str | None, int | None],
+    **asked: Any,
+) -> int:
+    """Write the table of the data sets that are meant, and return the exit code."""
+    from atldld_xr.cli.computing import computing
+
+    if not datasets and not is_asked(chosen):
+        raise click.UsageError("Missing argument 'DATASET', or what to search for, as --gene Pvalb")
+    if output is None:
+        raise click.UsageError("the table of many data sets needs a place: -o table.zarr")
+    found = select(datasets, {**reading, **chosen, "progress": progress})
+    with computing(*computed_on):
+        from atldld_xr.collection.summarize import summarize
+
+        report = summarize(found.datasets, url=output, progress=progress, **asked, **reading)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        there = f" ({report.skipped:,} more were there)" if report.skipped else ""
+        say(f"{report.url}: {format_count(report.counted, 'data set')} counted{there}")
+        for failure in report.failures[:_MOST_TOLD]:
+            say(f"{failure['dataset']}: {' '.join(failure['reason'].split())}")
+        if len(report.failures) > _MOST_TOLD:
+            say(f"and {len(report.failures) - _MOST_TOLD:,} more; --json has them all")
+    if report.failures:
+        return PARTIAL
+    return NOT_FOUND if found.unknown else 0

@@ -1,0 +1,151 @@
+"""Making rows, many at a time: on threads of this process, or on the connected cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from atldld_xr.collection.row import Wanted, make_row
+from atldld_xr.compute.client import connected_client
+from atldld_xr.compute.lost_workers import cluster_errors, deaths
+from atldld_xr.compute.threads import ending_threads, threads_at_most
+from atldld_xr.errors import StoreError
+from atldld_xr.export.run.on_cluster import cancel
+from atldld_xr.export.run.on_threads import Job
+from atldld_xr.settings import as_int, setting
+from atldld_xr.store.ledger_entries import SectionEntry
+
+_MOST_DEATHS = 20
+"""Workers that may die with one data set before it is taken for the cause."""
+
+LOST = "data set"
+"""By which the ledger has why a row, or a part of it, could not be counted."""
+
+
+@dataclass(frozen=True)
+class RowTask:
+    """Makes rows and writes them; sent to workers.
+
+    Attributes
+    ----------
+    job : Job
+        Where they go.
+    wanted : Wanted
+        What they are of.
+    shape : tuple of int
+        Of one measure.
+    threads : int
+        That make one row.
+    """
+
+    job: Job
+    wanted: Wanted
+    shape: tuple[int, ...]
+    threads: int = 1
+
+    def __call__(self, at: int, dataset_id: int) -> SectionEntry:
+        """Return what is to be entered of a row, all of which is in the store by then."""
+        with threads_at_most(self.threads):
+            row = make_row(dataset_id, self.wanted, self.shape)
+        place = (at, *(0 for _ in self.shape))
+        written = tuple(
+            self.job.write(name, place, values[np.newaxis]) for name, values in row.numbers.items()
+        )
+        failures = {LOST: row.lost} if row.lost else {}
+        return SectionEntry(at, row.facts, failures, written)
+
+
+def make_rows(rows: Iterable[tuple[int, int]], task: RowTask) -> Iterator[SectionEntry]:
+    """Make rows, and tell of each as it is done, in any order.
+
+    As many are under way as there may be connections, on a cluster as it has threads: a row waits
+    for the service most of the time. The connections are shared among them.
+
+    Parameters
+    ----------
+    rows : iterable of (int, int)
+        The place and the data set of each, taken as there is room.
+    task : RowTask
+        What makes one.
+
+    Raises
+    ------
+    StoreError
+        If what is made cannot be written, or the cluster is gone.
+    """
+    client = connected_client()
+    if client is None:
+        yield from _on_threads(rows, task)
+        return
+    with cluster_errors(client):
+        yield from _on_cluster(client, rows, task)
+
+
+def _on_threads(rows: Iterable[tuple[int, int]], task: RowTask) -> Iterator[SectionEntry]:
+    count = setting("http.connections", as_int)
+    rest = iter(rows)
+    running: set[Future[SectionEntry]] = set()
+    with ending_threads(count, "atldld-row") as pool:
+        while True:
+            while len(running) < count and (row := next(rest, None)) is not None:
+                running.add(pool.submit(task, *row))
+            if not running:
+                return
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+
+
+def _on_cluster(
+    client: Any, rows: Iterable[tuple[int, int]], task: RowTask
+) -> Iterator[SectionEntry]:
+    from distributed import as_completed
+    from distributed.scheduler import KilledWorker
+
+    connections = setting("http.connections", as_int)
+    rest = iter(rows)
+    running: dict[Any, tuple[int, int]] = {}
+    died: dict[tuple[int, int], int] = {}
+    done = as_completed()
+
+    def submit(row: tuple[int, int], make: Callable[..., SectionEntry]) -> None:
+        future = client.submit(make, *row, pure=False, retries=0)
+        running[future] = row
+        done.add(future)
+
+    try:
+        while True:
+            room = max(min(sum(client.nthreads().values()), connections), 1)
+            # On a disk it costs nothing: workers die, and are replaced, without a word to us.
+            job = replace(task.job, may_overwrite=task.job.may_overwrite or task.job.store.is_local)
+            make = replace(task, job=job, threads=max(connections // room, 1))
+            while len(running) < room and (row := next(rest, None)) is not None:
+                submit(row, make)
+            if not running:
+                return
+            future = next(done)
+            row = running.pop(future)
+            error = future.exception()
+            if error is None:
+                yield future.result()
+            elif isinstance(error, KilledWorker):
+                died[row] = died.get(row, 0) + deaths(error)
+                if died[row] >= _MOST_DEATHS:
+                    raise StoreError(
+                        f"{died[row]} workers died while they counted section data set {row[1]}: "
+                        "see their logs; they may need more memory"
+                    ) from error
+                submit(row, make)
+            else:
+                raise error
+    except BaseException:
+        with suppress(StoreError):  # lost, which tells them too
+            task.job.lease.leave_behind()
+        raise
+    finally:
+        cancel(client, list(running))

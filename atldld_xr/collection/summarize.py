@@ -1,0 +1,241 @@
+"""summarize: numbers of structures of many data sets, as one table, entered as they come."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from atldld_xr._version import __version__
+from atldld_xr.allen.ids import is_phantom
+from atldld_xr.analysis.ontology import choose
+from atldld_xr.analysis.structure_summary import check_hemisphere, check_threshold
+from atldld_xr.catalogue.selection import dataset_ids, dataset_name
+from atldld_xr.collection.columns import FACTS
+from atldld_xr.collection.layout import shape_of, table_layout
+from atldld_xr.collection.parquet import check_folder, is_parquet, rows_of, write_parts
+from atldld_xr.collection.row import Wanted, check_labels, ontology_at
+from atldld_xr.collection.run import LOST, RowTask, make_rows
+from atldld_xr.compute.progress import progress_bar
+from atldld_xr.datasets.answered import Answered, NotAskedYet
+from atldld_xr.datasets.arguments import with_arguments_too
+from atldld_xr.datasets.plan_dataset import plan_dataset
+from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.export.run.on_threads import Job
+from atldld_xr.export.run.run import write_missing
+from atldld_xr.files.file_store import FileStore
+from atldld_xr.files.paths import absolute, is_path
+from atldld_xr.messages.repeating import short
+from atldld_xr.plan.arguments import is_one_of
+from atldld_xr.sources.resolve import resolve
+from atldld_xr.store.ledger import Ledger
+from atldld_xr.store.ledger_entries import SectionEntry
+from atldld_xr.store.resume import Mode, invalidate, open_for_writing
+from atldld_xr.store.store_plan import Layout
+
+_NOT_OF_ROWS = ("source", "refresh", "offline", "chunks")
+"""Of the arguments of `open_dataset`, those that change no number, and the source."""
+
+
+@dataclass(frozen=True)
+class SummaryReport:
+    """What was done of a table.
+
+    Attributes
+    ----------
+    url : str
+        Where it is.
+    datasets : int
+        Its rows.
+    counted, skipped : int
+        Data sets whose rows were made now, and those that were there already.
+    failures : tuple of dict
+        The ``dataset`` of each row that has no numbers, or not all of them, and the ``reason``.
+        With ``retry_failed=True`` these are made again.
+    """
+
+    url: str
+    datasets: int
+    counted: int
+    skipped: int
+    failures: tuple[Mapping[str, Any], ...]
+
+
+@with_arguments_too(plan_dataset)
+def summarize(
+    datasets: Any,
+    *,
+    url: str | os.PathLike[str],
+    structures: str | int | Iterable[str | int] | None = None,
+    threshold: int = 25,
+    method: Literal["sections", "grid"] = "sections",
+    hemisphere: Literal["both", "left", "right", "each"] = "both",
+    annotation: str | os.PathLike[str] | None = None,
+    mode: Mode = "w-",
+    retry_failed: bool = False,
+    storage_options: Mapping[str, Any] | None = None,
+    progress: bool = False,
+    **arguments: Any,
+) -> SummaryReport:
+    """Write the numbers of structures of many data sets as one table: a row for each data set.
+
+    Each row is what ``Dataset.atldld.structure_summary`` gives of its data set, to the bit. Rows
+    are made as many at a time as there may be connections, on threads or on the cluster whose
+    client is connected, and entered as they are done; the same call goes on where one was stopped.
+    A data set that cannot be opened or read is a row without numbers, and says why.
+
+    Parameters
+    ----------
+    datasets : int, str, iterable of these, or pandas.DataFrame
+        Which: names as `open_dataset` takes them, or what `search` found. Rows are in their order.
+    url : str or path
+        A path or any fsspec URL: of a folder of Parquet files if it ends in ``.parquet``, which
+        needs the extra of that name, else of a Zarr store.
+    structures, threshold, method, hemisphere
+        As of ``structure_summary``.
+    annotation : str or path, optional
+        Where the annotation and its structures are, as the `source` of `open_annotation`. Default:
+        Allen's; of phantoms theirs. A process holds it in memory: 154 MB.
+    mode : {"w-", "w"}
+        Whether another table that is there is replaced, or a finished one made anew.
+    retry_failed : bool
+        Whether rows are made again that have no numbers, or not all.
+    storage_options : mapping, optional
+        For the file system.
+    progress : bool
+        Whether to show a progress bar on standard error.
+    **arguments
+        All else that `open_dataset` takes, the same for all. `expression` is "intensity" by
+        default.
+
+    Returns
+    -------
+    SummaryReport
+        How many rows were made, and those without numbers.
+
+    Raises
+    ------
+    InvalidArgumentError
+        For an argument that cannot work; nothing is fetched.
+    StoreError
+        If there is another table, or something else, or it cannot be written.
+    MissingExtraError
+        If Parquet is asked for, and cannot be written.
+    MetadataError, ServiceError
+        If the annotation or its structures cannot be had.
+
+    Notes
+    -----
+    The Zarr store opens with ``xarray.open_zarr`` at any time: over ``dataset`` and ``structure``,
+    and ``hemisphere_id`` if asked for, with a variable for each measure, as of one data set. Rows
+    that are not made yet, or failed, are NaN, and 0 in counts. ``reason`` is the number of a text
+    in its attribute ``reasons``. Of each data set there are ``gene``, ``plane``,
+    ``reference_space_id``, ``sections_counted``, ``sections_not_counted`` and ``error``, which are
+    written when all rows are.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import atldld_xr
+    >>> where = tempfile.mkdtemp()
+    >>> both = ["phantom", "phantom-sagittal"]
+    >>> report = atldld_xr.summarize(both, url=f"{where}/table.zarr")  # doctest: +SKIP
+    """
+    if not is_one_of(method, ("sections", "grid")):
+        raise InvalidArgumentError(f'method is "sections" or "grid", not {short(method)}')
+    hemispheres = check_hemisphere(hemisphere)
+    ids = dataset_ids(datasets)
+    arguments["expression"] = arguments.get("expression") or "intensity"
+    source = resolve(arguments.get("source"), dataset_name(ids[0]))
+    rest = {key: value for key, value in arguments.items() if key not in ("source", "refresh")}
+    with suppress(NotAskedYet):
+        plan_dataset(ids[0], source=Answered(source), **rest)
+    where = _annotation_at(annotation, ids[0], arguments.get("source"))
+    chosen = choose(ontology_at(where), structures)
+    wanted = Wanted(
+        None if structures is None else tuple(chosen.ids),
+        check_threshold(threshold),
+        method,
+        hemisphere,
+        where,
+        arguments,
+    )
+    layout = table_layout(ids, chosen, hemispheres, method, _attributes(wanted, source.url))
+    address = os.fspath(url)
+    if is_parquet(address):
+        check_folder(FileStore(address, storage_options))
+    place = FileStore(rows_of(address), storage_options)
+    steps = open_for_writing(place, layout, mode, may_read=False, unproven=lambda _: ())
+    with steps as (store, ledger, lease):
+        names = {*layout.arrays, *FACTS}
+        invalidate(store, layout, ledger, names, (), as_one=True, retry_failed=retry_failed)
+        missing = list(_missing(layout, ledger, len(ids)))
+        if missing:
+            check_labels(where)
+        job = Job(store, layout.arrays, may_overwrite=ledger.may_overwrite, lease=lease)
+        task = RowTask(job, wanted, shape_of(layout))
+        with progress_bar("data sets", len(missing), enabled=progress) as advance:
+
+            def events() -> Generator[SectionEntry, None, None]:
+                for entry in make_rows(((at, ids[at]) for at in missing), task):
+                    advance(1)
+                    yield entry
+
+            write_missing(events(), layout, store, ledger, lease, progress=False)
+        failures = tuple(
+            {"dataset": ids[at], "reason": told[LOST]}
+            for at, told in sorted(ledger.failures.items())
+        )
+    if is_parquet(address):
+        write_parts(FileStore(address, storage_options), place)
+    return SummaryReport(address, len(ids), len(missing), len(ids) - len(missing), failures)
+
+
+def _missing(layout: Layout, ledger: Ledger, count: int) -> Iterator[int]:
+    """Yield the rows of which something is not in the store."""
+    done = np.ones(count, bool)
+    for array in ledger.done.values():
+        done &= array.reshape(count, -1).all(axis=1)
+    for at in range(count):
+        if not (done[at] and all(at in ledger.values[name] for name in layout.values)):
+            yield at
+
+
+def _annotation_at(
+    annotation: str | os.PathLike[str] | None, first: int, source: object
+) -> str | None:
+    """Return where the annotation is, as workers find it: of a phantom the phantom's."""
+    if annotation is None:
+        is_own = source == "phantom" or (source is None and is_phantom(dataset_name(first)))
+        return "phantom" if is_own else None
+    if not isinstance(annotation, str | os.PathLike):
+        raise InvalidArgumentError(
+            f"annotation is where it is, a path, URL or phantom, not {short(annotation)}"
+        )
+    text = os.fsdecode(annotation)
+    return absolute(text) if text != "phantom" and is_path(text) else text
+
+
+def _attributes(wanted: Wanted, source: str) -> dict[str, Any]:
+    from dask.base import tokenize
+
+    opening = {
+        key: value if isinstance(value, str | int | float | bool) else tokenize(value)
+        for key, value in sorted(wanted.opening.items())
+        if key not in (*_NOT_OF_ROWS, "resolution") and value is not None
+    }
+    return {
+        "title": "numbers of structures of section data sets",
+        "method": wanted.method,
+        "threshold": wanted.threshold,
+        "hemisphere": wanted.hemisphere,
+        "resolution": wanted.opening.get("resolution", 25),
+        "annotation": wanted.annotation or "Allen's",
+        "source": source,
+        **{f"opened_with_{key}": value for key, value in opening.items()},
+        "history": f"atldld_xr {__version__}",
+    }
