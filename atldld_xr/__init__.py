@@ -12,6 +12,7 @@ __all__ = [
     "BucketSource",
     "DisplacementField",
     "MirrorSource",
+    "ReferenceSpace",
     "Registration",
     "__version__",
     "compare_grid",
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from atldld_xr import sync as sync
     from atldld_xr import testing as testing
     from atldld_xr import utils as utils
+    from atldld_xr.allen.reference import ReferenceSpace
     from atldld_xr.analysis.compare_grid import compare_grid
     from atldld_xr.catalogue.search import genes, search, search_images
     from atldld_xr.collection.summarize import summarize
@@ -76,6 +78,7 @@ else:  # type checkers would take any name for one of this module's
         "DisplacementField": "atldld_xr.warp.displacement_field",
         "MirrorSource": "atldld_xr.sources.mirror",
         "compare_grid": "atldld_xr.analysis.compare_grid",
+        "ReferenceSpace": "atldld_xr.allen.reference",
         "Registration": "atldld_xr.registration.registration",
         "config": "atldld_xr.settings",
         "genes": "atldld_xr.catalogue.search",

@@ -38,8 +38,8 @@ FUNCTIONS = [
     "summarize",
     "verify",
 ]
-NAMES = [*FUNCTIONS, "BucketSource", "DisplacementField", "MirrorSource", "Registration"]
-NAMES = sorted([*NAMES, "__version__", "config", "errors"])
+NAMES = [*FUNCTIONS, "BucketSource", "DisplacementField", "MirrorSource"]
+NAMES = sorted([*NAMES, "ReferenceSpace", "Registration", "__version__", "config", "errors"])
 
 # What the README, the docs and the notebooks of this version and the one before name.
 DOCUMENTED = [

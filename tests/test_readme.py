@@ -75,6 +75,7 @@ def test_the_table_has_every_public_function_and_every_command():
     assert public - called == {
         "BucketSource",
         "MirrorSource",
+        "ReferenceSpace",
         "Registration",
         "DisplacementField",
     }  # named below the table

@@ -181,14 +181,11 @@ def parse_dataset(record: Mapping[str, Any]) -> SectionDataset:
             f"{name} is not registered: its record names no reference space, as those of human "
             "data sets do not; its images open one by one with open_image"
         )
-    space = integer(record, "reference_space_id", name, 0, _LARGEST_ID)
-    if space not in REFERENCE_SPACES:
-        known = ", ".join(f"{s.id} ({s.name})" for s in REFERENCE_SPACES.values())
-        raise MetadataError(
-            f"{name} is registered to reference space {space}; the ones supported are {known}"
-        )
+    space = integer(record, "reference_space_id", name, 1, _LARGEST_ID)
     thickness = number(record, "section_thickness", name, 0.001, 10_000)
-    tvr, trv = _parse_alignment3d(record.get("alignment3d"), name, REFERENCE_SPACES[space].extent)
+    # How large another space is is not known here: its affine is checked over one like the adult's.
+    extent = REFERENCE_SPACES.get(space, REFERENCE_SPACES[9]).extent
+    tvr, trv = _parse_alignment3d(record.get("alignment3d"), name, extent)
 
     images, excluded = _parse_images(items(record, "section_images", name), dataset_id)
     if not images:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +31,64 @@ class ReferenceSpace:
         Allen's name of it.
     extent : tuple of float
         Size along (p, i, r) = (posterior, inferior, right), in micrometres.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the id is no positive whole number, or the extent not three lengths from 100 to 100 000.
+
+    Examples
+    --------
+    >>> ReferenceSpace(2, "E13.5 Brain", (8900.0, 10900.0, 6900.0)).extent
+    (8900.0, 10900.0, 6900.0)
     """
 
     id: int
     name: str
     extent: tuple[float, float, float]
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.id, int | np.integer) or isinstance(self.id, bool) or self.id < 1:
+            raise InvalidArgumentError(
+                f"the id of a reference space is a positive whole number, not {short(self.id)}"
+            )
+        if not isinstance(self.name, str):
+            raise InvalidArgumentError(f"a reference space's name is text, not {short(self.name)}")
+        object.__setattr__(self, "id", int(self.id))
+        object.__setattr__(self, "extent", check_extent(self.extent))
+
+    @property
+    def is_adult(self) -> bool:
+        """Whether it is one of the two of the adult mouse, which the annotation is of."""
+        return self.id in REFERENCE_SPACES
+
+
+def check_extent(extent: object) -> tuple[float, float, float]:
+    """Return an extent as three numbers.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is not three lengths from 100 to 100 000 micrometres: an embryo's brain has 5000.
+    """
+    values = extent.tolist() if isinstance(extent, np.ndarray) else extent
+    real = int | float | np.integer | np.floating
+    if (
+        isinstance(values, list | tuple)
+        and len(values) == _AXES
+        and all(isinstance(v, real) and not isinstance(v, bool) for v in values)
+        and all(_LEAST_EXTENT <= v <= _MOST_EXTENT for v in values)
+    ):
+        p, i, r = map(float, values)
+        return p, i, r
+    raise InvalidArgumentError(
+        "extent is the size of the reference space along (p, i, r), three numbers of micrometres "
+        f"from {_LEAST_EXTENT:g} to {_MOST_EXTENT:g}, not {short(extent)}"
+    )
+
+
+_AXES = 3
+_LEAST_EXTENT, _MOST_EXTENT = 100.0, 100_000.0
 
 # Extent: 528 x 320 x 456 voxels of 25 um, the Allen mouse brain reference volume.
 _P56_EXTENT = (13200.0, 8000.0, 11400.0)
@@ -85,22 +138,77 @@ def get_space(reference_space: int) -> ReferenceSpace:
     Raises
     ------
     InvalidArgumentError
-        For any other than 9 and 10, the adult (P56) mouse brain and its mirror image.
+        For any other than 9 and 10, the adult (P56) mouse brain and its mirror image: of these
+        alone the extent is known.
     """
     try:
         return REFERENCE_SPACES[reference_space]
     except (KeyError, TypeError):  # of what cannot be a key
         raise InvalidArgumentError(
-            f"reference space {short(reference_space)} is not known; the ones supported are "
-            + ", ".join(f"{s.id} ({s.name})" for s in REFERENCE_SPACES.values())
+            f"the extent of reference space {short(reference_space)} is not known, only those of "
+            f"{known_spaces()}: give a ReferenceSpace, or extent=(p, i, r)"
         ) from None
 
 
+def known_spaces() -> str:
+    """Return in words the spaces whose extent is known."""
+    return " and ".join(f"{s.id} ({s.name})" for s in REFERENCE_SPACES.values())
+
+
+EXTENT = "reference_space_extent"
+"""The attribute of a Dataset that says how large another space than the adult's is."""
+
+
+def extent_attribute(space: ReferenceSpace) -> dict[str, list[float]]:
+    """Return what is said of a space whose id does not tell how large it is."""
+    return {} if space.is_adult else {EXTENT: list(space.extent)}
+
+
+def space_told(attributes: Mapping[Any, Any], default: int) -> ReferenceSpace:
+    """Return the space that the attributes of a Dataset name.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If they do not say how large it is.
+    """
+    space_id = attributes.get("reference_space_id", default)
+    if EXTENT not in attributes:
+        return get_space(space_id)
+    return ReferenceSpace(space_id, "", check_extent(attributes[EXTENT]))
+
+
+def check_adult(attributes: Mapping[Any, Any], what: str) -> None:
+    """Refuse what is of the adult mouse for a Dataset whose attributes name another space.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Then; it says which space.
+    """
+    own = attributes.get("registered_to_reference_space_id")
+    if own is not None and own not in REFERENCE_SPACES:
+        raise InvalidArgumentError(
+            f"{what} is of the adult mouse, reference spaces {known_spaces()}; this is registered "
+            f"to reference space {short(own)}"
+        )
+
+
 def change_space(source: int, target: int) -> NDArray[np.float64]:
-    """Return the (4, 4) affine that takes (p, i, r, 1) in one reference space to another."""
-    get_space(source), get_space(target)
+    """Return the (4, 4) affine that takes (p, i, r, 1) in one reference space to another.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If none is known: of the two of the adult mouse it is.
+    """
     matrix = np.eye(4)
     if source != target:
+        if not {source, target} <= REFERENCE_SPACES.keys():
+            raise InvalidArgumentError(
+                f"no way from reference space {short(source)} to {short(target)} is known, only "
+                f"between {known_spaces()}: leave reference_space out for the data set's own"
+            )
         matrix[2, 2], matrix[2, 3] = -1.0, _LEFT_RIGHT_FLIP
     return matrix
 

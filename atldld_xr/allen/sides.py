@@ -14,18 +14,24 @@ import numpy as np
 
 from atldld_xr.allen import transforms
 from atldld_xr.allen.metadata import SectionDataset
-from atldld_xr.allen.reference import MIDLINE, SAGITTAL, get_space
+from atldld_xr.allen.reference import MIDLINE, REFERENCE_SPACES, SAGITTAL, ReferenceSpace
 
-Hemisphere = Literal["left", "right", "both"]
+NOT_KNOWN: Literal["not known"] = "not known"
+"""Which side is where, if nothing tells."""
+
+Hemisphere = Literal["left", "right", "both", "not known"]
 
 
 def find_hemisphere(data: SectionDataset) -> Hemisphere:
     """Return which side of the brain the sections of a data set are of.
 
     Sagittal sections are where their centres are; others are of all that they reach over. What
-    counts is the data set's own registration, and the midline of its space.
+    counts is the data set's own registration, and the midline of its space, which is known of the
+    adult's alone.
     """
     own = data.reference_space_id
+    if own not in REFERENCE_SPACES:
+        return NOT_KNOWN
     if data.plane == SAGITTAL:
         points = [transforms.detect(data, image, reference_space=own) for image in data.images]
     else:
@@ -43,10 +49,6 @@ def is_mirrored(attributes: Mapping[Any, Any]) -> bool:
     return own is not None and shown is not None and bool(own != shown)
 
 
-NOT_KNOWN = "not known"
-"""Which side is where, if nothing tells."""
-
-
 def sides_along_r(*, mirrored: bool | None) -> str:
     """Return in words which side is at low and at high r; None is not known."""
     if mirrored is None:
@@ -62,7 +64,8 @@ def orientation(*, mirrored: bool | None) -> tuple[str, str, str]:
     return "anterior-to-posterior", "superior-to-inferior", across
 
 
-def space_in_words(space_id: int, *, mirrored: bool) -> str:
+def space_in_words(space: ReferenceSpace, *, mirrored: bool) -> str:
     """Return what a reference space is called, and that it mirrors a data set if it does."""
-    name = f"Allen reference space {space_id} ({get_space(space_id).name}), affine"
+    called = f" ({space.name})" if space.name else ""
+    name = f"Allen reference space {space.id}{called}, affine"
     return f"{name}; the mirror image of the data set's own registration" if mirrored else name

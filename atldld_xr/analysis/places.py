@@ -7,7 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from atldld_xr.allen.poses import POSE
-from atldld_xr.allen.reference import PLANES, SAGITTAL, change_space
+from atldld_xr.allen.reference import PLANES, SAGITTAL, change_space, check_adult
 from atldld_xr.datasets.shown import shown
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.planes.sides import find_sides
@@ -55,6 +55,7 @@ def r_lines(dataset: xr.Dataset, dim: str, *, needed: bool = True) -> Lines:
     """
     if not needed:
         return np.zeros((dataset.sizes[dim], 3))
+    check_adult(dataset.attrs, "the midline that tells left from right")
     mirrored = find_sides(dataset, dim).mirrored
     if mirrored is None:
         raise InvalidArgumentError(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from atldld_xr.allen.reference import check_adult
 from atldld_xr.allen.structures import Structures
 from atldld_xr.analysis.grid_summary import AXES, grid_columns, labels_at
 from atldld_xr.analysis.ontology import choose
@@ -144,6 +145,7 @@ def _labels(dataset: xr.Dataset, annotation: xr.Dataset | xr.DataArray | None) -
 
 def _volume(dataset: xr.Dataset, annotation: xr.Dataset | xr.DataArray | None) -> xr.DataArray:
     if annotation is None:
+        check_adult(dataset.attrs, "Allen's annotation")
         annotation = open_annotation(source=atlas_of(dataset))
     if isinstance(annotation, xr.Dataset):
         if "annotation" not in annotation:
@@ -153,4 +155,7 @@ def _volume(dataset: xr.Dataset, annotation: xr.Dataset | xr.DataArray | None) -
 
 
 def _ontology(dataset: xr.Dataset, ontology: Structures | None) -> Structures:
-    return open_structures(source=atlas_of(dataset)) if ontology is None else ontology
+    if ontology is not None:
+        return ontology
+    check_adult(dataset.attrs, "Allen's ontology")
+    return open_structures(source=atlas_of(dataset))

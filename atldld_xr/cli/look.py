@@ -125,10 +125,16 @@ def image(
 @click.argument("dataset")
 @click.argument("out", callback=_read_path, shell_complete=options.complete_path)
 @options.reference_space
+@options.extent
 @options.source
 @options.refresh
 def preview(
-    dataset: str, out: Path, reference_space: int | None, source: str | None, refresh: bool
+    dataset: str,
+    out: Path,
+    reference_space: int | None,
+    extent: tuple[float, float, float] | None,
+    source: str | None,
+    refresh: bool,
 ) -> None:
     """Draw to OUT (.png, .svg or .pdf) how the sections of DATASET lie in the reference space.
 
@@ -140,7 +146,9 @@ def preview(
     from atldld_xr.files.atomic import write_whole
 
     kind = _suffix(out, ("png", "svg", "pdf"))
-    figure = draw(dataset, source=source, refresh=refresh, reference_space=reference_space)
+    figure = draw(
+        dataset, source=source, refresh=refresh, reference_space=reference_space, extent=extent
+    )
     drawn = io.BytesIO()
     figure.savefig(drawn, format=kind)
     write_whole(out, drawn.getvalue())

@@ -142,9 +142,16 @@ offline = click.option(
 reference_space = click.option(
     "--reference-space",
     type=int,
-    metavar="9|10",
-    help="The space of the coordinates. The one that a data set is not registered to shows it "
-    "mirrored, left tissue right. [default: the data set's own]",
+    metavar="ID",
+    help="The space of the coordinates: of 9 and 10 the one that a data set is not registered to "
+    "shows it mirrored, left tissue right. [default: the data set's own]",
+)
+extent = click.option(
+    "--extent",
+    type=(float, float, float),
+    metavar="P I R",
+    help="How far another space, as of the developing mouse, reaches, in micrometres. [default: as "
+    "the grid of the data set's expression]",
 )
 resolution = click.option(
     "--resolution", type=float, default=25, metavar="UM", help="Size of the output pixels."
@@ -229,6 +236,7 @@ _READING = (
         help="Value where a section has no pixel. [default: 255 in images of bright field, else 0]",
     ),
     reference_space,
+    extent,
     _DETECTION,
     _PLANE,
     click.option(

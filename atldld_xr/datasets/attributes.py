@@ -14,7 +14,7 @@ from atldld_xr.allen.excluded import WORDS, excluded_attributes
 from atldld_xr.allen.fluorescence import Channels
 from atldld_xr.allen.metadata import SectionDataset, SectionImage
 from atldld_xr.allen.poses import POSE
-from atldld_xr.allen.reference import Grid, Plane
+from atldld_xr.allen.reference import Grid, Plane, extent_attribute
 from atldld_xr.allen.sides import find_hemisphere, sides_along_r, space_in_words
 from atldld_xr.allen.windowed import range_in
 from atldld_xr.arrays.variables import (
@@ -213,7 +213,8 @@ def dataset_attributes(
         "plane_of_section": grid.plane.dim,
         "section_thickness": data.section_thickness,
         "reference_space_id": grid.space.id,
-        "reference_space": space_in_words(grid.space.id, mirrored=mirrored),
+        "reference_space": space_in_words(grid.space, mirrored=mirrored),
+        **extent_attribute(grid.space),
         "registered_to_reference_space_id": data.reference_space_id,
         "resolution": grid.resolution,
         **range_attribute(data.channels, data.images[0]),

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from atldld_xr.allen.reference import CORONAL, mirror
+from atldld_xr.allen.reference import CORONAL, check_adult, mirror
 from atldld_xr.allen.sides import sides_along_r
 from atldld_xr.arrays.readers import behind_selections
 from atldld_xr.arrays.ruled_array import ruled_variable
@@ -124,6 +124,7 @@ def atlas_of(dataset: xr.Dataset) -> str | None:
 
 def _volume(dataset: xr.Dataset, annotation: xr.DataArray | xr.Dataset | None) -> xr.DataArray:
     if annotation is None:
+        check_adult(dataset.attrs, "Allen's annotation")
         annotation = open_annotation(source=atlas_of(dataset), chunks=None)
     if isinstance(annotation, xr.Dataset) and "annotation" in annotation:
         annotation = annotation["annotation"]
@@ -136,6 +137,9 @@ def _volume(dataset: xr.Dataset, annotation: xr.DataArray | xr.Dataset | None) -
             f"an annotation is a DataArray of whole numbers over {', '.join(AXES)}, as "
             "open_annotation gives it"
         )
+    own = dataset.attrs.get("registered_to_reference_space_id")
+    if annotation.attrs.get("reference_space_id", own) != own:
+        check_adult(dataset.attrs, "that annotation")
     return annotation.transpose(*AXES)
 
 

@@ -33,6 +33,7 @@ class AtldldBackendEntrypoint(BackendEntrypoint):
         "on_error",
         "fill_value",
         "reference_space",
+        "extent",
         "detection_xy",
         "plane",
         "registration",

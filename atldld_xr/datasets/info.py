@@ -9,7 +9,7 @@ import numpy as np
 
 from atldld_xr.allen.excluded import count_reasons, reasons_in_words
 from atldld_xr.allen.metadata import ExcludedSection
-from atldld_xr.allen.sides import Hemisphere, find_hemisphere, sides_along_r
+from atldld_xr.allen.sides import NOT_KNOWN, Hemisphere, find_hemisphere, sides_along_r
 from atldld_xr.datasets.arguments import with_arguments_of
 from atldld_xr.datasets.costs import Costs, estimate_costs
 from atldld_xr.datasets.explain import JPEG_BYTES_PER_PIXEL
@@ -107,7 +107,8 @@ def info(planned: DatasetPlan) -> DatasetInfo:
     Parameters
     ----------
     dataset, resolution, tier, expression, projection, range, chunks, anchor, interpolation, \
-on_error, fill_value, reference_space, detection_xy, plane, registration, source, refresh, offline
+on_error, fill_value, reference_space, extent, detection_xy, plane, registration, source, refresh, \
+offline
         As for `atldld_xr.open_dataset`.
 
     Returns
@@ -162,6 +163,10 @@ def _excluded_in_words(excluded: Sequence[ExcludedSection]) -> str:
     return f"{len(excluded):,}: {reasons_in_words(counts)}" if excluded else "none"
 
 
+def _sides(facts: DatasetInfo) -> str:
+    return facts.sides if facts.hemisphere == NOT_KNOWN else f"{facts.hemisphere}: {facts.sides}"
+
+
 def _dataset_rows(facts: DatasetInfo) -> list[tuple[str, str]]:
     dim, at, excluded = facts.plane_of_section, facts.coordinates, facts.excluded_sections
     registered, space = facts.registered_to_reference_space_id, facts.reference_space_id
@@ -176,7 +181,7 @@ def _dataset_rows(facts: DatasetInfo) -> list[tuple[str, str]]:
         ("genes", ", ".join(facts.genes) or "none named"),
         ("plane of section", dim),
         ("reference space", f"{space} ({facts.reference_space}){moved}"),
-        ("sides", f"{facts.hemisphere}: {facts.sides}"),
+        ("sides", _sides(facts)),
         ("source", facts.source),
         ("sections", f"{facts.sections:,}, {facts.with_expression:,} with an expression mask"),
         *without,

@@ -68,11 +68,14 @@ def open_dataset(planned: DatasetPlan) -> xr.Dataset:
     fill_value : int, optional
         The value where a section has no pixel. Default: 255 in bright-field images, 0 in
         fluorescence and masks.
-    reference_space : {9, 10}, optional
-        The space of the coordinates. Default: the one that the data set is registered to, 9 for
-        coronal and 10 for sagittal data sets, in which left lies left. In the other one everything
-        is mirrored, at ``r = 11350 - r``: 9 shows left sagittal sections beside the right half of
-        an atlas. The attributes say so.
+    reference_space : int or ReferenceSpace, optional
+        The space of the coordinates. Default: the one that the data set is registered to, of the
+        adult mouse 9 for coronal and 10 for sagittal data sets, in which left lies left. In the
+        other one everything is mirrored, at ``r = 11350 - r``: 9 shows left sagittal sections
+        beside the right half of an atlas. The attributes say so.
+    extent : tuple of float, optional
+        How far another space, as of the developing mouse, reaches along (p, i, r), in micrometres.
+        Default: the size of the grid of the data set's expression, which is asked for.
     detection_xy : tuple of float, optional
         The point of a section image, in full-resolution pixels, whose coordinate is the section's.
         Default: the section's centre.

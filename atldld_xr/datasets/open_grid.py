@@ -14,7 +14,12 @@ from numpy.typing import NDArray
 
 from atldld_xr._version import __version__
 from atldld_xr.allen.metadata import SectionDataset, parse_dataset
-from atldld_xr.allen.reference import CORONAL
+from atldld_xr.allen.reference import (
+    CORONAL,
+    REFERENCE_SPACES,
+    ReferenceSpace,
+    extent_attribute,
+)
 from atldld_xr.allen.sides import find_hemisphere, sides_along_r, space_in_words
 from atldld_xr.attribution import attribution_of
 from atldld_xr.datasets.attributes import coordinate_attributes
@@ -221,14 +226,19 @@ def _attributes(dataset_id: int, grid: MetaImage, data: SectionDataset | None) -
         "history": f"atldld_xr {__version__}",
     }
     if data is not None:
-        space = data.reference_space_id
+        own = data.reference_space_id
+        p, i, r = (
+            max(n - 1, 1) * step for n, step in zip(grid.values.shape, grid.spacing, strict=True)
+        )
+        space = REFERENCE_SPACES.get(own) or ReferenceSpace(own, "", (p, i, r))
         out |= {
             "genes": list(data.genes),
             "hemisphere": find_hemisphere(data),
             "sides": sides_along_r(mirrored=False),
-            "reference_space_id": space,
+            "reference_space_id": own,
             "reference_space": space_in_words(space, mirrored=False),
-            "registered_to_reference_space_id": space,
+            **extent_attribute(space),
+            "registered_to_reference_space_id": own,
         }
     return out
 

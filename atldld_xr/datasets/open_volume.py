@@ -74,8 +74,9 @@ def open_volume(planned: PlannedVolume) -> xr.Dataset:
     fill_value : int, optional
         The value where no section is seen. Default: 255 in bright-field images, 0 in fluorescence
         and masks.
-    reference_space : {9, 10}, optional
-        The space of the coordinates. Default: the one that the data set is registered to.
+    reference_space, extent : optional
+        The space of the coordinates, as for `open_dataset`. Default: the one that the data set is
+        registered to.
     registration : path, Registration or mapping, optional
         Where sections lie by others, as `open_dataset` takes it: no two need to be parallel.
     source, refresh, offline

@@ -10,7 +10,7 @@ from typing import Literal
 from atldld_xr.allen.cuts import Viewed
 from atldld_xr.allen.fluorescence import RangeLike, check_range
 from atldld_xr.allen.metadata import SectionDataset, parse_dataset
-from atldld_xr.allen.reference import CORONAL, Anchor, Grid, get_space
+from atldld_xr.allen.reference import CORONAL, Anchor, Grid
 from atldld_xr.allen.tiers import View, has_view, plan_section
 from atldld_xr.allen.windowed import as_read, windowed_dataset
 from atldld_xr.arrays.fetch import OnError
@@ -24,6 +24,7 @@ from atldld_xr.arrays.variables import (
     status_variable,
 )
 from atldld_xr.datasets.placed import Placed, place_images
+from atldld_xr.datasets.which_space import Extent, SpaceLike, check_space, space_of
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.plan.arguments import (
     Chunks,
@@ -94,7 +95,8 @@ def plan_dataset(
     interpolation: Interpolation = "linear",
     on_error: OnError = "raise",
     fill_value: int | None = None,
-    reference_space: int | None = None,
+    reference_space: SpaceLike | None = None,
+    extent: Extent | None = None,
     detection_xy: tuple[float, float] | None = None,
     plane: Viewed = "projected",
     registration: Registered | None = None,
@@ -109,14 +111,14 @@ def plan_dataset(
     check_plane(plane)
     check_registration(registration)
     dataset_id = parse_dataset_name(dataset)
-    # Arguments are checked before the request: any plane and space have the same bounds.
-    Grid(CORONAL, get_space(9 if reference_space is None else reference_space), resolution, anchor)
+    # Arguments are checked before the request: any plane has the same bounds.
+    Grid(CORONAL, check_space(reference_space, extent), resolution, anchor)
     opened = kept_alone(resolve(source, dataset), offline)
 
     opened, record = ask_source(opened, lambda s: s.dataset_record(dataset_id), refresh)
     data = windowed_dataset(parse_dataset(record), range)
-    space = data.reference_space_id if reference_space is None else reference_space
-    grid = Grid(data.plane, get_space(space), resolution, anchor)
+    space = space_of(data, reference_space, extent, opened)
+    grid = Grid(data.plane, space, resolution, anchor)
     registered = resolve_registration(registration, data)
     poses = None if registered is None else registered.of_dataset(data)
     bends = {} if registered is None else registered.bends

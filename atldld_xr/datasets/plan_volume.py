@@ -19,6 +19,7 @@ from atldld_xr.arrays.variables import SectionVariable, pixels_of
 from atldld_xr.arrays.volume_variables import Order, VolumeVariable, volume_variables
 from atldld_xr.datasets.placed import Placed
 from atldld_xr.datasets.plan_dataset import DatasetPlan, plan_dataset
+from atldld_xr.datasets.which_space import Extent, SpaceLike
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import Chunks, Tier, is_one_of, split_boxes
@@ -78,7 +79,8 @@ def plan_volume(
     interpolation: Interpolation = "linear",
     on_error: OnError = "raise",
     fill_value: int | None = None,
-    reference_space: int | None = None,
+    reference_space: SpaceLike | None = None,
+    extent: Extent | None = None,
     registration: Registered | None = None,
     source: str | PathLike[str] | Source | None = None,
     refresh: bool = False,
@@ -102,6 +104,7 @@ def plan_volume(
         on_error=on_error,
         fill_value=fill_value,
         reference_space=reference_space,
+        extent=extent,
         registration=registration,
         source=source,
         refresh=refresh,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from atldld_xr.allen.metadata import SectionDataset, SectionImage, parse_dataset
 from atldld_xr.allen.poses import POSE, POSE_DIMS, SectionPose, allen_pose
+from atldld_xr.allen.reference import check_adult
 from atldld_xr.allen.windowed import windowed_dataset
 from atldld_xr.arrays.readers import readers
 from atldld_xr.compute.progress import progress_bar
@@ -76,6 +77,7 @@ def save_quicknii(
             "this Dataset does not say of which sections it is: it has no section_image_id, or no "
             "attribute section_data_set_id"
         )
+    check_adult(dataset.attrs, "QuickNII's atlas")
     target = Path(absolute(str(local_file(folder))))
     opened = _source_of(dataset, source)
     data = windowed_dataset(parse_dataset(opened.dataset_record(int(number))), None)

@@ -28,7 +28,9 @@ _VOLUME_CENTRE = (8731.0, 6127.0)
 _HEMISPHERE_CENTRE = 3700.0
 
 
-def alignment3d(plane: str, numbers: tuple[int, int]) -> dict[str, float]:
+def alignment3d(
+    plane: str, numbers: tuple[int, int], thickness: float = THICKNESS
+) -> dict[str, float]:
     """Return the affines between volume and reference space: oblique and a little stretched.
 
     Parameters
@@ -37,6 +39,8 @@ def alignment3d(plane: str, numbers: tuple[int, int]) -> dict[str, float]:
         Coronal sections are counted from the back, P to A; sagittal ones along r.
     numbers : tuple of int
         The first and the last section number; what is midway goes through the brain's centre.
+    thickness : float
+        Of a section, in micrometres.
     """
     turn = np.eye(3)
     for axis, degrees in enumerate(_TILTS[plane]):
@@ -46,7 +50,7 @@ def alignment3d(plane: str, numbers: tuple[int, int]) -> dict[str, float]:
     target = np.array(_BRAIN_CENTRE)
     if plane == "sagittal":  # the left hemisphere, as of most of Allen's
         target[2] = _HEMISPHERE_CENTRE
-    shift = target - linear @ np.array([*_VOLUME_CENTRE, sum(numbers) / 2 * THICKNESS])
+    shift = target - linear @ np.array([*_VOLUME_CENTRE, sum(numbers) / 2 * thickness])
     return pack_affines(linear, shift)
 
 

@@ -13,9 +13,6 @@ from atldld_xr.allen.metadata import parse_dataset
 from atldld_xr.phantom.brain import colour, fields
 from atldld_xr.phantom.phantom import Phantom
 
-SHAPE = (67, 41, 58)
-"""Along (p, i, r), of the adult mouse's grids."""
-
 SPACING = 200.0
 """Micrometres; voxel k has its centre at k * 200."""
 
@@ -46,7 +43,7 @@ def _grid(phantom: Phantom) -> Mapping[str, NDArray[np.float32]]:
         transforms.detect(data, image, reference_space=data.reference_space_id)[axis]
         for image in data.images
     ]
-    k = [np.arange(n) for n in SHAPE]
+    k = [np.arange(n) for n in phantom.grid_shape]
     near = (k[axis] * SPACING >= min(at) - SPACING / 2) & (
         k[axis] * SPACING <= max(at) + SPACING / 2
     )
@@ -73,7 +70,7 @@ def _grid(phantom: Phantom) -> Mapping[str, NDArray[np.float32]]:
     out = {}
     place = np.ix_(*k)
     for name, values in made.items():
-        out[name] = np.full(SHAPE, -1, np.float32)
+        out[name] = np.full(phantom.grid_shape, -1, np.float32)
         out[name][place] = np.where(valid > 0, values, -1)
         out[name].flags.writeable = False
     return out

@@ -107,6 +107,11 @@ class Phantom:
         """Where its ``tvr`` leads: 9 for coronal, 10 for sagittal data sets."""
         return 9 if self.plane == "coronal" else 10
 
+    @property
+    def grid_shape(self) -> tuple[int, int, int]:
+        """Voxels of its grid of 200 um along (p, i, r): as of the adult mouse's."""
+        return 67, 41, 58
+
     def image_record(self, image_id: int) -> dict[str, Any]:
         """Return the ``SectionImage`` record of one of its images.
 

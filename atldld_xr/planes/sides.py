@@ -108,7 +108,7 @@ def r_coordinate(dim: str) -> str:
 
 def _space(dataset: xr.Dataset, name: str) -> int | None:
     value: Any = dataset.attrs.get(name)
-    return int(value) if is_whole(value) and value in REFERENCE_SPACES else None
+    return int(value) if is_whole(value) and value > 0 else None
 
 
 def _shows_both(dataset: xr.Dataset, dim: str) -> bool:

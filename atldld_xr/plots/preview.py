@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from atldld_xr.allen import transforms
 from atldld_xr.allen.metadata import SectionDataset, parse_dataset
-from atldld_xr.allen.reference import ReferenceSpace, get_space
+from atldld_xr.allen.reference import ReferenceSpace
+from atldld_xr.datasets.which_space import Extent, SpaceLike, check_space, space_of
 from atldld_xr.errors import MissingExtraError
 from atldld_xr.sources.protocol import Source, asked_anew
 from atldld_xr.sources.resolve import parse_dataset_name, resolve
@@ -61,7 +62,8 @@ def preview(
     *,
     source: str | PathLike[str] | Source | None = None,
     refresh: bool = False,
-    reference_space: int | None = None,
+    reference_space: SpaceLike | None = None,
+    extent: Extent | None = None,
 ) -> Figure:
     """Draw how the sections of a data set lie in the reference space, from three sides.
 
@@ -75,7 +77,7 @@ def preview(
         As for `atldld_xr.open_dataset`.
     refresh : bool
         As for `atldld_xr.open_dataset`.
-    reference_space : {9, 10}, optional
+    reference_space, extent : optional
         The space to draw in. Default: the data set's own, as for `atldld_xr.open_dataset`.
 
     Returns
@@ -99,13 +101,11 @@ def preview(
         ) from error
 
     dataset_id = parse_dataset_name(dataset)
-    if reference_space is not None:
-        get_space(reference_space)  # checked before the request
+    check_space(reference_space, extent)  # before the request
     opened = asked_anew(resolve(source, dataset), refresh)
     data = parse_dataset(opened.dataset_record(dataset_id))
-    own = data.reference_space_id
-    space = get_space(own if reference_space is None else reference_space)
-    mirrored = space.id != own
+    space = space_of(data, reference_space, extent, opened)
+    mirrored = space.id != data.reference_space_id
     sections = _sections(data, space)
     limits = _limits(sections, space)
     size = limits[1] - limits[0]
@@ -144,9 +144,10 @@ def preview(
             )
     _write_notes(notes, data, sections)
     genes = f" ({', '.join(data.genes)})" if data.genes else ""
+    called = f", {space.name}" if space.name else ""
     figure.suptitle(
         f"Section data set {data.id}{genes}: {data.plane.dim} sections in reference space "
-        f"{space.id}, {space.name}{', which mirrors them' if mirrored else ''}",
+        f"{space.id}{called}{', which mirrors them' if mirrored else ''}",
         fontsize=14,
     )
     return figure

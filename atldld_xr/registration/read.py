@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from atldld_xr.allen.metadata import SectionDataset, SectionImage
 from atldld_xr.allen.poses import SectionPose, allen_pose
+from atldld_xr.allen.reference import REFERENCE_SPACES
 from atldld_xr.errors import InvalidArgumentError, RegistrationError
 from atldld_xr.messages.repeating import short
 from atldld_xr.messages.text import format_count
@@ -57,6 +58,12 @@ def read_poses(
     check_anomalies(anomalies)
     address = absolute_place(place)
     images = {image.id: image for image in data.images}
+    if data.reference_space_id not in REFERENCE_SPACES:
+        raise RegistrationError(
+            f"QuickNII's anchors are of the adult mouse's atlas; section data set {data.id} is "
+            f"registered to reference space {data.reference_space_id}. Poses by section image ids "
+            "are taken of any"
+        )
     slices: list[Slice] = []
     files = read_files(address, data.id, images.keys(), storage_options)
     for name, content in files:

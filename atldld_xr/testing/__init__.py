@@ -12,6 +12,12 @@ from atldld_xr.phantom.brain import (
     expression_colour,
     value,
 )
+from atldld_xr.phantom.developing import (
+    DEVELOPING,
+    DEVELOPING_ID,
+    DEVELOPING_SPACE,
+    DevelopingPhantom,
+)
 from atldld_xr.phantom.drawing import draw, draw_values
 from atldld_xr.phantom.fluorescent import (
     FLUORESCENT,
@@ -40,6 +46,9 @@ __all__ = [
     "BEADS",
     "CORONAL",
     "CORONAL_ID",
+    "DEVELOPING",
+    "DEVELOPING_ID",
+    "DEVELOPING_SPACE",
     "FLUORESCENT",
     "FLUORESCENT_ID",
     "LANDMARK",
@@ -50,6 +59,7 @@ __all__ = [
     "AllenServer",
     "Bead",
     "Catalogue",
+    "DevelopingPhantom",
     "Faults",
     "FluorescentPhantom",
     "GenePhantom",

@@ -16,7 +16,8 @@ _PLANES = {1: "coronal", 2: "sagittal"}
 _ASSOCIATIONS = {
     *("age", "alignment2d", "alignment3d", "data_set", "donor", "equalization", "gene"),
     *("gene_aliases", "genes", "injections", "organism", "plane_of_section"),
-    *("primary_injection_structure", "probes", "products", "section_data_set", "section_images"),
+    *("primary_injection_structure", "probes", "products", "reference_space"),
+    *("section_data_set", "section_images"),
     *("specimen", "structure", "structure_unionizes", "transgenic_lines", "transgenic_mouse"),
     *("treatments", "well_known_files"),
 }
@@ -138,6 +139,7 @@ def tables(datasets: Iterable[Record]) -> dict[str, list[Record]]:
         "Gene": [{"gene_aliases": [], **gene} for gene in _parts(data_sets, "genes")],
         "GeneAlias": [],
         "Product": _parts(data_sets, "products"),
+        "ReferenceSpace": [d["reference_space"] for d in data_sets if d.get("reference_space")],
     }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from atldld_xr.allen.reference import PLANES, Grid, Plane, get_space
+from atldld_xr.allen.reference import PLANES, Grid, Plane, space_told
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import is_one_of
@@ -131,11 +131,11 @@ def choose_pixels(dataset: xr.Dataset, variable: str, channel: str | None) -> Pi
     if 0 in array.shape:
         raise InvalidArgumentError(f"{variable} is empty: its shape is {array.shape}")
     _check_values(array, channel)
-    space = dataset.attrs.get("reference_space_id", _SPACE)
+    space = space_told(dataset.attrs, _SPACE)
     for axis in (plane.dim, "y", "x"):
         if axis not in array.coords or array[axis].dtype.kind not in "iuf":
             raise InvalidArgumentError(f"{variable} has no coordinate {axis} in micrometres")
-    grid = Grid(plane, get_space(space), _resolution(dataset))
+    grid = Grid(plane, space, _resolution(dataset))
     top, left = _offset(array, "y", grid, 0), _offset(array, "x", grid, 1)
     return Pixels(array, grid, top, left, channel)  # type: ignore[arg-type]  # checked above
 
