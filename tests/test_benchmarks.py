@@ -30,7 +30,7 @@ def benchmark(out, served, *options):
         env=os.environ | {"MPLCONFIGDIR": str(out / "matplotlib")},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]

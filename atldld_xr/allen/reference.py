@@ -206,8 +206,8 @@ def change_space(source: int, target: int) -> NDArray[np.float64]:
     if source != target:
         if not {source, target} <= REFERENCE_SPACES.keys():
             raise InvalidArgumentError(
-                f"no way from reference space {short(source)} to reference space {short(target)} is "
-                f"known, only between {known_spaces()}: leave it out for the data set's own"
+                f"no way from reference space {short(source)} to reference space {short(target)} "
+                f"is known, only between {known_spaces()}: leave it out for the data set's own"
             )
         matrix[2, 2], matrix[2, 3] = -1.0, _LEFT_RIGHT_FLIP
     return matrix

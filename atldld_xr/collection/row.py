@@ -24,6 +24,7 @@ from atldld_xr.datasets.open_grid import open_grid
 from atldld_xr.datasets.open_structures import structures as open_structures
 from atldld_xr.errors import AtldldError
 from atldld_xr.files.storage_options import redact
+from atldld_xr.forks import PerProcess
 
 _LABELS = 25  # um, of the annotation: as of one data set
 
@@ -117,7 +118,7 @@ def atlas_at(annotation: str | None) -> tuple[xr.DataArray, Structures]:
     InvalidArgumentError, MetadataError, ServiceError, StoreError
         If they cannot be had.
     """
-    with _reading:  # of several threads that want it first, one reads it
+    with _reading():  # of several threads that want it first, one reads it
         return _atlas_at(annotation), ontology_at(annotation)
 
 
@@ -135,7 +136,7 @@ def ontology_at(annotation: str | None) -> Structures:
     return open_structures(source=annotation)
 
 
-_reading = threading.Lock()
+_reading = PerProcess(threading.Lock)
 
 
 @lru_cache(maxsize=1)

@@ -145,13 +145,22 @@ class Tiff:
         return 3 * math.prod(self.side)
 
     def segments(self, left: int, top: int, width: int, height: int) -> list[Segment]:
-        """Return what has pixels of a window."""
+        """Return what has pixels of a window.
+
+        Raises
+        ------
+        InvalidTiffError
+            If that reaches beyond the image, as of a header that says another size.
+        """
         across, down = self.side
-        columns = self.grid[1]
+        rows, columns = self.grid
+        last_row, last_column = -(-(top + height) // down), -(-(left + width) // across)
+        if last_row > rows or last_column > columns:
+            raise InvalidTiffError(f"its {self.width} x {self.height} pixels end before the window")
         return [
             self._segment(row * columns + column)
-            for row in range(top // down, -(-(top + height) // down))
-            for column in range(left // across, -(-(left + width) // across))
+            for row in range(top // down, last_row)
+            for column in range(left // across, last_column)
         ]
 
     def decode(self, segment: Segment, data: bytes) -> NDArray[np.uint8]:
