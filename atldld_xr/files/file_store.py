@@ -323,11 +323,11 @@ class FileStore:
         with self.storing():
             staging.begin()
         try:
-            with given_back(staging.end):
+            with given_back(staging.close):
                 yield FileStore(self.url, staging=staging)
         finally:
             with suppress(OSError):
-                staging.end()
+                staging.close()
 
     def stage(self) -> None:
         """Have workers write here from now on."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -39,7 +40,8 @@ class Staging:
     ) -> None:
         self._records, self._check = records, check
         self._name = name or _new_name()
-        self._is_made = False
+        self._is_made = self._is_over = False
+        self._changing = threading.Lock()
 
     def __reduce__(self) -> Any:
         return Staging, (self._records, None, self._name)
@@ -55,8 +57,20 @@ class Staging:
                 self._take_away(name)
 
     def make(self) -> None:
-        """Make the folder, if it is not there yet: before others are to write in it."""
-        if self._check is not None and not self._is_made:
+        """Make the folder, if it is not there yet: before others are to write in it.
+
+        Raises
+        ------
+        StoreError
+            If the run is over, or has lost its lease.
+        """
+        if self._check is None:
+            return
+        with self._changing:
+            if self._is_over:
+                raise StoreError("this run is over: it writes no more")
+            if self._is_made:
+                return
             make_folders(self._path)
             try:
                 self._check()  # whoever takes over after this look finds the folder
@@ -68,9 +82,16 @@ class Staging:
 
     def end(self) -> None:
         """Take the folder away; what is written after this is in another one."""
-        name, self._name = self._name, _new_name()
-        self._is_made = False
+        with self._changing:
+            name, self._name = self._name, _new_name()
+            self._is_made = False
         self._take_away(name)
+
+    def close(self) -> None:
+        """Take the folder away for good: threads that nobody waits for make no other one."""
+        with self._changing:
+            self._is_over = True
+        self.end()
 
     def forget(self) -> None:
         """Take the folder no more for there."""

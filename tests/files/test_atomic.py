@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from atldld_xr.errors import StoreError
 from atldld_xr.files import ending
 from atldld_xr.files.atomic import write_whole
 from atldld_xr.files.file_store import FileStore
@@ -75,3 +76,17 @@ def test_no_folder_of_a_run_is_made_when_the_process_is_about_to_end(
         assert [path.name for path in (tmp_path / "a.zarr").rglob("*")] == ["key"]
     finally:
         ending._start_anew()
+
+
+@pytest.mark.parametrize("begin", ["put", "remove"])
+def test_what_a_run_left_behind_writes_no_more_when_it_is_over(tmp_path: Path, begin: str) -> None:
+    place = FileStore(tmp_path / "a.zarr")
+    place.put("key", b"early")
+    with place.staged("records", lambda: None) as store:
+        store.put("key", b"in time")
+    write = {"put": lambda: store.put("key", b"late"), "remove": lambda: store.remove(["key"])}
+    with pytest.raises(StoreError, match="over"):
+        write[begin]()
+    assert place.get("key") == b"in time"
+    assert place.sizes("records") == {}
+    assert not list((tmp_path / "a.zarr").glob("records/*"))
