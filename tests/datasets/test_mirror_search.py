@@ -39,7 +39,7 @@ def test_a_table_is_copied(server: AllenServer, tmp_path: Path) -> None:
             for source in (server.url, tmp_path)
         )
         assert mirrored.equals(ds)
-    with pytest.raises(InvalidArgumentError, match="no column id"):
+    with pytest.raises(InvalidArgumentError, match="without a column"):
         atldld_xr.mirror(found.drop(columns="id"), path=tmp_path, source=server.url)
 
 
