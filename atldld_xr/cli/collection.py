@@ -22,22 +22,33 @@ def summarize_many(
     output: str | None,
     reading: dict[str, Any],
     *,
+    dry_run: bool,
     as_json: bool,
     progress: bool,
     computed_on: tuple[str | None, int | None],
     **asked: Any,
 ) -> int:
-    """Write the table of the data sets that are meant, and return the exit code."""
+    """Say what the table of the data sets that are meant takes, write it, and return the exit code.
+
+    Of a dry run all ends with the first.
+    """
     from atldld_xr.cli.computing import computing
 
     if not datasets and not is_asked(chosen):
         raise click.UsageError("Missing argument 'DATASET', or what to search for, as --gene Pvalb")
     if output is None:
         raise click.UsageError("the table of many data sets needs a place: -o table.zarr")
-    found = select(datasets, {**reading, **chosen, "progress": progress})
-    with computing(*computed_on):
-        from atldld_xr.collection.summarize import summarize
+    from atldld_xr.collection.summarize import summarize
 
+    found = select(datasets, {**reading, **chosen, "progress": progress})
+    told = summarize(found.datasets, url=output, dry_run=True, **asked, **reading)
+    if told.cost is not None and told.cost.datasets:
+        say(str(told.cost), err=True)
+    if dry_run:
+        if as_json:
+            print_json(asdict(told))
+        return NOT_FOUND if found.unknown else 0
+    with computing(*computed_on):
         report = summarize(found.datasets, url=output, progress=progress, **asked, **reading)
     if as_json:
         print_json(asdict(report))

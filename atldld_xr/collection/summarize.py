@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
-
-import numpy as np
 
 from atldld_xr._version import __version__
 from atldld_xr.allen.ids import is_phantom
 from atldld_xr.analysis.ontology import choose
 from atldld_xr.analysis.structure_summary import check_hemisphere, check_threshold
 from atldld_xr.catalogue.selection import dataset_ids, dataset_name
-from atldld_xr.collection.columns import FACTS
+from atldld_xr.collection.cost import Cost
+from atldld_xr.collection.explain import explain_rows
 from atldld_xr.collection.layout import shape_of, table_layout
+from atldld_xr.collection.missing import look, missing_rows, row_parts
 from atldld_xr.collection.parquet import check_folder, is_parquet, rows_of, write_parts
 from atldld_xr.collection.row import Wanted, check_labels, ontology_at
 from atldld_xr.collection.run import LOST, RowTask, make_rows
@@ -35,7 +35,6 @@ from atldld_xr.sources.resolve import resolve
 from atldld_xr.store.ledger import Ledger
 from atldld_xr.store.ledger_entries import SectionEntry
 from atldld_xr.store.resume import Mode, invalidate, open_for_writing
-from atldld_xr.store.store_plan import Layout
 
 _NOT_OF_ROWS = ("source", "refresh", "offline", "chunks")
 """Of the arguments of `open_dataset`, those that change no number, and the source."""
@@ -56,6 +55,8 @@ class SummaryReport:
     failures : tuple of dict
         The ``dataset`` of each row that has no numbers, or not all of them, and the ``reason``.
         With ``retry_failed=True`` these are made again.
+    cost : Cost, optional
+        Of a dry run: what the missing rows take.
     """
 
     url: str
@@ -63,6 +64,7 @@ class SummaryReport:
     counted: int
     skipped: int
     failures: tuple[Mapping[str, Any], ...]
+    cost: Cost | None = None
 
 
 @with_arguments_too(plan_dataset)
@@ -77,6 +79,7 @@ def summarize(
     annotation: str | os.PathLike[str] | None = None,
     mode: Mode = "w-",
     retry_failed: bool = False,
+    dry_run: bool = False,
     storage_options: Mapping[str, Any] | None = None,
     progress: bool = False,
     **arguments: Any,
@@ -104,6 +107,9 @@ def summarize(
         Whether another table that is there is replaced, or a finished one made anew.
     retry_failed : bool
         Whether rows are made again that have no numbers, or not all.
+    dry_run : bool
+        Whether only to say what it takes, as the report's ``cost``: no image is asked for, nothing
+        is written, and of many data sets the records of 50 are looked at.
     storage_options : mapping, optional
         For the file system.
     progress : bool
@@ -169,11 +175,16 @@ def summarize(
     if is_parquet(address):
         check_folder(FileStore(address, storage_options))
     place = FileStore(rows_of(address), storage_options)
+    if dry_run:
+        ledger = look(place, layout, mode, retry_failed=retry_failed)
+        missing = missing_rows(layout, ledger)
+        cost = explain_rows([ids[at] for at in missing], wanted)
+        return _report(address, ids, ledger, len(ids) - len(missing), 0, cost)
     steps = open_for_writing(place, layout, mode, may_read=False, unproven=lambda _: ())
     with steps as (store, ledger, lease):
-        names = {*layout.arrays, *FACTS}
-        invalidate(store, layout, ledger, names, (), as_one=True, retry_failed=retry_failed)
-        missing = list(_missing(layout, ledger, len(ids)))
+        parts = row_parts(layout)
+        invalidate(store, layout, ledger, parts, (), as_one=True, retry_failed=retry_failed)
+        missing = missing_rows(layout, ledger)
         if missing:
             check_labels(where)
         job = Job(store, layout.arrays, may_overwrite=ledger.may_overwrite, lease=lease)
@@ -186,23 +197,18 @@ def summarize(
                     yield entry
 
             write_missing(events(), layout, store, ledger, lease, progress=False)
-        failures = tuple(
-            {"dataset": ids[at], "reason": told[LOST]}
-            for at, told in sorted(ledger.failures.items())
-        )
     if is_parquet(address):
         write_parts(FileStore(address, storage_options), place)
-    return SummaryReport(address, len(ids), len(missing), len(ids) - len(missing), failures)
+    return _report(address, ids, ledger, len(ids) - len(missing), len(missing))
 
 
-def _missing(layout: Layout, ledger: Ledger, count: int) -> Iterator[int]:
-    """Yield the rows of which something is not in the store."""
-    done = np.ones(count, bool)
-    for array in ledger.done.values():
-        done &= array.reshape(count, -1).all(axis=1)
-    for at in range(count):
-        if not (done[at] and all(at in ledger.values[name] for name in layout.values)):
-            yield at
+def _report(
+    url: str, ids: list[int], ledger: Ledger, skipped: int, counted: int, cost: Cost | None = None
+) -> SummaryReport:
+    failures = tuple(
+        {"dataset": ids[at], "reason": told[LOST]} for at, told in sorted(ledger.failures.items())
+    )
+    return SummaryReport(url, len(ids), counted, skipped, failures, cost)
 
 
 def _annotation_at(

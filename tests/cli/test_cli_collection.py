@@ -37,9 +37,28 @@ def command(server, atlas, tmp_path, *args):
 
 
 def told(process, code=0):
+    return both(process, code)[0]
+
+
+def both(process, code=0):
     out, err = process.communicate(timeout=120)
     assert process.returncode == code, err.decode()
-    return out.decode()
+    return out.decode(), err.decode()
+
+
+def test_what_it_takes_is_told_first_and_of_a_dry_run_alone(server, atlas, tmp_path):
+    line = ["--gene", "Gene*", "-o", tmp_path / "a.zarr"]
+    out, err = both(command(server, atlas, tmp_path, *line, "--dry-run"))
+    assert (out, server.image_requests) == ("", 0)
+    assert not (tmp_path / "a.zarr").exists()
+    assert err.startswith("6 data sets: 12 sections, 24 requests for images, about ")
+    assert len(err.splitlines()) == 2
+    out, said = both(command(server, atlas, tmp_path, *line))
+    assert said == err
+    assert server.image_requests == 24
+    assert both(command(server, atlas, tmp_path, *line))[1] == ""
+    told = json.loads(both(command(server, atlas, tmp_path, *line, "--dry-run", "--json"))[0])
+    assert (told["cost"]["datasets"], told["skipped"]) == (0, 6)
 
 
 def test_genes_become_a_table(server, atlas, tmp_path):
