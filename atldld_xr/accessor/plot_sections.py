@@ -157,5 +157,5 @@ class PlotSections:
 
 def plots_of_array(array: xr.DataArray) -> PlotSections:
     """Return the plots of an array: it is drawn as a variable of a Dataset of nothing else."""
-    name = str(array.name or "values")
+    name = "values" if array.name is None else str(array.name)
     return PlotSections(array.to_dataset(name=name).assign_attrs(array.attrs), name)

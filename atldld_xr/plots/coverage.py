@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from atldld_xr.datasets.sections import SECTION_DIMS, TABLE_DIM
+from atldld_xr.allen.reference import SECTION_DIMS
+from atldld_xr.datasets.sections import TABLE_DIM
 from atldld_xr.plots.axes import Unit, add_scale_bar, axes_for, check_unit, dress, frame_of
 from atldld_xr.plots.reading import check_variable, one_section
 from atldld_xr.plots.section import draw
-from atldld_xr.plots.titles import dataset_title, full_title
+from atldld_xr.plots.titles import full_title, stack_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +41,7 @@ def plot_coverage(
         most, said = 1, full_title(section)
     else:
         counted = dataset[[name]].sum(dim, keep_attrs=True).assign_coords({dim: np.nan}).load()
-        most, said = dataset.sizes[dim], dataset_title(dataset)
+        most, said = dataset.sizes[dim], stack_title(dataset)
     axes = axes_for(ax, figsize)
     frame = frame_of(counted, counted[name].dims)
     counts = counted.assign({name: counted[name].astype(np.int32)})

@@ -21,7 +21,7 @@ from atldld_xr.plots.axes import (
 from atldld_xr.plots.extra import need_matplotlib
 from atldld_xr.plots.reading import check_variable, read_section
 from atldld_xr.plots.section import PRINT, draw
-from atldld_xr.plots.titles import dataset_title, section_title
+from atldld_xr.plots.titles import section_title, stack_title
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -78,5 +78,5 @@ def plot_montage(
     mark_sides(panels[0], frame)
     if scale_bar:
         add_scale_bar(panels[count - 1], frame, "mm")
-    figure.suptitle(dataset_title(dataset) if title is None else title, fontsize="medium")
+    figure.suptitle(stack_title(dataset) if title is None else title, fontsize="medium")
     return figure

@@ -116,13 +116,11 @@ def _draw_outlines(
 def _write_names(
     ax: Axes, labels: xr.DataArray, values: NDArray[Any], ontology: Structures, unit: Unit
 ) -> None:
-    from matplotlib.patheffects import withStroke
-
+    box = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.7}
     for label, pixel in innermost(values).items():
         ((x, y),) = _points(np.array([pixel]), labels, unit)
         name = ontology.acronym(label) if label in ontology.ids else str(label)
-        halo = [withStroke(linewidth=2, foreground="white")]
-        ax.text(x, y, name, ha="center", va="center", fontsize="xx-small", path_effects=halo)
+        ax.text(x, y, name, ha="center", va="center", fontsize="x-small", bbox=box, clip_on=True)
 
 
 def _points(pixels: NDArray[np.float64], labels: xr.DataArray, unit: Unit) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from dataclasses import fields
 import numpy as np
 import xarray as xr
 
+from atldld_xr.allen.reference import SECTION_DIMS
 from atldld_xr.allen.tiers import plan_section
 from atldld_xr.arrays.lazy_array import PlanArray
 from atldld_xr.arrays.made_of import made_of
@@ -20,7 +21,7 @@ from atldld_xr.arrays.readers import Reader, behind_selections, readers
 from atldld_xr.arrays.variables import PIXELS, coverage_variable, pixels_variable
 from atldld_xr.datasets.assemble import assemble
 from atldld_xr.datasets.masked import find_coverage
-from atldld_xr.datasets.sections import SECTION_DIMS, TABLE_DIM, nearest_section
+from atldld_xr.datasets.sections import TABLE_DIM, nearest_section
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
 from atldld_xr.plan.bent_section import BentSectionPlan

@@ -15,7 +15,7 @@ _LONGEST = 60  # characters of a gene's, or of a name
 
 def dataset_title(dataset: xr.Dataset) -> str:
     """Return of which gene and data set a Dataset is, as far as it tells."""
-    genes = dataset.attrs.get("genes")
+    genes: Any = dataset.attrs.get("genes")
     given = [genes] if isinstance(genes, str) else list(genes) if _is_listed(genes) else []
     named = [one_line(str(gene), _LONGEST) for gene in given[:_GENES]]
     if len(given) > _GENES:
@@ -25,6 +25,12 @@ def dataset_title(dataset: xr.Dataset) -> str:
     if number is not None:
         parts.append(f"data set {one_line(str(number), _LONGEST)}")
     return " · ".join(parts)
+
+
+def stack_title(dataset: xr.Dataset) -> str:
+    """Return the same, and in which plane its sections were cut."""
+    found = [plane.dim for plane in PLANES.values() if plane.dim in dataset.dims]
+    return " · ".join(filter(None, (dataset_title(dataset), *(f"{dim} sections" for dim in found))))
 
 
 def section_title(dataset: xr.Dataset, *, short: bool = False) -> str:
@@ -39,8 +45,8 @@ def section_title(dataset: xr.Dataset, *, short: bool = False) -> str:
     """
     parts = []
     for name, word in (("section_number", "section"), ("section_image_id", "image")):
-        value = _scalar(dataset, name)
-        if value is not None and not (short and word == "image"):
+        value = _scalar(dataset, name) or dataset.attrs.get(name)  # of an image as it is
+        if isinstance(value, int | float) and not (short and word == "image"):
             parts.append(f"{word} {int(value)}")
     for plane in PLANES.values():
         places = {plane.dim: plane.section_axis, "y": plane.y_axis, "x": plane.x_axis}
