@@ -11,6 +11,8 @@ import xarray as xr
 from atldld_xr.accessor.anatomy import Anatomy
 from atldld_xr.accessor.of_sections import OfSections
 from atldld_xr.accessor.of_structures import OfStructures
+from atldld_xr.accessor.plot import Plots
+from atldld_xr.accessor.plot_sections import PlotSections, plots_of_array
 from atldld_xr.accessor.to_quicknii import ToQuickNII
 
 if TYPE_CHECKING:
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
 @xr.register_dataset_accessor("atldld")  # type: ignore[no-untyped-call]  # xarray types it not
 class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
     """What this package does with a Dataset, whole or sliced."""
+
+    @property
+    def plot(self) -> Plots:
+        """Pictures: `section`, `montage`, `overlay`, `field`, `coverage`, `preview`, `summary`."""
+        return Plots(self._data)
 
     @property
     def masked(self) -> xr.Dataset:
@@ -284,3 +291,8 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
 @xr.register_dataarray_accessor("atldld")  # type: ignore[no-untyped-call]  # xarray types it not
 class AtldldArrayAccessor(OfSections[xr.DataArray]):
     """What this package does with one variable of a Dataset, whole or sliced."""
+
+    @property
+    def plot(self) -> PlotSections:
+        """Pictures that are the right way up and to scale: `section`, `montage`."""
+        return plots_of_array(self._data)

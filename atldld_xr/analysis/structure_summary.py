@@ -60,6 +60,9 @@ NONE = "none"
 
 _FEWEST_NAMED = 10
 
+KEPT = ("section_data_set_id", "genes", "reference_space_id", "resolution", "source")
+"""Attributes of a Dataset that its summary has as well."""
+
 
 def summarize(
     dataset: xr.Dataset,
@@ -201,11 +204,7 @@ def _attributes(
 ) -> dict[str, Any]:
     out: dict[str, Any] = {
         "title": "numbers of structures, counted on sections",
-        **{
-            name: dataset.attrs[name]
-            for name in ("section_data_set_id", "genes", "reference_space_id", "resolution")
-            if name in dataset.attrs
-        },
+        **{name: dataset.attrs[name] for name in KEPT if name in dataset.attrs},
         "threshold": threshold,
         "comment": "a pixel is valid where section and mask have one, and expresses where its mask "
         f"is above {threshold}; grey is (77 R + 150 G + 29 B + 128) >> 8; left is r < 5700 um",

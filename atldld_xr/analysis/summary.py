@@ -13,6 +13,7 @@ from atldld_xr.analysis.grid_summary import AXES, grid_columns, labels_at
 from atldld_xr.analysis.ontology import choose
 from atldld_xr.analysis.places import r_lines, step_of
 from atldld_xr.analysis.structure_summary import (
+    KEPT,
     By,
     Hemisphere,
     check_hemisphere,
@@ -95,10 +96,9 @@ def _of_grid(
         float(np.prod(steps)) * 1e-9,
     )
     out = table(chosen, columns, hemispheres)
-    kept = ("section_data_set_id", "genes", "reference_space_id", "resolution")
     return out.assign_attrs(
         title="numbers of structures, of Allen's energy grid",
-        **{name: grid.attrs[name] for name in kept if name in grid.attrs},
+        **{name: grid.attrs[name] for name in KEPT if name in grid.attrs},
         comment="of voxels with data and a label: of the annotation's voxel that a grid point lies "
         "in; standard deviation of all (not of a sample); left is r < 5700 um",
     )

@@ -35,17 +35,25 @@ def mask(dataset: xr.Dataset) -> xr.Dataset:
     return dataset.assign(out)
 
 
-def _coverage_of(dataset: xr.Dataset, name: str) -> str:
-    """Return the name of the variable that says where another has pixels."""
-    own = _COVERAGES[name]
-    if own in dataset.variables:
+def find_coverage(dataset: xr.Dataset, name: str) -> str | None:
+    """Return the name of the variable that says where another has pixels; None if none does."""
+    own = _COVERAGES.get(name)
+    there = set(dataset.variables)
+    if own is None or own in there:
         return own
     # Stores of earlier versions have one coverage for all, and do not tell which masks are absent.
-    there = set(dataset.variables)
     if name == "expression" and "coverage" in there and not _TELLS_MASKS & there:
         return "coverage"
+    return None
+
+
+def _coverage_of(dataset: xr.Dataset, name: str) -> str:
+    found = find_coverage(dataset, name)
+    if found is not None:
+        return found
     raise InvalidArgumentError(
-        f"where {name} has pixels is not told: the Dataset has no {own}; keep it beside {name}"
+        f"where {name} has pixels is not told: the Dataset has no {_COVERAGES[name]}; keep it "
+        f"beside {name}"
     )
 
 

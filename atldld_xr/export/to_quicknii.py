@@ -18,18 +18,17 @@ from atldld_xr.allen.metadata import SectionDataset, SectionImage, parse_dataset
 from atldld_xr.allen.poses import POSE, POSE_DIMS, SectionPose, allen_pose
 from atldld_xr.allen.reference import check_adult
 from atldld_xr.allen.windowed import windowed_dataset
-from atldld_xr.arrays.readers import readers
 from atldld_xr.compute.progress import progress_bar
 from atldld_xr.compute.threads import ending_threads, in_order
 from atldld_xr.datasets.pictures import picture_size, read_picture
 from atldld_xr.datasets.sections import sections_of
+from atldld_xr.datasets.which_source import source_of
 from atldld_xr.errors import InvalidArgumentError, SectionImageError
 from atldld_xr.files.atomic import write_whole
 from atldld_xr.files.paths import absolute, local_file
 from atldld_xr.messages.repeating import short
 from atldld_xr.registration.anchors import VOXELS, Anchors
 from atldld_xr.sources.protocol import Source
-from atldld_xr.sources.resolve import resolve
 from atldld_xr.volumes.target import check_free, storing
 
 TARGET = "ABA_Mouse_CCFv3_2017_25um.cutlas"
@@ -79,7 +78,7 @@ def save_quicknii(
         )
     check_adult(dataset.attrs, "QuickNII's atlas")
     target = Path(absolute(str(local_file(folder))))
-    opened = _source_of(dataset, source)
+    opened = source_of(dataset, source)
     data = windowed_dataset(parse_dataset(opened.dataset_record(int(number))), None)
     images = [image for image in data.images if image.id in ids]  # by section number
     poses = _poses(dataset, data, images)
@@ -134,15 +133,6 @@ def _check(folder: object, longest: object, on_error: object) -> None:
         )
     if on_error not in ("raise", "skip"):
         raise InvalidArgumentError(f'on_error is "raise" or "skip", not {short(on_error)}')
-
-
-def _source_of(dataset: xr.Dataset, source: str | os.PathLike[str] | Source | None) -> Source:
-    """Return where a Dataset's images come from: of one that is stored its attribute tells."""
-    if source is None and "image" in dataset.variables:
-        found = next(readers(dataset.variables["image"], "image"), None)
-        if found is not None:
-            return found.source
-    return resolve(dataset.attrs.get("source") if source is None else source)
 
 
 def _poses(

@@ -15,7 +15,7 @@ from atldld_xr.allen import transforms
 from atldld_xr.allen.metadata import SectionDataset, parse_dataset
 from atldld_xr.allen.reference import ReferenceSpace
 from atldld_xr.datasets.which_space import Extent, SpaceLike, check_space, space_of
-from atldld_xr.errors import MissingExtraError
+from atldld_xr.plots.extra import need_matplotlib
 from atldld_xr.sources.protocol import Source, asked_anew
 from atldld_xr.sources.resolve import parse_dataset_name, resolve
 
@@ -92,13 +92,9 @@ def preview(
     InvalidArgumentError, DatasetNotFoundError, MetadataError, ServiceError
         As for `atldld_xr.open_dataset`.
     """
-    try:
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import MultipleLocator
-    except ImportError as error:
-        raise MissingExtraError(
-            'drawing needs matplotlib: pip install "atldld-xr[plot]"'
-        ) from error
+    need_matplotlib()
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MultipleLocator
 
     dataset_id = parse_dataset_name(dataset)
     check_space(reference_space, extent)  # before the request

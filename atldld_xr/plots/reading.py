@@ -1,0 +1,263 @@
+"""The pixels of one picture, read no finer than it can show them.
+
+A plan says how a section is read at any size of pixels, so a small picture of a data set that was
+opened in fine ones is read from a coarser tier: a montage at 1 um would take a thousand times what
+it shows. What is no plain part of a plan, as what was computed or is in a store, is read as it is.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+
+import numpy as np
+import xarray as xr
+
+from atldld_xr.allen.reference import SECTION_DIMS
+from atldld_xr.allen.tiers import plan_section
+from atldld_xr.arrays.lazy_array import PlanArray
+from atldld_xr.arrays.made_of import made_of
+from atldld_xr.arrays.readers import Reader, behind_selections, readers
+from atldld_xr.arrays.variables import PIXELS, coverage_variable, pixels_variable
+from atldld_xr.datasets.assemble import assemble
+from atldld_xr.datasets.masked import find_coverage
+from atldld_xr.datasets.sections import TABLE_DIM, nearest_section
+from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.messages.repeating import short
+from atldld_xr.plan.bent_section import BentSectionPlan
+from atldld_xr.plan.load_plan import LoadPlan, SectionPlan
+from atldld_xr.planes.spacing import find_pixel_size
+
+_LARGEST = 1 << 26  # pixels of a picture: 8192 a side
+_ONE = "one_section"
+
+
+def one_section(dataset: xr.Dataset, at: float | None) -> xr.Dataset:
+    """Return the section of a Dataset that is meant, not yet read.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Of sections, of one, or a volume.
+    at : float, optional
+        Near which coordinate, in micrometres; of one section it is not needed.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is not told which.
+    """
+    dim = next((name for name in SECTION_DIMS if name in dataset.dims), None)
+    if at is not None:
+        if TABLE_DIM in dataset.dims and dim in dataset.dims:
+            volume = dataset.drop_dims(TABLE_DIM)
+            return nearest_section(volume, at)
+        return nearest_section(dataset, at)
+    if dim is None or not {"y", "x"} <= {*dataset.dims}:
+        return dataset
+    if dataset.sizes[dim] == 1:
+        return dataset.isel({dim: 0})
+    first, last = (float(dataset[dim].values[end]) for end in (0, -1))
+    raise InvalidArgumentError(
+        f"this Dataset has {dataset.sizes[dim]} sections: say near which {dim} coordinate, from "
+        f"{first:.0f} to {last:.0f} um, one is to be shown"
+    )
+
+
+def check_variable(dataset: xr.Dataset, name: object) -> str:
+    """Return the name of a variable that can be drawn.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the Dataset has none of that name.
+    """
+    if isinstance(name, str) and name in dataset.data_vars:
+        return name
+    known = ", ".join(map(str, dataset.data_vars)) or "none"
+    raise InvalidArgumentError(f"variable is one of {known}, not {short(name)}")
+
+
+def read_section(dataset: xr.Dataset, name: str, finest: float) -> xr.Dataset:
+    """Read a variable of one section, and where it has pixels, as coarse as it is shown.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        One section.
+    name : str
+        The variable.
+    finest : float
+        The smallest pixels that can be seen, in micrometres: none is read that is finer than half
+        of them.
+
+    Returns
+    -------
+    xarray.Dataset
+        Loaded: the variable and, where the Dataset has it, its coverage as "coverage".
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there is too much for a picture.
+    SectionImageError
+        If it cannot be read, and the Dataset was opened with ``on_error="raise"``.
+    """
+    covered = find_coverage(dataset, name)
+    wanted = dataset[[name] if covered is None else [name, covered]]
+    if covered not in (None, name):
+        wanted = wanted.rename({covered: "coverage"})
+    factor = factor_of(dataset, finest)
+    coarse = coarser(wanted, name, factor) if factor > 1 else None
+    if coarse is None:
+        _check_size(wanted, name)
+        return _averaged(wanted.load(), factor)
+    return coarse.load()
+
+
+def factor_of(dataset: xr.Dataset, finest: float) -> int:
+    """Return of how many rows and columns a pixel can be made that is seen as one, at least."""
+    size = find_pixel_size(dataset) if {"y", "x"} <= {*dataset.dims} else None
+    if size is None:
+        return 1
+    return max(min(math.floor(finest / size), dataset.sizes["y"], dataset.sizes["x"]), 1)
+
+
+def coarser(dataset: xr.Dataset, name: str, factor: int) -> xr.Dataset | None:
+    """Return one section in pixels of so many rows and columns, lazy; None if no plan tells how.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        One section, with the variable.
+    name : str
+        A variable of pixels.
+    factor : int
+        Of how many rows and columns a pixel is made. Those that fill none are left out.
+    """
+    found = _plan_behind(dataset, name)
+    if found is None:
+        return None
+    reader, section = found
+    grid = coarser_grid(dataset, factor)
+    y, x, step = grid["y"].values, grid["x"].values, grid.attrs["resolution"]
+    to_place = np.array([[step, 0, y[0]], [0, step, x[0]], [0, 0, 1]])
+    affine = np.asarray(grid["affine"].values, dtype=np.float64) @ to_place
+    plan = _plan(reader, section, affine, (len(y), len(x)), step)
+    variables = [pixels_variable(name, plan)]
+    if "coverage" in dataset:
+        variables.append(coverage_variable("coverage", plan))
+    made = assemble(variables, _ONE, reader.source, None).isel({_ONE: 0})
+    return made.assign_coords(grid.coords).assign_attrs(grid.attrs)
+
+
+def coarser_grid(dataset: xr.Dataset, factor: int) -> xr.Dataset:
+    """Return the coordinates of a section in coarser pixels, without a variable.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        One section, or a stack.
+    factor : int
+        Of how many rows and columns a pixel is made. Those that fill none are left out.
+    """
+    out = dataset.drop_vars(list(dataset.data_vars))
+    if factor == 1:
+        return out
+    places = {}
+    for dim in ("y", "x"):
+        at = np.asarray(dataset[dim].values, dtype=np.float64)
+        count = len(at) // factor
+        means = at[: count * factor].reshape(count, factor).mean(axis=1)
+        places[dim] = (dim, means, dataset[dim].attrs)
+    size = find_pixel_size(dataset)
+    kept = {k: v for k, v in out.coords.items() if not {"y", "x"} & {*v.dims}}
+    resolution = None if size is None else size * factor
+    attributes = {**dataset.attrs, "resolution": resolution}
+    return xr.Dataset(coords={**kept, **places}, attrs=attributes)
+
+
+def _plan(
+    reader: Reader, section: SectionPlan, affine: np.ndarray, shape: tuple[int, int], step: float
+) -> LoadPlan:
+    """Return a plan of one section as another plan reads it, on a grid of its own."""
+    image, view = section.image, reader.plan.view
+    tier, reduction, subsamples = plan_section(
+        image,
+        affine,
+        tier=None,
+        tiers=reader.source.tiers(image, view),
+        interpolation=section.interpolation,
+        resolution=step,
+    )
+    row_x, row_y = affine.tolist()
+    coarse = SectionPlan(
+        image=image,
+        affine=(tuple(row_x), tuple(row_y)),
+        tier=tier,
+        reduction=reduction,
+        subsamples=subsamples,
+        tile_side=reader.source.tile_side(image, tier, view),
+        interpolation=section.interpolation,
+        readable=section.readable,
+    )
+    if isinstance(section, BentSectionPlan):
+        coarse = BentSectionPlan.of(coarse, section.bend)
+    own = {field.name: getattr(reader.plan, field.name) for field in fields(LoadPlan)}
+    chunks = ((shape[0],), (shape[1],))
+    return LoadPlan(**{**own, "sections": (coarse,), "shape": shape, "chunks": chunks})
+
+
+def _plan_behind(dataset: xr.Dataset, name: str) -> tuple[Reader, SectionPlan] | None:
+    """Return what reads a section, if the variable is a part of it and nothing else."""
+    variable = dataset[name].variable
+    bases = made_of(dataset, name)
+    ids = dataset.coords.get("section_image_id")
+    affine = dataset.coords.get("affine")
+    if len(bases) != 1 or ids is None or ids.ndim or affine is None or affine.shape != (2, 3):
+        return None
+    ascending = all(dataset.indexes[dim].is_monotonic_increasing for dim in ("y", "x"))
+    if variable.dims[:2] != ("y", "x") or not ascending or not _is_selected(variable):
+        return None
+    for reader in readers(variable, bases[0]):
+        place = reader.sections.get(int(ids))
+        if place is not None and variable.shape[2:] == reader.plan.channels:
+            return reader, reader.plan.sections[place]
+    return None
+
+
+def _is_selected(variable: xr.Variable) -> bool:
+    """Return whether a variable has a plan's own pixels, of which some may be selected."""
+    if variable.chunks is None:
+        array, _ = behind_selections(variable)
+        return isinstance(array, PlanArray) and array.variable.name in PIXELS
+    from atldld_xr.arrays.dask_graph import BlockLayer, FetchLayer
+
+    layers = variable.data.dask.layers
+    others = [name for name, it in layers.items() if not isinstance(it, BlockLayer | FetchLayer)]
+    made = [layer.variable for layer in layers.values() if isinstance(layer, BlockLayer)]
+    return all(name.startswith("getitem-") for name in others) and all(
+        variable.name in PIXELS for variable in made
+    )
+
+
+def _averaged(dataset: xr.Dataset, factor: int) -> xr.Dataset:
+    """Return what was read in coarser pixels: the mean of each, rounded as its type needs."""
+    if factor == 1:
+        return dataset
+    means = dataset.coarsen(y=factor, x=factor, boundary="trim").mean()
+    out = {}
+    for name, mean in means.data_vars.items():
+        kind = dataset[name].dtype
+        values = mean.round() if kind.kind in "ui" else mean >= 0.5 if kind.kind == "b" else mean
+        out[name] = values.astype(kind)
+    return means.assign(out)
+
+
+def _check_size(dataset: xr.Dataset, name: str) -> None:
+    count = math.prod(dataset[name].shape[:2])
+    if count > _LARGEST:
+        raise InvalidArgumentError(
+            f"a picture of {count:,} pixels is too large: open the data set at a coarser "
+            "resolution, or take a window with .sel(y=slice(...), x=slice(...))"
+        )
