@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import pickle
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -16,11 +14,11 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
 import atldld_xr
-from atldld_xr.arrays.tile_memory import TILES
 from atldld_xr.errors import InvalidArgumentError, SectionImageError
 from atldld_xr.serve import AllenStore
 from atldld_xr.serve.allen_store import CHUNKS
 from atldld_xr.store.chunk_encoding import ArraySpec
+from gated import Gated, first_key
 from noise import DATASET_ID, NoiseSource
 
 NOISE = {"source": NoiseSource(), "resolution": 50, "chunks": 70}
@@ -40,12 +38,6 @@ OPTIONS = {
         {"levels": 2},
     ),
 }
-
-
-@pytest.fixture(autouse=True)
-def forget():
-    CHUNKS().reset()
-    TILES.reset()
 
 
 @pytest.fixture(scope="module", params=OPTIONS.values(), ids=OPTIONS)
@@ -108,26 +100,6 @@ def test_xarray_and_a_validator_read_it():
     store = AllenStore(DATASET_ID, **NOISE | {"levels": 1})
     assert xr.open_zarr(store)["0"].dims == ("c", "z", "y", "x")
     assert type(models.open_ome_zarr(zarr.open(store))).__name__ == "Image"
-
-
-@dataclass(frozen=True)
-class Gated(NoiseSource):
-    """Tells of each read, and waits in it until it may go on; fails first, if it is to."""
-
-    reads: list = field(default_factory=list, hash=False, compare=False)
-    may_go_on: threading.Event = field(default_factory=threading.Event, hash=False, compare=False)
-    failing: list = field(default_factory=list, hash=False, compare=False)
-
-    def read(self, image, tile, view):
-        self.reads.append((image.id, tile))
-        assert self.may_go_on.wait(10)
-        if self.failing:
-            raise SectionImageError(image.id, "here", self.failing.pop())
-        return super().read(image, tile, view)
-
-
-def first_key(store, level=0):
-    return f"{level}/c/0/{store.pyramid.planes.places[0]}/1/1"
 
 
 def test_of_identical_chunks_one_is_made(monkeypatch):
