@@ -24,7 +24,7 @@ FLOORS = (
     {"datasets", "store"},
     {"analysis", "volumes"},
     {"export"},
-    {"collection", "plots", "sync", "utils"},
+    {"collection", "plots", "serve", "sync", "utils"},
     {"accessor", "cluster"},
     {"cli"},
 )

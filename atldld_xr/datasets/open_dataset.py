@@ -140,6 +140,11 @@ def open_dataset(planned: DatasetPlan) -> xr.Dataset:
     (320, 456, 3)
     """
     TILES.forget_failures()
+    return dataset_of(planned)
+
+
+def dataset_of(planned: DatasetPlan) -> xr.Dataset:
+    """Return the lazy Dataset of a plan."""
     data, grid, opened = planned.data, planned.grid, planned.source
     out = assemble(planned.variables, data.plane.dim, opened, planned.chunks)
     out = out.assign_coords(_coordinates(data, grid, planned))

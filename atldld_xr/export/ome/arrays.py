@@ -68,6 +68,12 @@ def as_grey(block: NDArray[Any]) -> NDArray[Any]:
     return block.astype(np.uint8) * np.uint8(TRUE) if block.dtype == bool else block
 
 
+def channels_first(block: NDArray[Any]) -> NDArray[Any]:
+    """Return (section, y, x[, channel]) as (c, z, y, x)."""
+    block = as_grey(block)
+    return np.moveaxis(block, 3, 0) if block.ndim == 4 else block[np.newaxis]
+
+
 def halve_block(block: NDArray[Any]) -> NDArray[Any]:
     """Return the means of two by two pixels of (..., y, x), of the same unsigned dtype."""
     odd = [(0, 0)] * (block.ndim - 2) + [(0, size % 2) for size in block.shape[-2:]]

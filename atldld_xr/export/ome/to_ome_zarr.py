@@ -17,7 +17,7 @@ from atldld_xr.allen.excluded import count_excluded
 from atldld_xr.arrays.failures import absences, failure_entries
 from atldld_xr.arrays.made_of import made_of
 from atldld_xr.arrays.variables import STATUSES
-from atldld_xr.export.ome.arrays import as_grey, halve_block, level_zero
+from atldld_xr.export.ome.arrays import channels_first, halve_block, level_zero
 from atldld_xr.export.ome.layout import create
 from atldld_xr.export.ome.metadata import Version, group_attributes
 from atldld_xr.export.ome.pyramid import Pyramid, plan_pyramid
@@ -226,19 +226,13 @@ def _sections(
         )
         chunk_tasks = tuple(
             replace(
-                chunk_task, place=place_in_store(at, chunk_task.place), transpose=_channels_first
+                chunk_task, place=place_in_store(at, chunk_task.place), transpose=channels_first
             )
             for chunk_task in task.chunk_tasks
         )
         return replace(task, at=planes[at], chunk_tasks=chunk_tasks)
 
     yield from make((section_task(at) for at in range(section_tasks.count)), job)
-
-
-def _channels_first(block: NDArray[Any]) -> NDArray[Any]:
-    """Return (section, y, x[, channel]) as (c, z, y, x)."""
-    block = as_grey(block)
-    return np.moveaxis(block, 3, 0) if block.ndim == 4 else block[np.newaxis]
 
 
 def _halved_tasks(pyramid: Pyramid, level: int, job: Job, is_missing: Any) -> Iterator[SectionTask]:

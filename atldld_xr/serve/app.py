@@ -1,0 +1,204 @@
+"""Stores over HTTP: what viewers ask for, answered from plans. Needs the extra "serve".
+
+A path has a digest of what is served in it, so that whatever a viewer has kept under it is right
+for ever; errors are never kept. Who leaves before their chunk was begun costs nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from atldld_xr.errors import AtldldError, MissingExtraError, SectionImageError, ServiceError
+from atldld_xr.settings import as_int, setting
+
+try:
+    import anyio
+    import anyio.to_thread
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.middleware.cors import CORSMiddleware
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+    from starlette.routing import BaseRoute, Mount, Route
+except ImportError as error:
+    raise MissingExtraError(
+        f'serving needs another package ({error}): pip install "atldld-xr[serve]"'
+    ) from error
+
+if TYPE_CHECKING:
+    from atldld_xr.serve.allen_store import AllenStore
+
+SUFFIX = ".ome.zarr"
+
+_FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable", "Accept-Ranges": "bytes"}
+_NEVER = {"Cache-Control": "no-store"}
+_LEFT = 499  # what servers log of a client that did not wait
+
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
+
+
+def make_app(stores: Mapping[str, AllenStore], *, token: str | None = None) -> Starlette:
+    """Return an ASGI application that serves stores, for any server of such.
+
+    Parameters
+    ----------
+    stores : mapping of AllenStore
+        By name: that of "71717640" is at ``/DIGEST/71717640.ome.zarr/``, to which
+        ``/71717640.ome.zarr/`` leads.
+    token : str, optional
+        What all paths begin with, where others may not look: ``/TOKEN/71717640.ome.zarr/``.
+
+    Notes
+    -----
+    As many chunks are made at a time as the setting ``http.connections`` says.
+    """
+    shelf = _Shelf(stores)
+    # A viewer asks for what is on screen, in any page: nothing here is secret but by the token.
+    cross_origin = Middleware(
+        CORSMiddleware,
+        allow_origins=["*"],
+        allow_methods=["GET", "HEAD"],
+        allow_headers=["*"],
+        allow_private_network=True,
+        expose_headers=["Accept-Ranges", "Content-Length", "Content-Range"],
+        max_age=86_400,
+    )
+    routes: list[BaseRoute] = [
+        Route("/", shelf.index),
+        Route(f"/{{name}}{SUFFIX}", shelf.lead),
+        Route(f"/{{name}}{SUFFIX}/{{key:path}}", shelf.lead),
+        Route(f"/{{digest}}/{{name}}{SUFFIX}/{{key:path}}", shelf.answer),
+    ]
+    if token is not None:
+        routes = [Mount("/{token}", routes=routes, middleware=[Middleware(_Guard, token=token)])]
+    return Starlette(routes=routes, middleware=[cross_origin])
+
+
+class _Shelf:
+    """What is served, and what each kind of path is answered with."""
+
+    def __init__(self, stores: Mapping[str, AllenStore]) -> None:
+        self._stores = dict(stores)
+        self._limiter: anyio.CapacityLimiter | None = None
+
+    async def index(self, request: Request) -> Response:
+        """Tell what there is."""
+        root = str(request.url).rstrip("/")
+        found = {name: f"{root}{path_of(name, store)}" for name, store in self._stores.items()}
+        return JSONResponse(found, headers=_NEVER)
+
+    async def lead(self, request: Request) -> Response:
+        """Lead to the path with the digest."""
+        name, key = request.path_params["name"], request.path_params.get("key", "")
+        store = self._stores.get(name)
+        if store is None:
+            return self._nothing(f"{name} is not served here")
+        root = request.scope.get("root_path", "")
+        return RedirectResponse(f"{root}{path_of(name, store)}{key}", headers=_NEVER)
+
+    async def answer(self, request: Request) -> Response:
+        """Give the bytes of a key, or a part of them."""
+        name, key = request.path_params["name"], request.path_params["key"]
+        store = self._stores.get(name)
+        if store is None or store.digest != request.path_params["digest"]:
+            return self._nothing(f"{name} is not served here with these options")
+        if not store.has(key):
+            return PlainTextResponse("there is nothing", 404, headers=_FOR_EVER)
+        try:
+            content = store.files.get(key) or await self._make(request, store, key)
+        except (SectionImageError, ServiceError) as error:
+            return PlainTextResponse(_told(error), 502, headers=_NEVER)
+        except AtldldError as error:
+            return PlainTextResponse(str(error), 500, headers=_NEVER)
+        except ClientLeft:
+            return PlainTextResponse("the client has left", _LEFT, headers=_NEVER)
+        if content is None:
+            return PlainTextResponse("all of it is fill", 404, headers=_FOR_EVER)
+        is_json = key in store.files
+        kind = "application/json" if is_json else "application/octet-stream"
+        return _whole_or_part(content, request.headers.get("range"), kind)
+
+    async def _make(self, request: Request, store: AllenStore, key: str) -> bytes | None:
+        """Make a chunk in a thread, unless the client leaves before one is free.
+
+        Raises
+        ------
+        ClientLeft
+            If it has left.
+        """
+        if self._limiter is None:  # here, as it is of an event loop
+            self._limiter = anyio.CapacityLimiter(setting("http.connections", as_int))
+        made: list[bytes | None] = []
+        failed: list[AtldldError] = []
+        async with anyio.create_task_group() as group:
+
+            async def leave_with_client() -> None:
+                while (await request.receive())["type"] != "http.disconnect":
+                    pass
+                group.cancel_scope.cancel()
+
+            group.start_soon(leave_with_client)
+            try:
+                # What has begun goes on to its end, as others may be waiting for it.
+                made.append(await anyio.to_thread.run_sync(store.read, key, limiter=self._limiter))
+            except AtldldError as error:  # or it would come in a group of errors
+                failed.append(error)
+            group.cancel_scope.cancel()
+        if failed:
+            raise failed[0]
+        if not made:
+            raise ClientLeft
+        return made[0]
+
+    @staticmethod
+    def _nothing(why: str) -> Response:
+        return PlainTextResponse(why, 404, headers=_NEVER)
+
+
+class ClientLeft(Exception):
+    """A client did not wait for its chunk."""
+
+
+class _Guard:
+    """Lets nobody by who does not say the token."""
+
+    def __init__(self, app: Any, token: str) -> None:
+        self.app, self._token = app, token
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        said = scope["path_params"]["token"]
+        app = self.app
+        if not secrets.compare_digest(said.encode(), self._token.encode()):
+            app = PlainTextResponse("the path has another token than this server's", 403)
+        await app(scope, receive, send)
+
+
+def path_of(name: str, store: AllenStore) -> str:
+    """Return where a store is."""
+    return f"/{store.digest}/{name}{SUFFIX}/"
+
+
+def _told(error: AtldldError) -> str:
+    """Return what went wrong with the service; it is no question of how a Dataset was opened."""
+    if isinstance(error, SectionImageError):
+        return f"section image {error.section_image_id}: {error.reason} ({error.address})"
+    return str(error)
+
+
+def _whole_or_part(content: bytes, asked: str | None, kind: str) -> Response:
+    """Return a response with what is asked for: one range of bytes, or all."""
+    found = _RANGE.fullmatch(asked.strip()) if asked else None
+    if found is None or not any(found.groups()):  # of several ranges, all may be given
+        return Response(content, media_type=kind, headers=_FOR_EVER)
+    first, last = found.groups()
+    size = len(content)
+    start = int(first) if first else max(size - int(last), 0)
+    stop = min(int(last) + 1, size) if first and last else size
+    if start >= stop:
+        headers = {"Content-Range": f"bytes */{size}"} | _NEVER
+        return PlainTextResponse("there are no such bytes", 416, headers=headers)
+    headers = {"Content-Range": f"bytes {start}-{stop - 1}/{size}"} | _FOR_EVER
+    return Response(content[start:stop], 206, media_type=kind, headers=headers)

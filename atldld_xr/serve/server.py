@@ -1,0 +1,126 @@
+"""The server: an application on a port, run here or in a thread. Needs the extra "serve"."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import socket
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from atldld_xr.errors import InvalidArgumentError, MissingExtraError
+from atldld_xr.serve.app import make_app, path_of
+
+try:
+    import uvicorn
+except ImportError as error:
+    raise MissingExtraError(
+        f'serving needs another package ({error}): pip install "atldld-xr[serve]"'
+    ) from error
+
+if TYPE_CHECKING:
+    from atldld_xr.serve.allen_store import AllenStore
+
+_MOST_CONNECTIONS = 1000
+_LONGEST_END = 5  # seconds that answers under way have, when it ends
+
+
+class Server:
+    """Stores over HTTP, from a thread; use it as a context manager, or `run` it.
+
+    Parameters
+    ----------
+    stores : mapping of AllenStore
+        By name, as for `make_app`.
+    host : str
+        On which address it listens. On one that others can reach, all paths begin with a token.
+    port : int
+        0 for any that is free.
+    token : str, optional
+        Default: none on loopback, and else one that nobody guesses.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the address cannot be had.
+    """
+
+    def __init__(
+        self,
+        stores: Mapping[str, AllenStore],
+        *,
+        host: str = "127.0.0.1",
+        port: int = 8000,
+        token: str | None = None,
+    ) -> None:
+        self._stores = dict(stores)
+        if token is None and not _is_loopback(host):
+            token = secrets.token_urlsafe(16)
+        try:
+            self._socket = _listening(host, port)
+        except (OSError, OverflowError) as error:
+            raise InvalidArgumentError(f"cannot listen on {host}:{port}: {error}") from error
+        name = f"[{host}]" if ":" in host else host
+        port = self._socket.getsockname()[1]
+        self.url = f"http://{name}:{port}" + (f"/{token}" if token else "")
+        config = uvicorn.Config(
+            make_app(self._stores, token=token),
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            limit_concurrency=_MOST_CONNECTIONS,
+            timeout_graceful_shutdown=_LONGEST_END,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread: threading.Thread | None = None
+
+    def address(self, name: str) -> str:
+        """Return the URL of a store, for viewers: it changes with the options."""
+        return f"{self.url}{path_of(name, self._stores[name])}"
+
+    def run(self) -> None:
+        """Serve until the process is told to end."""
+        with self._socket:
+            self._server.run([self._socket])
+
+    def start(self) -> Server:
+        """Serve from a thread."""
+        self._thread = threading.Thread(target=self.run, name="atldld-serve", daemon=True)
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """End: answers under way have some seconds."""
+        self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join()
+        self._socket.close()
+
+    def __enter__(self) -> Server:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def _is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Return a socket that takes connections, so that its port is known and nobody is refused."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=128)

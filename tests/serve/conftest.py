@@ -1,0 +1,14 @@
+"""What tests of serving share: nothing kept in memory from the test before."""
+
+from __future__ import annotations
+
+import pytest
+
+from atldld_xr.arrays.tile_memory import TILES
+from atldld_xr.serve.allen_store import CHUNKS
+
+
+@pytest.fixture(autouse=True)
+def _forget():
+    CHUNKS().reset()
+    TILES.reset()

@@ -1,0 +1,218 @@
+"""AllenStore against what an export of the same options writes, and what it does under threads."""
+
+from __future__ import annotations
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteRequest
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.sync import sync
+
+import atldld_xr
+from atldld_xr.errors import InvalidArgumentError, SectionImageError
+from atldld_xr.serve import AllenStore
+from atldld_xr.serve.allen_store import CHUNKS
+from atldld_xr.store.chunk_encoding import ArraySpec
+from gated import Gated, first_key
+from noise import DATASET_ID, NoiseSource
+
+NOISE = {"source": NoiseSource(), "resolution": 50, "chunks": 70}
+
+OPTIONS = {
+    "phantom": ("phantom", {"resolution": 100}, {"levels": 2, "step": 100}),
+    "mask": (
+        DATASET_ID,
+        NOISE | {"expression": "intensity"},
+        {"variable": "expression", "compressor": None, "levels": 2},
+    ),
+    "coverage": (DATASET_ID, NOISE, {"variable": "coverage", "levels": 1}),
+    "odd blocks, sagittal": (DATASET_ID, NOISE | {"source": NoiseSource(plane=2)}, {"levels": 3}),
+    "oblique, nearest": (
+        DATASET_ID,
+        NOISE | {"resolution": 70, "plane": "oblique", "interpolation": "nearest"},
+        {"levels": 2},
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=OPTIONS.values(), ids=OPTIONS)
+def both(request, tmp_path_factory):
+    """Give a store, the path of an export with the same options, and these."""
+    dataset, opening, writing = request.param
+    path = tmp_path_factory.mktemp("both") / "a.zarr"
+    with atldld_xr.config.set({"cache.enabled": False}):
+        atldld_xr.open_dataset(dataset, **opening).atldld.to_ome_zarr(path, **writing)
+        return AllenStore(dataset, **opening, **writing), path, request.param
+
+
+def test_the_finest_level_is_the_export_to_the_byte(both):
+    store, path, _ = both
+    chunks = {str(p.relative_to(path)) for p in (path / "0" / "c").rglob("*") if p.is_file()}
+    assert len(chunks) > 3
+    for key in chunks:
+        assert store.read(key) == (path / key).read_bytes()
+    possible = {f"0/c/{c}/{z}/{y}/{x}" for c, z, y, x in store.pyramid.blocks(0)}
+    assert chunks <= possible
+    assert all(store.read(key) is None for key in possible - chunks)
+    np.testing.assert_array_equal(zarr.open(store)["0"][:], zarr.open_group(path, mode="r")["0"][:])
+
+
+def test_coarser_levels_are_read_at_their_own_resolution(both):
+    store, path, (dataset, opening, writing) = both
+    exported = zarr.open_group(path, mode="r")
+    for level in range(1, store.pyramid.levels):
+        resolution = opening.get("resolution", 25) * 2**level
+        ds = atldld_xr.open_dataset(
+            dataset, **{"chunks": None} | opening | {"resolution": resolution, "chunks": None}
+        )
+        image = ds[writing.get("variable", "image")]
+        got = zarr.open(store)[str(level)]
+        assert got.shape == exported[str(level)].shape
+        for at, plane in list(enumerate(store.pyramid.planes.places))[::4]:
+            want = image[at].values
+            pixels = np.moveaxis(got[:, plane], 0, -1).reshape(*got.shape[2:], *want.shape[2:])
+            # The Dataset has whole pixels alone; a pyramid also has the part of one at the end.
+            np.testing.assert_array_equal(pixels[: want.shape[0], : want.shape[1]], want)
+
+
+def test_metadata_are_those_of_the_export(both):
+    store, path, _ = both
+    served, exported = (dict(zarr.open_group(s, mode="r").attrs) for s in (store, path))
+    assert exported.pop("atldld_xr_export") == "complete"
+    for level in range(store.pyramid.levels):
+        key = f"{level}/zarr.json"
+        assert store.read(key) == (path / key).read_bytes()
+    if store.pyramid.levels > 1:  # what is said of coarser levels, and nothing else
+        for attributes in (served, exported):
+            (multiscale,) = attributes["ome"]["multiscales"]
+            assert ("tier" in multiscale["type"]) == (attributes is served)
+            del multiscale["type"], multiscale["metadata"], attributes["atldld_xr"]["levels"]
+    assert served == exported
+
+
+def test_xarray_and_a_validator_read_it():
+    models = pytest.importorskip("ome_zarr_models")
+    store = AllenStore(DATASET_ID, **NOISE | {"levels": 1})
+    assert xr.open_zarr(store)["0"].dims == ("c", "z", "y", "x")
+    assert type(models.open_ome_zarr(zarr.open(store))).__name__ == "Image"
+
+
+def test_of_identical_chunks_one_is_made(monkeypatch):
+    made = []
+    encode = ArraySpec.encode
+    monkeypatch.setattr(ArraySpec, "encode", lambda *a: made.append(a) or encode(*a))
+    source = Gated()
+    store = AllenStore(DATASET_ID, **NOISE | {"source": source})
+    with ThreadPoolExecutor(6) as threads:
+        asked = [threads.submit(store.read, first_key(store)) for _ in range(6)]
+        source.may_go_on.set()
+        contents = {future.result() for future in asked}
+    assert len(contents) == len(made) == 1
+    assert store.read(first_key(store)) in contents
+    assert len(made) == 1
+
+
+def test_what_fails_raises_and_is_not_kept():
+    source = Gated(failing=["the service is down"])
+    source.may_go_on.set()
+    store = AllenStore(DATASET_ID, **NOISE | {"source": source})
+    with pytest.raises(SectionImageError, match="the service is down"):
+        zarr.open(store)["0"][:, store.pyramid.planes.places[0], 80:90, 80:90]
+    assert store.read(first_key(store)) == AllenStore(DATASET_ID, **NOISE).read(first_key(store))
+
+
+NOTHING = ["", "zarr", "c/0/0/0/0", "labels/zarr.json", "0/c/0/1/1", "0/c/1/{}/0/0", "5/c/0/{}/0/0"]
+NOTHING += ["0/c/0/{}/0/0/", "0/c/0/{}/00/0", "0/c/0/{}/0/99", "0/c/0/{}/-1/0", "0/c/0/{}/0/\u0661"]
+NOTHING += ["0/c/0/{}/0/" + "9" * 5000, "../0/zarr.json", "0//c/0/{}/0/0", "0/c/0/999999/0/0"]
+
+
+def test_keys_that_cannot_be_ask_for_nothing():
+    source = Gated()
+    store = AllenStore(DATASET_ID, **NOISE | {"source": source})
+    plane = store.pyramid.planes.places[0]
+    for key in NOTHING:
+        assert store.read(key.format(plane)) is None
+        assert not store.has(key.format(plane))
+    empty = min({*range(plane, plane + 99)} - {*store.pyramid.planes.places})
+    assert store.read(f"0/c/0/{empty}/0/0") is None
+    assert source.reads == []
+
+
+def test_threads_get_the_same_and_memory_is_bounded():
+    store = AllenStore(DATASET_ID, **NOISE | {"levels": 2, "compressor": None})
+    keys = [
+        f"{level}/c/{c}/{z}/{y}/{x}"
+        for level in range(store.pyramid.levels)
+        for c, z, y, x in list(store.pyramid.blocks(level))[::2]
+    ]
+    want = {key: store.read(key) for key in keys}
+    CHUNKS().reset()
+    limit = 50_000
+    assert sum(len(content or b"") for content in want.values()) > 3 * limit
+    with atldld_xr.config.set({"memory.limit": limit}), ThreadPoolExecutor(8) as threads:
+        for key, content in zip(keys * 3, threads.map(store.read, keys * 3), strict=True):
+            assert content == want[key]
+            assert CHUNKS()._bytes <= limit + 8 * max(len(c or b"") for c in want.values())
+
+
+@pytest.mark.parametrize(
+    ("byte_range", "part"),
+    [
+        (None, slice(None)),
+        (RangeByteRequest(3, 9), slice(3, 9)),
+        (OffsetByteRequest(5), slice(5, None)),
+        (SuffixByteRequest(7), slice(-7, None)),
+    ],
+)
+def test_parts_of_chunks_are_parts(byte_range, part):
+    store = AllenStore(DATASET_ID, **NOISE)
+    key = first_key(store)
+    got = sync(store.get(key, default_buffer_prototype(), byte_range))
+    assert got.to_bytes() == store.read(key)[part]
+
+
+def test_stores_are_told_apart_and_pickled():
+    store = AllenStore(DATASET_ID, **NOISE)
+    again = pickle.loads(pickle.dumps(store))
+    assert (again, hash(again)) == (store, hash(store))
+    assert again.read(first_key(store)) == store.read(first_key(store))
+    others = [
+        {"resolution": 60},
+        {"interpolation": "nearest"},
+        {"fill_value": 7},
+        {"levels": 2},
+        {"compressor": None},
+        {"source": NoiseSource(width=900)},
+    ]
+    digests = {AllenStore(DATASET_ID, **NOISE | other).digest for other in others}
+    assert len(digests | {store.digest}) == len(others) + 1
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"anchor": "edge"}, "anchor"),
+        ({"on_error": "fill"}, "on_error"),
+        ({"variable": "displacement"}, "component"),
+        ({"variable": "nothing"}, "no variable"),
+        ({"levels": 0}, "levels"),
+    ],
+)
+def test_what_cannot_be_served_is_refused(options, says):
+    with pytest.raises(InvalidArgumentError, match=says):
+        AllenStore("phantom", **options)
+    with pytest.raises(TypeError, match="tile_size"):
+        AllenStore("phantom", tile_size=3)
+
+
+def test_it_is_read_only():
+    store = AllenStore("phantom", resolution=400)
+    with pytest.raises(ValueError, match="read-only"):
+        zarr.open_group(store, mode="a")
+    with pytest.raises(ValueError, match="read-only"):
+        sync(store.delete("0/zarr.json"))
