@@ -96,6 +96,14 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def docs(session: nox.Session) -> None:
+    """Build the site in docs/_build/html; a warning fails it."""
+    session.install("-e", ".", "--group", "docs")
+    options = ["-W", "--keep-going", "--fresh-env", "--quiet"]
+    session.run("sphinx-build", *options, "docs", "docs/_build/html", env={"PYTHONPATH": None})
+
+
+@nox.session(default=False)
 def build(session: nox.Session) -> None:
     """Build sdist and wheel, look into them, and run the wheel in an environment of its own."""
     session.install("build[uv]", "twine")

@@ -1,0 +1,50 @@
+"""The pages of reference have every public name, method and setting."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import atldld_xr
+from atldld_xr.accessor import AtldldAccessor, AtldldArrayAccessor
+from atldld_xr.settings import KINDS
+from commandline import run
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = {path.name: path.read_text() for path in sorted(DOCS.glob("*.md"))}
+
+
+def test_each_public_name_has_its_page():
+    listed = set(re.findall(r"^   ([\w.]+)$", PAGES["api.md"], re.M))
+    told = set(re.findall(r"`atldld_xr\.(\w+)", PAGES["api.md"])) | {"__version__"}
+    if "automodule:: atldld_xr.errors" in PAGES["api.md"]:
+        told.add("errors")
+    assert set(atldld_xr.__all__) <= listed | told
+
+
+@pytest.mark.parametrize("accessor", [AtldldAccessor, AtldldArrayAccessor])
+def test_each_method_of_an_accessor_has_its_page(accessor):
+    name = accessor.__name__
+    listed = set(re.findall(rf"^   {name}\.(\w+)$", PAGES["api.md"], re.M))
+    assert listed == {method for method in dir(accessor) if not method.startswith("_")}
+
+
+def test_each_setting_is_told_with_its_default():
+    rows = re.findall(r"^\| `([\w.]+)` \| `?(.*?)`? \|", PAGES["settings.md"], re.M)
+    assert [name for name, _ in rows] == list(KINDS)
+    printed = re.findall(r"^(\S+) +(.+?)  \(default\)$", run("config").stdout, re.M)
+    assert len(printed) > 15
+    told = dict(rows)
+    assert {name: told[name] for name, _ in printed} == dict(printed)
+
+
+def test_each_page_is_in_one_list_of_pages():
+    lists = [
+        block.split()
+        for text in PAGES.values()
+        for block in re.findall(r"```\{toctree\}\n(?::\S+\n|:maxdepth: 1\n)*\n(.*?)```", text, re.S)
+    ]
+    names = sorted(name for found in lists for name in found if "*" not in name)
+    assert names == sorted(name.removesuffix(".md") for name in PAGES if name != "index.md")
