@@ -13,7 +13,7 @@ from typing import Any
 from atldld_xr.allen.ids import parse_dataset_name
 from atldld_xr.compute.client import connected_client
 from atldld_xr.compute.lost_workers import cluster_errors
-from atldld_xr.datasets.records_ahead import records_ahead
+from atldld_xr.datasets.records_ahead import WHERE, records_ahead
 from atldld_xr.errors import AtldldError, InvalidArgumentError, StoreError
 from atldld_xr.export.formats import writer
 from atldld_xr.files.ending import give_back, work_named
@@ -101,7 +101,7 @@ def export_many(
     task = partial(
         write_one, url=url, opening=opening, format=format, writing=writing, volume=volume
     )
-    where = {key: opening[key] for key in ("source", "refresh", "offline") if key in opening}
+    where = {key: opening[key] for key in WHERE if key in opening}
     yield from for_each(records_ahead(datasets, **where), task)
 
 
