@@ -13,7 +13,7 @@ from typing import Any
 from atldld_xr.allen.ids import parse_dataset_name
 from atldld_xr.compute.client import connected_client
 from atldld_xr.compute.lost_workers import cluster_errors
-from atldld_xr.datasets.records_ahead import records_ahead
+from atldld_xr.datasets.records_ahead import WHERE, records_ahead
 from atldld_xr.errors import AtldldError, InvalidArgumentError, StoreError
 from atldld_xr.export.formats import writer
 from atldld_xr.files.ending import give_back, work_named
@@ -28,6 +28,7 @@ GENE = "{gene}"
 """In an address: stands for the acronyms of the data set's genes."""
 
 _BETWEEN = "_"
+_LONGEST = 100  # characters of genes' names: file systems take 255 bytes of a name
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def export_many(
     task = partial(
         write_one, url=url, opening=opening, format=format, writing=writing, volume=volume
     )
-    where = {key: opening[key] for key in ("source", "refresh", "offline") if key in opening}
+    where = {key: opening[key] for key in WHERE if key in opening}
     yield from for_each(records_ahead(datasets, **where), task)
 
 
@@ -132,8 +133,9 @@ def for_each(
 
 def path_of(url: str, dataset: int | str, genes: Iterable[str] = ()) -> str:
     """Return where a data set goes: an address with its id, and its genes in letters of files."""
-    genes = _BETWEEN.join(re.sub(r"[^A-Za-z0-9.-]", "_", gene) for gene in genes) or "none"
-    url = url.replace(GENE, genes)
+    # No point begins a name: "..", of whatever record, would lead out of the folder.
+    named = _BETWEEN.join(re.sub(r"^\.|[^A-Za-z0-9.-]", "_", gene) for gene in genes) or "none"
+    url = url.replace(GENE, named[:_LONGEST])
     return url.replace(PLACEHOLDER, str(parse_dataset_name(dataset)))
 
 

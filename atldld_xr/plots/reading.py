@@ -104,7 +104,8 @@ def read_section(dataset: xr.Dataset, name: str, finest: float) -> xr.Dataset:
         If it cannot be read, and the Dataset was opened with ``on_error="raise"``.
     """
     covered = find_coverage(dataset, name)
-    wanted = dataset[[name] if covered is None else [name, covered]]
+    # Not `dataset[[...]]`, which loses the coordinates that say how sections lie.
+    wanted = dataset.drop_vars([v for v in dataset.data_vars if v not in (name, covered)])
     if covered not in (None, name):
         wanted = wanted.rename({covered: "coverage"})
     factor = factor_of(dataset, finest)

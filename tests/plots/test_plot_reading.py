@@ -1,0 +1,109 @@
+"""What a picture reads: no finer than it shows, and the same as if it had been opened so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import atldld_xr
+from atldld_xr.arrays.tile_memory import TILES
+from atldld_xr.plots.reading import coarser, factor_of, read_section
+from noise import DATASET_ID, NoiseSource
+from pages import page
+
+
+@dataclass(frozen=True)
+class Watched(NoiseSource):
+    """Noise that tells of which tier its tiles were, and how many pixels it gave."""
+
+    seen: list[tuple[int, int]] = field(default_factory=list, compare=False)
+
+    def read(self, image, tile, view):
+        self.seen.append((tile.tier, tile.width * tile.height))
+        return super().read(image, tile, view)
+
+
+def opened(source, **options):
+    given = {"chunks": None, "resolution": 10, "source": source, **options}
+    return atldld_xr.open_dataset(DATASET_ID, **given)
+
+
+@pytest.mark.parametrize("chunks", [None, "auto", {"y": 100, "x": 333}])
+@pytest.mark.parametrize("name", ["image", "expression"])
+def test_coarser_pixels_are_those_of_a_coarser_data_set(chunks, name):
+    """Which it may well be: of 40 um where that of 10 um would be opened in 40."""
+    source = Watched()
+    more = {"expression": True} if name == "expression" else {}
+    fine = opened(source, chunks=chunks, **more).isel(coronal=2)
+    TILES.reset()
+    read = read_section(fine, name, 45.0)
+    assert {tier for tier, _ in source.seen} == {2}
+    coarse = opened(source, resolution=40, **more).isel(coronal=2).load()
+    np.testing.assert_allclose(read.y, coarse.y)
+    np.testing.assert_allclose(read.x, coarse.x)
+    coverage = coarse["coverage" if name == "image" else "expression_coverage"]
+    np.testing.assert_array_equal(read["coverage"], coverage)
+    np.testing.assert_array_equal(read[name], coarse[name])
+
+
+def test_a_window_is_read_alone():
+    source = Watched()
+    fine = opened(source).isel(coronal=2)
+    whole = read_section(fine, "image", 40.0)
+    source.seen.clear()
+    TILES.reset()
+    part = fine.sel(y=slice(2000, 3000), x=slice(2000, 3000))
+    read = read_section(part, "image", 20.0)
+    assert {tier for tier, _ in source.seen} == {1}
+    assert sum(count for _, count in source.seen) < 0.2 * 901 * 703 / 4
+    assert read.sizes["y"] == 50
+    assert whole.sizes["y"] == 200
+    source.seen.clear()
+    read_section(part, "image", 1.0)
+    assert {tier for tier, _ in source.seen} == {0}
+
+
+@pytest.mark.parametrize("kind", ["loaded", "computed", "stored", "one channel"])
+def test_what_is_no_part_of_a_plan_is_averaged(kind, tmp_path):
+    ds = opened(NoiseSource(), chunks="auto")[["image", "coverage"]].isel(coronal=[2])
+    if kind == "computed":
+        ds = ds.assign(image=255 - ds.image)
+    elif kind == "one channel":
+        ds = ds.isel(channel=0)
+    elif kind == "stored":
+        ds.atldld.to_zarr(tmp_path / "a.zarr")
+        ds = xr.open_zarr(tmp_path / "a.zarr")
+    elif kind == "loaded":
+        ds = ds.load()
+    ds = ds.isel(coronal=0)
+    assert coarser(ds, "image", 4) is None
+    read = read_section(ds, "image", 40.0)
+    values = ds.image.values[:800, :1140].astype(float)
+    expected = values.reshape(200, 4, 285, 4, *values.shape[2:]).mean(axis=(1, 3))
+    assert read.image.dtype == np.uint8
+    assert np.abs(read.image.values - expected).max() <= 0.5
+    assert read.coverage.dtype == bool
+
+
+def test_a_montage_reads_thumbnails():
+    source = Watched(sections=3)
+    TILES.reset()
+    opened(source, resolution=5).atldld.plot.montage(figsize=(3, 1))
+    assert {tier for tier, _ in source.seen} == {2}
+    assert sum(count for _, count in source.seen) < 3 * 901 * 703 / 8
+
+
+def test_print_is_read_for_and_nothing_finer():
+    section = opened(NoiseSource(), resolution=2).isel(coronal=2)
+    image = section.atldld.plot.section(ax=page(figsize=(3, 2.2)))
+    rows, columns, _ = image.get_array().shape
+    assert 600 < columns <= 2 * 900
+    assert columns / rows == pytest.approx(11400 / 8000, rel=0.01)
+    assert factor_of(section, 1.0) == 1
+    np.testing.assert_allclose(image.get_extent(), [0, 11.4, 8, 0], atol=0.01)
+    assert image.axes.get_xlim() == (0, 11.4)
+    given = section.atldld.plot.section(ax=page(), resolution=200).get_array()
+    assert given.shape[:2] == (40, 57)
