@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -12,10 +12,10 @@ import numpy as np
 
 from atldld_xr.collection.row import Wanted, make_row
 from atldld_xr.compute.client import connected_client
-from atldld_xr.compute.lost_workers import cluster_errors, deaths
+from atldld_xr.compute.in_turn import in_turn
+from atldld_xr.compute.lost_workers import cluster_errors
 from atldld_xr.compute.threads import ending_threads, threads_at_most
 from atldld_xr.errors import ServiceError, StoreError
-from atldld_xr.export.run.on_cluster import cancel
 from atldld_xr.export.run.on_threads import Job
 from atldld_xr.settings import as_int, setting
 from atldld_xr.store.ledger_entries import SectionEntry
@@ -143,48 +143,25 @@ def _on_threads(rows: Iterable[tuple[int, int]], task: RowTask) -> Iterator[Made
 
 
 def _on_cluster(client: Any, rows: Iterable[tuple[int, int]], task: RowTask) -> Iterator[Made]:
-    from distributed import as_completed
     from distributed.scheduler import KilledWorker
 
-    connections = setting("http.connections", as_int)
-    rest = iter(rows)
-    running: dict[Any, tuple[int, int]] = {}
-    died: dict[tuple[int, int], int] = {}
-    done = as_completed()
+    # On a disk it costs nothing: workers die, and are replaced, without a word to us.
+    job = replace(task.job, may_overwrite=task.job.may_overwrite or task.job.store.is_local)
 
-    def submit(row: tuple[int, int], make: Callable[..., Made]) -> None:
-        future = client.submit(make, *row, pure=False, retries=0)
-        running[future] = row
-        done.add(future)
+    def submit(row: tuple[int, int], connections: int) -> Any:
+        make = replace(task, job=job, threads=connections)
+        return client.submit(make, *row, pure=False, retries=0)
 
     try:
-        while True:
-            room = max(min(sum(client.nthreads().values()), connections), 1)
-            # On a disk it costs nothing: workers die, and are replaced, without a word to us.
-            job = replace(task.job, may_overwrite=task.job.may_overwrite or task.job.store.is_local)
-            make = replace(task, job=job, threads=max(connections // room, 1))
-            while len(running) < room and (row := next(rest, None)) is not None:
-                submit(row, make)
-            if not running:
-                return
-            future = next(done)
-            row = running.pop(future)
-            error = future.exception()
-            if error is None:
-                yield future.result()
-            elif isinstance(error, KilledWorker):
-                died[row] = died.get(row, 0) + deaths(error)
-                if died[row] >= _MOST_DEATHS:
+        with closing(in_turn(client, rows, submit, most_deaths=_MOST_DEATHS)) as futures:
+            for (_, dataset_id), future in futures:
+                if isinstance(error := future.exception(), KilledWorker):
                     raise StoreError(
-                        f"{died[row]} workers died while they counted section data set {row[1]}: "
-                        "see their logs; they may need more memory"
+                        f"{_MOST_DEATHS} workers died while they counted section data set "
+                        f"{dataset_id}: see their logs; they may need more memory"
                     ) from error
-                submit(row, make)
-            else:
-                raise error
+                yield future.result()
     except BaseException:
         with suppress(StoreError):  # lost, which tells them too
             task.job.lease.leave_behind()
         raise
-    finally:
-        cancel(client, list(running))
