@@ -77,7 +77,7 @@ def test_a_section_that_could_not_be_read_says_so():
 @pytest.fixture(scope="module")
 def summary():
     ds = atldld_xr.open_dataset("phantom", resolution=200, expression="intensity")
-    return ds.isel(coronal=slice(5, 9)).atldld.structure_summary(hemisphere="each")
+    return ds.isel(coronal=slice(6, 8)).atldld.structure_summary(hemisphere="each")
 
 
 def test_bars_are_the_numbers_of_a_summary(summary):
@@ -140,7 +140,7 @@ def test_what_the_docs_show_runs(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    few = r'open_dataset("phantom"\1, resolution=200).isel(coronal=slice(8, 11))'
+    few = r'open_dataset("phantom"\1, resolution=200).isel(coronal=slice(8, 10)).load()'
     with pyplot.rc_context({"backend": "agg"}):
         try:
             for code in re.findall(r"^```python\n(.*?)^```", DOCS.read_text(), re.M | re.S):
