@@ -121,7 +121,7 @@ def draw(ax: Axes, read: xr.Dataset, name: str, unit: Unit, **imshow: Any) -> Ax
             f"{name} has {pixels.shape[-1]} values a pixel: choose one, or three of colour"
         )
     if covered is not None and not covered.any():
-        middle = {"ha": "center", "va": "center", "transform": ax.transAxes}
+        middle: dict[str, Any] = {"ha": "center", "va": "center", "transform": ax.transAxes}
         ax.text(0.5, 0.5, "no pixels", color="0.4", fontsize="small", **middle)
     extent = frame.extent(unit)
     return ax.imshow(shown, **{"origin": "upper", "extent": extent, "aspect": "equal", **imshow})
