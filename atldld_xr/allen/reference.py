@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -232,8 +232,6 @@ class Grid:
         Pixel size, in micrometres.
     anchor : {"center", "edge"}
         Whether pixel k is centred at ``(k + 0.5) * resolution`` or at ``k * resolution``.
-    size : tuple of int, optional
-        Rows and columns. Default: the whole pixels that fit the reference space.
 
     Raises
     ------
@@ -245,7 +243,6 @@ class Grid:
     space: ReferenceSpace
     resolution: float
     anchor: Anchor = "center"
-    size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         largest = min(self.space.extent[self.plane.y_axis], self.space.extent[self.plane.x_axis])
@@ -268,8 +265,8 @@ class Grid:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns: those asked for, or the whole pixels that fit the reference space."""
-        return self.size or (self._count(self.plane.y_axis), self._count(self.plane.x_axis))
+        """Rows and columns: the whole pixels that fit the reference space."""
+        return self._count(self.plane.y_axis), self._count(self.plane.x_axis)
 
     @property
     def offset(self) -> float:
@@ -291,22 +288,6 @@ class Grid:
         """The (3, 3) affine that takes (y, x, 1) in micrometres to (row, column, 1)."""
         step = 1 / self.resolution
         return np.array([[step, 0, -self.offset], [0, step, -self.offset], [0, 0, 1]])
-
-    def halved(self, times: int) -> Grid:
-        """Return the grid of which each pixel covers ``2**times`` of these along both sides.
-
-        An odd pixel at the end stays one of its own, as in a pyramid.
-
-        Raises
-        ------
-        InvalidArgumentError
-            If pixels get larger than the reference space, or are anchored at their edges.
-        """
-        if times and self.anchor != "center":
-            raise InvalidArgumentError('pixels are halved about their centres: anchor="center"')
-        factor = 2**times
-        rows, columns = (-(-size // factor) for size in self.shape)
-        return replace(self, resolution=self.resolution * factor, size=(rows, columns))
 
     def _centres(self, count: int) -> NDArray[np.float64]:
         return (np.arange(count, dtype=np.float64) + self.offset) * self.resolution

@@ -29,7 +29,7 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
-    from atldld_xr.serve.allen_store import AllenStore
+    from atldld_xr.serve.plan_store import PlanStore
 
 SUFFIX = ".ome.zarr"
 
@@ -40,12 +40,12 @@ _LEFT = 499  # what servers log of a client that did not wait
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
 
 
-def make_app(stores: Mapping[str, AllenStore], *, token: str | None = None) -> Starlette:
+def make_app(stores: Mapping[str, PlanStore], *, token: str | None = None) -> Starlette:
     """Return an ASGI application that serves stores, for any server of such.
 
     Parameters
     ----------
-    stores : mapping of AllenStore
+    stores : mapping of PlanStore
         By name: that of "71717640" is at ``/DIGEST/71717640.ome.zarr/``, to which
         ``/71717640.ome.zarr/`` leads.
     token : str, optional
@@ -80,7 +80,7 @@ def make_app(stores: Mapping[str, AllenStore], *, token: str | None = None) -> S
 class _Shelf:
     """What is served, and what each kind of path is answered with."""
 
-    def __init__(self, stores: Mapping[str, AllenStore]) -> None:
+    def __init__(self, stores: Mapping[str, PlanStore]) -> None:
         self._stores = dict(stores)
         self._limiter: anyio.CapacityLimiter | None = None
 
@@ -121,7 +121,7 @@ class _Shelf:
         kind = "application/json" if is_json else "application/octet-stream"
         return _whole_or_part(content, request.headers.get("range"), kind)
 
-    async def _make(self, request: Request, store: AllenStore, key: str) -> bytes | None:
+    async def _make(self, request: Request, store: PlanStore, key: str) -> bytes | None:
         """Make a chunk in a thread, unless the client leaves before one is free.
 
         Raises
@@ -176,7 +176,7 @@ class _Guard:
         await app(scope, receive, send)
 
 
-def path_of(name: str, store: AllenStore) -> str:
+def path_of(name: str, store: PlanStore) -> str:
     """Return where a store is."""
     return f"/{store.digest}/{name}{SUFFIX}/"
 

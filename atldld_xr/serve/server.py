@@ -21,7 +21,7 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
-    from atldld_xr.serve.allen_store import AllenStore
+    from atldld_xr.serve.plan_store import PlanStore
 
 _MOST_CONNECTIONS = 1000
 _LONGEST_END = 5  # seconds that answers under way have, when it ends
@@ -32,7 +32,7 @@ class Server:
 
     Parameters
     ----------
-    stores : mapping of AllenStore
+    stores : mapping of PlanStore
         By name, as for `make_app`.
     host : str
         On which address it listens. On one that others can reach, all paths begin with a token.
@@ -49,7 +49,7 @@ class Server:
 
     def __init__(
         self,
-        stores: Mapping[str, AllenStore],
+        stores: Mapping[str, PlanStore],
         *,
         host: str = "127.0.0.1",
         port: int = 8000,

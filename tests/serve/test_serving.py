@@ -14,7 +14,7 @@ import zarr
 import atldld_xr
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.serve import AllenStore
-from atldld_xr.serve.allen_store import CHUNKS
+from atldld_xr.serve.plan_store import CHUNKS
 from atldld_xr.testing import AllenServer, Faults
 from gated import Gated, first_key
 from noise import DATASET_ID, NoiseSource

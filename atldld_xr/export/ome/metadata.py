@@ -133,7 +133,7 @@ def _describe(pyramid: Pyramid) -> str:
 
 
 def _transformations(pyramid: Pyramid, level: int) -> list[dict[str, Any]]:
-    axes = (pyramid.planes.axis, pyramid.y.level(level), pyramid.x.level(level))
+    axes = pyramid.axes(level)
     return [
         {"type": "scale", "scale": [1.0, *(axis.step for axis in axes)]},
         {"type": "translation", "translation": [0.0, *(round_off(axis.first) for axis in axes)]},

@@ -74,10 +74,14 @@ class Pyramid:
         """Return where a level is in the store."""
         return str(level)
 
+    def axes(self, level: int) -> tuple[Axis, Axis, Axis]:
+        """Return where the planes, rows and columns of a level are."""
+        return self.planes.axis, self.y.level(level), self.x.level(level)
+
     def shape(self, level: int) -> Shape:
         """Return the shape of a level."""
-        y, x = self.y.level(level), self.x.level(level)
-        return self.channels, self.planes.axis.size, y.size, x.size
+        z, y, x = self.axes(level)
+        return self.channels, z.size, y.size, x.size
 
     def chunks(self, level: int) -> Shape:
         """Return the shape of a level's blocks."""
