@@ -42,6 +42,13 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
         ------
         InvalidArgumentError
             If the Dataset has pixels and not their coverage.
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> ds = atldld_xr.open_dataset("phantom", resolution=100).isel(coronal=[8])
+        >>> bool(ds.atldld.masked.image.mean() < ds.image.mean())  # without the white around it
+        True
         """
         from atldld_xr.datasets.masked import mask
 
@@ -61,6 +68,18 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
             ``status`` ("unreadable"; "absent" of masks that the service has none of; "pending" in a
             store that is not finished) and ``reason``. Under ``on_error="raise"``, where what
             cannot be read raises, only absences are told.
+
+        Raises
+        ------
+        SectionImageError
+            If a section cannot be read, and the Dataset was opened with ``on_error="raise"``.
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> ds = atldld_xr.open_dataset("phantom", resolution=100, on_error="fill")
+        >>> len(ds.isel(coronal=[8]).atldld.failures())
+        0
         """
         from atldld_xr.arrays.failures import failures_table
 
@@ -79,6 +98,12 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
         ------
         InvalidArgumentError
             If the attribute that has it is no such record.
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> atldld_xr.open_dataset("phantom").atldld.excluded().reason.tolist()
+        ['Allen marked it as failed']
         """
         from atldld_xr.allen.excluded import excluded_table
 
@@ -136,6 +161,13 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
         SectionImageError
             If a section cannot be read and the Dataset was opened with ``on_error="raise"``. The
             store's attribute ``atldld_xr_export`` then says "incomplete".
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> ds = atldld_xr.open_dataset("phantom", resolution=100)
+        >>> ds.isel(coronal=[8, 9]).atldld.to_zarr("phantom.zarr").failures
+        ()
         """
         from atldld_xr.export import export
 
@@ -184,10 +216,12 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
             From one plane to the next, in micrometres. Default: a section's thickness.
         levels : int, optional
             Of the pyramid. Default: until no side is longer than 256 pixels.
-        mode, storage_options, retry_failed, progress
+        mode, storage_options
             As for `to_zarr`.
         compressor : codec, "auto" or None
             Of ``zarr.codecs`` for 0.5, of ``numcodecs`` for 0.4.
+        retry_failed, progress
+            As for `to_zarr`.
 
         Returns
         -------
@@ -201,6 +235,13 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
             another dtype.
         StoreError, SectionImageError
             As `to_zarr`.
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> ds = atldld_xr.open_dataset("phantom", resolution=200)
+        >>> ds.isel(coronal=[8, 9]).atldld.to_ome_zarr("phantom.ome.zarr").failures
+        ()
         """
         from atldld_xr.export.ome import export_ome
 
@@ -271,6 +312,12 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
             If the format cannot say what this is.
         StoreError
             If the file exists, or cannot be written.
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> ds = atldld_xr.open_dataset("phantom", resolution=200)
+        >>> report = ds.isel(coronal=[8, 9]).atldld.to_volume("phantom.nrrd", channel="grey")
         """
         from atldld_xr.volumes import save_volume
 

@@ -23,7 +23,7 @@ FINEST_RESOLUTION = 0.1
 class ReferenceSpace:
     """An Allen reference space.
 
-    Attributes
+    Parameters
     ----------
     id : int
         Allen's ``ReferenceSpace.id``.
@@ -39,6 +39,7 @@ class ReferenceSpace:
 
     Examples
     --------
+    >>> from atldld_xr import ReferenceSpace
     >>> ReferenceSpace(2, "E13.5 Brain", (8900.0, 10900.0, 6900.0)).extent
     (8900.0, 10900.0, 6900.0)
     """

@@ -148,11 +148,12 @@ def summarize(
 
     Examples
     --------
-    >>> import tempfile
+    >>> import xarray as xr
     >>> import atldld_xr
-    >>> where = tempfile.mkdtemp()
     >>> both = ["phantom", "phantom-sagittal"]
-    >>> report = atldld_xr.summarize(both, url=f"{where}/table.zarr")  # doctest: +SKIP
+    >>> report = atldld_xr.summarize(both, url="table.zarr", structures="HPF")  # doctest: +SKIP
+    >>> xr.open_zarr("table.zarr").expression_energy.sizes  # doctest: +SKIP
+    Frozen({'dataset': 2, 'structure': 1})
     """
     if not is_one_of(method, ("sections", "grid")):
         raise InvalidArgumentError(f'method is "sections" or "grid", not {short(method)}')

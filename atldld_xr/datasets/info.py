@@ -123,6 +123,7 @@ offline
 
     Examples
     --------
+    >>> import atldld_xr
     >>> atldld_xr.info("phantom", resolution=10).costs.requests
     17
     """

@@ -92,6 +92,12 @@ class BucketSource:
     ------
     InvalidArgumentError
         If an address is none, or holds a password; or the options are no mapping.
+
+    Examples
+    --------
+    >>> import atldld_xr
+    >>> atldld_xr.BucketSource("/data/slides").url
+    '/data/slides'
     """
 
     url: str = PUBLIC_BUCKET

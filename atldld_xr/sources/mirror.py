@@ -81,6 +81,12 @@ class MirrorSource:
     InvalidArgumentError
         If it is no path or URL, or one that holds a password or a signature, which would end up in
         attributes and errors; or the options are no mapping.
+
+    Examples
+    --------
+    >>> import atldld_xr
+    >>> atldld_xr.MirrorSource("/data/allen").path
+    '/data/allen'
     """
 
     path: str

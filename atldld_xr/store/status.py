@@ -78,6 +78,14 @@ def status(
     ------
     StoreError
         If no export of this package is there, it cannot be read, or its records are damaged.
+
+    Examples
+    --------
+    >>> import atldld_xr
+    >>> ds = atldld_xr.open_dataset("phantom", resolution=100).isel(coronal=[8, 9])
+    >>> report = ds.atldld.to_zarr("phantom.zarr")
+    >>> atldld_xr.status("phantom.zarr").state
+    'complete'
     """
     store, plan, ledger = open_records(url, storage_options)
     running = _is_running(store)
