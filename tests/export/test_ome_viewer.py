@@ -154,7 +154,7 @@ def test_sections_are_in_their_place(served, viewer, tmp_path, version):
     name = f"phantom-{version}.zarr"
     ds = atldld_xr.open_dataset("phantom", resolution=50, chunks={"y": 70, "x": 100})
     ds = ds.isel(coronal=slice(4, 13), y=slice(3, None), x=slice(None, 219))
-    ds.atldld.to_ome_zarr(directory / name, ome_version=version, levels=2)
+    ds.atldld.to_ome_zarr(directory / name, ome_version=version, levels=2, step=25)
     group = zarr.open_group(directory / name, mode="r")
     # Where pixels are is asked of the Dataset: what the store says of it is what is tested.
     planes = ds.coronal.values // 25 * 25 + 12.5
