@@ -213,7 +213,10 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
         variable : str
             Which data variable.
         step : float, optional
-            From one plane to the next, in micrometres. Default: a section's thickness.
+            From one plane to the next, in micrometres; planes are then on the grid of the reference
+            space. Default: that of the sections, where each lies in equal steps to half of its
+            thickness, and planes are where the sections are; else a section's thickness. A store
+            that was begun with the latter is gone on with as it is.
         levels : int, optional
             Of the pyramid. Default: until no side is longer than 256 pixels.
         mode, storage_options

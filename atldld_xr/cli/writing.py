@@ -97,7 +97,8 @@ _OPTIONS = (
         "--step",
         type=float,
         metavar="UM",
-        help="From plane to plane. [default: a section's thickness, in volumes the resolution]",
+        help="From plane to plane. [default: that of the sections where they lie in equal steps, "
+        "else their thickness; in volumes the resolution]",
     ),
     click.option("--levels", type=int, metavar="N", help="Of the OME-Zarr pyramid."),
     click.option(

@@ -12,6 +12,8 @@ import pytest
 import zarr
 
 import atldld_xr
+from atldld_xr.export.ome import plan_pyramid
+from atldld_xr.export.ome.neuroglancer import layer_of, link_of
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -152,7 +154,7 @@ def test_sections_are_in_their_place(served, viewer, tmp_path, version):
     name = f"phantom-{version}.zarr"
     ds = atldld_xr.open_dataset("phantom", resolution=50, chunks={"y": 70, "x": 100})
     ds = ds.isel(coronal=slice(4, 13), y=slice(3, None), x=slice(None, 219))
-    ds.atldld.to_ome_zarr(directory / name, ome_version=version, levels=2)
+    ds.atldld.to_ome_zarr(directory / name, ome_version=version, levels=2, step=25)
     group = zarr.open_group(directory / name, mode="r")
     # Where pixels are is asked of the Dataset: what the store says of it is what is tested.
     planes = ds.coronal.values // 25 * 25 + 12.5
@@ -190,6 +192,38 @@ def test_sections_are_in_their_place(served, viewer, tmp_path, version):
     rows = [int((plane - top) // 25) for plane in planes]
     assert lines.tolist() == [row for row in rows if 0 <= row < SIZE[1]]
     assert len(lines) == 9
+
+
+def test_a_link_shows_a_section_and_what_is_under_its_fill(served, viewer, tmp_path):
+    """The state of a link alone: two images of one place, the upper one of half the sections."""
+    import neuroglancer
+
+    directory, address = served
+    ds = atldld_xr.open_dataset("phantom", resolution=100)
+    layers, arrays = [], []
+    for name, part in {"lower": slice(4, 9), "upper": slice(6, 9)}.items():
+        # Half of the upper image's pixels hold the fill.
+        some = ds.isel(coronal=part)
+        if name == "upper":
+            some["image"] = some.image.where(some.x < 5700, 255).assign_attrs(some.image.attrs)
+        some.astype("u1", keep_attrs=True).atldld.to_ome_zarr(directory / name, levels=1, step=25)
+        pyramid = plan_pyramid(some, step=25)
+        layers.append(layer_of(pyramid, f"{address}/{name}", name))
+        arrays.append(some.image.isel(coronal=-1).values)
+    state = neuroglancer.parse_url(link_of(pyramid, layers[0].url, "lower", over=layers[1:]))
+    assert state.layout.type == "xy"
+    z = pyramid.planes.axis.centres[pyramid.planes.places[-1]]
+    with viewer.txn() as shown:
+        background = shown.cross_section_background_color
+        state.show_scale_bar = False
+    viewer.set_state(state)
+    got = look(viewer, tmp_path / "link.png", "xy", (5712.5, 4012.5, z), 25.0)
+    with viewer.txn() as shown:
+        shown.cross_section_background_color = background
+    y, x = (np.arange(n) + 0.5 - n / 2 for n in (SIZE[1], SIZE[0]))
+    rows, columns = (np.floor((4012.5 + 25 * y) / 100), np.floor((5712.5 + 25 * x) / 100))
+    want = arrays[0][np.ix_(rows.astype(int), columns.astype(int))]
+    np.testing.assert_array_equal(got, want)
 
 
 def test_what_is_served_is_what_was_written(served):

@@ -22,6 +22,7 @@ from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.ome.pyramid import AXES, TRUE, Pyramid
 from atldld_xr.messages.repeating import short
 from atldld_xr.planes.axis import UNIT, round_off
+from atldld_xr.planes.planes import Planes
 from atldld_xr.planes.sides import find_sides
 from atldld_xr.store.attributes import as_json
 from atldld_xr.store.store_plan import OME_KEY
@@ -183,7 +184,7 @@ def own_attributes(dataset: xr.Dataset, pyramid: Pyramid) -> dict[str, Any]:
         "comment": _COMMENT,
         "levels": _BLACK_AND_WHITE if is_bool else _LEVELS.format(pyramid.fill_value),
         "orientation": dict(zip("zyx", _orientation(dataset, planes.dim), strict=True)),
-        "planes": {"step": planes.step, "first": planes.first, "count": planes.axis.size},
+        "planes": _grid(planes),
         "sections": [
             {
                 "plane": place,
@@ -198,6 +199,12 @@ def own_attributes(dataset: xr.Dataset, pyramid: Pyramid) -> dict[str, Any]:
         ],
         "attributes": {str(name): plain(str(name), v) for name, v in dataset.attrs.items()},
     }
+
+
+def _grid(planes: Planes) -> dict[str, Any]:
+    """Return which planes they are, of the reference space's where no origin is told."""
+    grid = {"step": planes.step, "first": planes.first, "count": planes.axis.size}
+    return grid | ({"origin": planes.origin} if planes.origin else {})
 
 
 def _orientation(dataset: xr.Dataset, dim: str) -> list[str]:

@@ -114,7 +114,7 @@ def plan_pyramid(
     variable : str
         Which data variable: over (coronal or sagittal, y, x) and, if it has colours, channel.
     step : float, optional
-        From one plane to the next, in micrometres. Default: a section's thickness.
+        From one plane to the next, in micrometres. Default: as `find_planes` has it.
     levels : int, optional
         How many levels the pyramid has. Default: until no side is longer than 256 pixels.
 

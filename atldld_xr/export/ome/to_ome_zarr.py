@@ -30,7 +30,7 @@ from atldld_xr.export.to_zarr import ExportReport, lazy_dataset, reasons, sectio
 from atldld_xr.files.file_store import FileStore
 from atldld_xr.plan.load_plan import Block
 from atldld_xr.store.chunk_encoding import ChunkPlace, check_codecs
-from atldld_xr.store.earlier import adopted, is_earlier, plan_there, without_later
+from atldld_xr.store.earlier import adopted, is_earlier, plan_there, step_there, without_later
 from atldld_xr.store.ledger_entries import SectionEntry, ValuesEntry
 from atldld_xr.store.resume import Mode, invalidate, open_for_writing
 from atldld_xr.store.store_plan import OME_KEY, Layout, make_layout
@@ -51,9 +51,10 @@ def export_ome(
     progress: bool = False,
 ) -> ExportReport:
     """Write a Dataset as OME-Zarr; see ``Dataset.atldld.to_ome_zarr``."""
-    pyramid = plan_pyramid(dataset, variable=variable, step=step, levels=levels)
     store = FileStore(url, storage_options)
     stored_plan = plan_there(store, mode)
+    step = step_there(stored_plan) if step is None else step
+    pyramid = plan_pyramid(dataset, variable=variable, step=step, levels=levels)
     dataset = without_later(dataset, stored_plan)
     lazy = lazy_dataset(dataset)
     section_tasks = _section_tasks(lazy, pyramid)

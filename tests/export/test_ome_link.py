@@ -1,0 +1,57 @@
+"""Links to neuroglancer: what the state in them says, of an image and of what lies over it."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+import atldld_xr
+from atldld_xr.export.ome import plan_pyramid
+from atldld_xr.export.ome.neuroglancer import VIEWER, Layer, link, link_of
+
+ODD = "s3://bucket/a b/%7B\"'</script>&é.ome.zarr"
+
+
+def state_of(address):
+    """Return the state that is in a link, as a browser hands it to neuroglancer."""
+    parts = urlsplit(address)
+    assert address.isascii()
+    assert not set(address) & set('"<> `{}|\\^')
+    assert parts.fragment.startswith("!")
+    return json.loads(unquote(parts.fragment[1:]))
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8000/a.ome.zarr", ODD])
+def test_a_link_shows_the_middle_section_whole(url):
+    ds = atldld_xr.open_dataset("phantom", resolution=100).isel(coronal=slice(3, 8))
+    pyramid = plan_pyramid(ds, step=25)
+    address = link_of(pyramid, url, "phantom")
+    assert address.startswith(f"{VIEWER}#!")
+    state = state_of(address)
+    x, y, z = state["position"]
+    assert list(state["dimensions"]) == ["x", "y", "z"]
+    assert (x, y) == (5700, 4000)
+    assert abs(z - ds.coronal.values[2]) <= 12.5
+    assert state["crossSectionScale"] * 600 >= 11400
+    assert state["layout"] == "xy"
+    (layer,) = state["layers"]
+    assert layer["source"]["url"] == f"zarr://{url}/"
+    assert layer["source"]["transform"]["outputDimensions"] == {
+        "c^": [1, ""], "z": [2.5e-5, "m"], "y": [1e-4, "m"], "x": [1e-4, "m"]
+    }  # fmt: skip
+
+
+def test_labels_lie_over_an_image_and_have_no_channels():
+    ds = atldld_xr.open_dataset("phantom", resolution=200)
+    labels = Layer("structures", "https://host/labels", dict.fromkeys("zyx", 25.0), None)
+    state = state_of(link_of(plan_pyramid(ds), "https://host/a/", "a", over=[labels]))
+    assert [layer["type"] for layer in state["layers"]] == ["image", "segmentation"]
+    assert list(state["layers"][1]["source"]["transform"]["outputDimensions"]) == list("zyx")
+
+
+def test_another_viewer_and_layout():
+    address = link([], position={"x": 1, "y": 2, "z": 3}, scale=4, layout="4panel", viewer="/ng/")
+    assert address.startswith("/ng/#!")
+    assert state_of(address)["layout"] == "4panel"
