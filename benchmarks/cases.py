@@ -10,6 +10,7 @@ from typing import Any
 
 from atldld_xr.sources.protocol import TILE_SIDE
 from benchmarks.cluster_case import FEW_REPEATS, cluster
+from benchmarks.collection_case import collection
 from benchmarks.connectivity_case import connectivity
 from benchmarks.folder import FEW_ID, MANY_ID
 from benchmarks.measure import Bench, order
@@ -317,5 +318,6 @@ CASES: dict[str, Callable[[Bench], Case]] = {
     "wide": wide,
     "volume": volume,
     "connectivity": connectivity,
+    "collection": collection,
 }
 """By their names on the command line."""

@@ -74,12 +74,12 @@ class Cost:
     processor_seconds: float
 
     def __str__(self) -> str:
-        of = "" if self.is_exact else f", by the records of {self.known:,}"
+        by = "" if self.is_exact else f", by the records of {self.known:,}"
         about = "" if self.is_exact else "about "
-        counted = f"{about}{format_count(self.requests, 'request')} for images"
         return (
-            f"{format_count(self.datasets, 'data set')}{of}: "
-            f"{format_count(self.sections, 'section')}, {counted}, "
+            f"{format_count(self.datasets, 'data set')}{by}: "
+            f"{about}{format_count(self.sections, 'section')}, "
+            f"{format_count(self.requests, 'request')} for images, "
             f"about {format_bytes(self.estimated_bytes)}\n"
             f"to fetch: {self.assumed}; to count: about "
             f"{format_duration(self.processor_seconds)} of one processor"

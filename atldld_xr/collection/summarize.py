@@ -24,6 +24,7 @@ from atldld_xr.compute.progress import progress_bar
 from atldld_xr.datasets.answered import Answered, NotAskedYet
 from atldld_xr.datasets.arguments import with_arguments_too
 from atldld_xr.datasets.plan_dataset import plan_dataset
+from atldld_xr.datasets.records_ahead import WHERE, records_ahead
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.run.on_threads import Job
 from atldld_xr.export.run.run import write_missing
@@ -132,7 +133,8 @@ def summarize(
     MissingExtraError
         If Parquet is asked for, and cannot be written.
     MetadataError, ServiceError
-        If the annotation or its structures cannot be had.
+        If the annotation or its structures cannot be had; or the latter, if one data set after the
+        other fails as the service cannot be reached. The same call goes on there.
 
     Notes
     -----
@@ -189,10 +191,12 @@ def summarize(
             check_labels(where)
         job = Job(store, layout.arrays, may_overwrite=ledger.may_overwrite, lease=lease)
         task = RowTask(job, wanted, shape_of(layout))
+        asked = {key: value for key, value in arguments.items() if key in WHERE}
+        ahead = records_ahead([ids[at] for at in missing], **asked)
         with progress_bar("data sets", len(missing), enabled=progress) as advance:
 
             def events() -> Generator[SectionEntry, None, None]:
-                for entry in make_rows(((at, ids[at]) for at in missing), task):
+                for entry in make_rows(zip(missing, map(int, ahead), strict=True), task):
                     advance(1)
                     yield entry
 
