@@ -28,6 +28,7 @@ from atldld_xr.datasets.records_ahead import WHERE, records_ahead
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.run.on_threads import Job
 from atldld_xr.export.run.run import write_missing
+from atldld_xr.files.address import checked
 from atldld_xr.files.file_store import FileStore
 from atldld_xr.files.paths import absolute, is_path
 from atldld_xr.messages.repeating import short
@@ -155,7 +156,9 @@ def summarize(
     """
     if not is_one_of(method, ("sections", "grid")):
         raise InvalidArgumentError(f'method is "sections" or "grid", not {short(method)}')
-    hemispheres = check_hemisphere(hemisphere)
+    hemispheres, threshold = check_hemisphere(hemisphere), check_threshold(threshold)
+    address = checked(url)
+    place = FileStore(rows_of(address), storage_options)
     ids = dataset_ids(datasets)
     arguments["expression"] = arguments.get("expression") or "intensity"
     source = resolve(arguments.get("source"), dataset_name(ids[0]))
@@ -166,17 +169,15 @@ def summarize(
     chosen = choose(ontology_at(where), structures)
     wanted = Wanted(
         None if structures is None else tuple(chosen.ids),
-        check_threshold(threshold),
+        threshold,
         method,
         hemisphere,
         where,
         arguments,
     )
     layout = table_layout(ids, chosen, hemispheres, method, _attributes(wanted, source.url))
-    address = os.fspath(url)
     if is_parquet(address):
         check_folder(FileStore(address, storage_options))
-    place = FileStore(rows_of(address), storage_options)
     if dry_run:
         ledger = look(place, layout, mode, retry_failed=retry_failed)
         missing = missing_rows(layout, ledger)
@@ -243,7 +244,7 @@ def _attributes(wanted: Wanted, source: str) -> dict[str, Any]:
         "method": wanted.method,
         "threshold": wanted.threshold,
         "hemisphere": wanted.hemisphere,
-        "resolution": wanted.opening.get("resolution", 25),
+        "resolution": float(wanted.opening.get("resolution", 25)),
         "annotation": wanted.annotation or "Allen's",
         "source": source,
         **{f"opened_with_{key}": value for key, value in opening.items()},

@@ -28,6 +28,7 @@ GENE = "{gene}"
 """In an address: stands for the acronyms of the data set's genes."""
 
 _BETWEEN = "_"
+_LONGEST = 100  # characters of genes' names: file systems take 255 bytes of a name
 
 
 @dataclass(frozen=True)
@@ -132,8 +133,9 @@ def for_each(
 
 def path_of(url: str, dataset: int | str, genes: Iterable[str] = ()) -> str:
     """Return where a data set goes: an address with its id, and its genes in letters of files."""
-    genes = _BETWEEN.join(re.sub(r"[^A-Za-z0-9.-]", "_", gene) for gene in genes) or "none"
-    url = url.replace(GENE, genes)
+    # No point begins a name: "..", of whatever record, would lead out of the folder.
+    named = _BETWEEN.join(re.sub(r"^\.|[^A-Za-z0-9.-]", "_", gene) for gene in genes) or "none"
+    url = url.replace(GENE, named[:_LONGEST])
     return url.replace(PLACEHOLDER, str(parse_dataset_name(dataset)))
 
 

@@ -78,6 +78,7 @@ def test_a_file_of_ids_becomes_parquet_and_one_that_is_none_a_row(server, atlas,
     path = tmp_path / "a.parquet"
     out = told(command(server, atlas, tmp_path, "--from", ids, "-o", path), code=4)
     assert "77: " in out
+    assert "--retry-failed counts these again" in out
     frame = pd.read_parquet(path)
     assert set(frame[frame.error != ""].dataset) == {77}
 
@@ -101,5 +102,8 @@ def test_one_that_is_killed_goes_on_with_what_is_missing(server, atlas, tmp_path
 def test_what_is_missing_is_said(server, atlas, tmp_path):
     process = command(server, atlas, tmp_path, *IDS[:2])
     assert b"-o table.zarr" in process.communicate(timeout=60)[1]
+    process = command(server, atlas, tmp_path, *IDS[:2], "-o", tmp_path / "a.csv")
+    assert b"CSV is of one data set" in process.communicate(timeout=60)[1]
+    assert not (tmp_path / "a.csv").exists()
     process = command(server, atlas, tmp_path, *IDS[:2], "-o", tmp_path / "a.zarr", "--by=section")
     assert b"--by section is of one data set" in process.communicate(timeout=60)[1]

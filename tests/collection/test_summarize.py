@@ -44,7 +44,7 @@ def summarize(server, atlas):
 
     def of(path, ids=IDS, **asked):
         where = {"source": server.url, "annotation": atlas}
-        return atldld_xr.summarize(ids, url=path, **{**where, **OPENING, **asked})
+        return atldld_xr.summarize(ids, **{"url": path, **where, **OPENING, **asked})
 
     return of
 
@@ -160,6 +160,13 @@ def test_another_table_is_refused(summarize, tmp_path, asked, told):
     assert told in str(caught.value)
     assert files(tmp_path / "a.zarr") == before
     summarize(tmp_path / "a.zarr", mode="w", **asked)
+
+
+@pytest.mark.parametrize("number", [float, np.int64, np.float32])
+def test_a_resolution_is_the_same_as_whatever_number_it_comes(summarize, tmp_path, number):
+    summarize(tmp_path / "a.zarr", ids=IDS[:1])
+    again = summarize(tmp_path / "a.zarr", ids=IDS[:1], resolution=number(OPENING["resolution"]))
+    assert (again.counted, again.skipped) == (0, 1)
 
 
 def test_one_of_another_version_is_refused(summarize, tmp_path, monkeypatch):
@@ -313,6 +320,10 @@ def test_a_folder_of_something_else_is_left_alone(server, summarize, tmp_path):
         {"annotation": 3},
         {"mode": "a"},
         {"on_error": "ignore"},
+        {"url": None},
+        {"url": 3},
+        {"url": ""},
+        {"url": "memory://"},
     ],
 )
 def test_what_cannot_work_is_refused_before_anything(server, summarize, tmp_path, asked):
