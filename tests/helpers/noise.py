@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -73,6 +73,23 @@ class LoggedNoise(NoiseSource):
             found = Counter(file.read().splitlines())
             file.truncate(0)
         return found
+
+
+@dataclass(frozen=True)
+class WatchedNoise(NoiseSource):
+    """Noise that tells, in this process, of which image and tier each tile was, and how large."""
+
+    seen: list[tuple[int, int, int]] = field(default_factory=list, compare=False)
+
+    def read(self, image: Any, tile: Any, view: str) -> np.ndarray:
+        self.seen.append((image.id, tile.tier, tile.width * tile.height))
+        return super().read(image, tile, view)
+
+    def told(self) -> tuple[set[int], set[int], int]:
+        """Return which images and tiers were read, and how many pixels; forget it."""
+        ids, tiers, counts = zip(*self.seen, strict=True) if self.seen else ((), (), ())
+        self.seen.clear()
+        return set(ids), set(tiers), sum(counts)
 
 
 @lru_cache(maxsize=16)

@@ -28,11 +28,12 @@ def test_arrows_are_the_displacements_where_they_are():
     arrows = section.atldld.plot.field(ax=page(), arrows=20)
     at = arrows.get_offsets()
     assert 100 < len(at) <= 20 * 15
-    for (x, y), u, v in zip(at, arrows.U, arrows.V, strict=True):
-        here = section.sel(y=y * 1000, x=x * 1000, method="nearest")
-        assert (float(here.y), float(here.x)) == pytest.approx((y * 1000, x * 1000))
-        assert bool(here.coverage)
-        assert (u, v) == pytest.approx(here.displacement.values.tolist())
+    x, y = (xr.DataArray(places * 1000, dims="arrow") for places in at.T)
+    here = section[["displacement", "coverage"]].sel(y=y, x=x, method="nearest")
+    np.testing.assert_allclose(here.y, y)
+    np.testing.assert_allclose(here.x, x)
+    assert here.coverage.all()
+    np.testing.assert_allclose(np.stack([arrows.U, arrows.V], -1), here.displacement)
     # Down on the page is inferior, as rows are: arrows are in the axes' own directions.
     assert arrows.angles == "xy"
     assert arrows.axes.get_ylim()[0] > 0
