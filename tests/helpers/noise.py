@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from atldld_xr.errors import DatasetNotFoundError, SectionImageError
 from atldld_xr.known_as import known_as
@@ -145,3 +146,11 @@ def _pair(there: str, back: str, linear: np.ndarray, shift: Any) -> dict[str, fl
         values = [*a.ravel().tolist(), *t.tolist()]
         out.update({f"{name}_{k:02d}": value for k, value in enumerate(values)})
     return out
+
+
+def bend_of_noise() -> xr.DataArray:
+    """Return a displacement field of one of these images: a part of it is 12 pixels off."""
+    off = np.zeros((703, 901, 2))
+    off[200:500, 300:600, 0] = 12.0
+    coords = {"y": np.arange(703.0), "x": np.arange(901.0)}
+    return xr.DataArray(off, coords, ("y", "x", "component"))

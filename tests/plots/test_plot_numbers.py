@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex
 
 import atldld_xr
 from atldld_xr.errors import InvalidArgumentError
-from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource
+from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource, bend_of_noise
 from pages import page
 
 DOCS = Path(__file__).parents[2] / "docs" / "plots.md"
@@ -43,11 +43,7 @@ def test_arrows_are_the_displacements_where_they_are():
 
 def test_of_an_affine_no_bend_is_left():
     assert np.abs(noise().isel(coronal=2).atldld.plot.field(ax=page(), bend=True).U).max() < 1e-3
-    shape = np.zeros((703, 901))
-    shape[200:500, 300:600] = 12.0
-    fields = xr.DataArray(np.stack([shape, 0 * shape], -1), dims=("y", "x", "component"))
-    fields = fields.assign_coords(y=np.arange(703.0), x=np.arange(901.0))
-    bent = noise(registration=atldld_xr.Registration(bends={FIRST_IMAGE_ID: fields}))
+    bent = noise(registration=atldld_xr.Registration(bends={FIRST_IMAGE_ID: bend_of_noise()}))
     here = int(np.flatnonzero(bent.section_image_id == FIRST_IMAGE_ID)[0])
     arrows = bent.isel(coronal=here).atldld.plot.field(ax=page(), bend=True)
     assert np.hypot(arrows.U, arrows.V).max() > 0.5

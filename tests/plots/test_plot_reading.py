@@ -9,7 +9,7 @@ import xarray as xr
 import atldld_xr
 from atldld_xr.arrays.tile_memory import TILES
 from atldld_xr.plots.reading import coarser, factor_of, read_section
-from noise import DATASET_ID, NoiseSource, WatchedNoise
+from noise import DATASET_ID, NoiseSource, WatchedNoise, bend_of_noise
 from pages import page
 
 
@@ -19,11 +19,14 @@ def opened(source, **options):
 
 
 @pytest.mark.parametrize("chunks", [None, "auto", {"y": 100, "x": 333}])
-@pytest.mark.parametrize("name", ["image", "expression"])
+@pytest.mark.parametrize("name", ["image", "expression", "bent image"])
 def test_coarser_pixels_are_those_of_a_coarser_data_set(chunks, name):
-    """Which it may well be: of 40 um where that of 10 um would be opened in 40."""
+    """Which is the one opened in pixels of the size that is shown, to the bit."""
     source = WatchedNoise()
     more = {"expression": True} if name == "expression" else {}
+    if name == "bent image":
+        bends = {image_id: bend_of_noise() for image_id in range(100, 103)}
+        name, more = "image", {"registration": atldld_xr.Registration(bends=bends)}
     fine = opened(source, chunks=chunks, **more).isel(coronal=2)
     TILES.reset()
     read = read_section(fine, name, 45.0)
