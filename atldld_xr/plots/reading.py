@@ -8,7 +8,7 @@ it shows. What is no plain part of a plan, as what was computed or is in a store
 from __future__ import annotations
 
 import math
-from dataclasses import fields
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
@@ -24,8 +24,7 @@ from atldld_xr.datasets.masked import find_coverage
 from atldld_xr.datasets.sections import TABLE_DIM, nearest_section
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
-from atldld_xr.plan.bent_section import BentSectionPlan
-from atldld_xr.plan.load_plan import LoadPlan, SectionPlan
+from atldld_xr.plan.load_plan import SectionPlan
 from atldld_xr.planes.spacing import find_pixel_size
 
 _LARGEST = 1 << 26  # pixels of a picture: 8192 a side
@@ -109,11 +108,11 @@ def read_section(dataset: xr.Dataset, name: str, finest: float) -> xr.Dataset:
     if covered not in (None, name):
         wanted = wanted.rename({covered: "coverage"})
     factor = factor_of(dataset, finest)
-    coarse = coarser(wanted, name, factor) if factor > 1 else None
-    if coarse is None:
-        _check_size(wanted, name)
-        return _averaged(wanted.load(), factor)
-    return coarse.load()
+    _check_size(wanted, name, factor)
+    # By Dask a window would be read with all blocks that it touches.
+    by_plan = factor > 1 or wanted[name].chunks is not None
+    coarse = coarser(wanted, name, factor) if by_plan else None
+    return _averaged(wanted.load(), factor) if coarse is None else coarse.load()
 
 
 def factor_of(dataset: xr.Dataset, finest: float) -> int:
@@ -141,10 +140,16 @@ def coarser(dataset: xr.Dataset, name: str, factor: int) -> xr.Dataset | None:
         return None
     reader, section = found
     grid = coarser_grid(dataset, factor)
-    y, x, step = grid["y"].values, grid["x"].values, grid.attrs["resolution"]
+    y, x = grid["y"].values, grid["x"].values
+    step = (find_pixel_size(dataset) or math.nan) * factor
     to_place = np.array([[step, 0, y[0]], [0, step, x[0]], [0, 0, 1]])
-    affine = np.asarray(grid["affine"].values, dtype=np.float64) @ to_place
-    plan = _plan(reader, section, affine, (len(y), len(x)), step)
+    row_x, row_y = (np.asarray(grid["affine"].values, dtype=np.float64) @ to_place).tolist()
+    section = replace(section, affine=(tuple(row_x), tuple(row_y)))
+    if factor > 1:
+        section = _of_its_tier(section, reader, step)
+    shape = len(y), len(x)
+    chunks = ((shape[0],), (shape[1],))
+    plan = replace(reader.plan, sections=(section,), shape=shape, chunks=chunks)
     variables = [pixels_variable(name, plan)]
     if "coverage" in dataset:
         variables.append(coverage_variable("coverage", plan))
@@ -178,35 +183,24 @@ def coarser_grid(dataset: xr.Dataset, factor: int) -> xr.Dataset:
     return xr.Dataset(coords={**kept, **places}, attrs=attributes)
 
 
-def _plan(
-    reader: Reader, section: SectionPlan, affine: np.ndarray, shape: tuple[int, int], step: float
-) -> LoadPlan:
-    """Return a plan of one section as another plan reads it, on a grid of its own."""
+def _of_its_tier(section: SectionPlan, reader: Reader, step: float) -> SectionPlan:
+    """Return how a section is read from the tier that pixels of another size need."""
     image, view = section.image, reader.plan.view
     tier, reduction, subsamples = plan_section(
         image,
-        affine,
+        np.asarray(section.affine),
         tier=None,
         tiers=reader.source.tiers(image, view),
         interpolation=section.interpolation,
         resolution=step,
     )
-    row_x, row_y = affine.tolist()
-    coarse = SectionPlan(
-        image=image,
-        affine=(tuple(row_x), tuple(row_y)),
+    return replace(
+        section,
         tier=tier,
         reduction=reduction,
         subsamples=subsamples,
         tile_side=reader.source.tile_side(image, tier, view),
-        interpolation=section.interpolation,
-        readable=section.readable,
     )
-    if isinstance(section, BentSectionPlan):
-        coarse = BentSectionPlan.of(coarse, section.bend)
-    own = {field.name: getattr(reader.plan, field.name) for field in fields(LoadPlan)}
-    chunks = ((shape[0],), (shape[1],))
-    return LoadPlan(**{**own, "sections": (coarse,), "shape": shape, "chunks": chunks})
 
 
 def _plan_behind(dataset: xr.Dataset, name: str) -> tuple[Reader, SectionPlan] | None:
@@ -215,7 +209,15 @@ def _plan_behind(dataset: xr.Dataset, name: str) -> tuple[Reader, SectionPlan] |
     bases = made_of(dataset, name)
     ids = dataset.coords.get("section_image_id")
     affine = dataset.coords.get("affine")
-    if len(bases) != 1 or ids is None or ids.ndim or affine is None or affine.shape != (2, 3):
+    size = find_pixel_size(dataset) if {"y", "x"} <= {*dataset.indexes} else None
+    if (
+        size is None
+        or len(bases) != 1
+        or ids is None
+        or ids.ndim
+        or affine is None
+        or affine.shape != (2, 3)
+    ):
         return None
     ascending = all(dataset.indexes[dim].is_monotonic_increasing for dim in ("y", "x"))
     if variable.dims[:2] != ("y", "x") or not ascending or not _is_selected(variable):
@@ -255,10 +257,10 @@ def _averaged(dataset: xr.Dataset, factor: int) -> xr.Dataset:
     return means.assign(out)
 
 
-def _check_size(dataset: xr.Dataset, name: str) -> None:
-    count = math.prod(dataset[name].shape[:2])
+def _check_size(dataset: xr.Dataset, name: str, factor: int) -> None:
+    count = math.prod(n // factor for d, n in dataset[name].sizes.items() if d in dataset.indexes)
     if count > _LARGEST:
         raise InvalidArgumentError(
-            f"a picture of {count:,} pixels is too large: open the data set at a coarser "
-            "resolution, or take a window with .sel(y=slice(...), x=slice(...))"
+            f"a picture of {count:,} pixels is too large: draw coarser ones by resolution=, or "
+            "take a window with .sel(y=slice(...), x=slice(...))"
         )

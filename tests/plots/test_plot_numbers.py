@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex
 
 import atldld_xr
 from atldld_xr.errors import InvalidArgumentError
-from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource
+from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource, bend_of_noise
 from pages import page
 
 DOCS = Path(__file__).parents[2] / "docs" / "plots.md"
@@ -28,11 +28,12 @@ def test_arrows_are_the_displacements_where_they_are():
     arrows = section.atldld.plot.field(ax=page(), arrows=20)
     at = arrows.get_offsets()
     assert 100 < len(at) <= 20 * 15
-    for (x, y), u, v in zip(at, arrows.U, arrows.V, strict=True):
-        here = section.sel(y=y * 1000, x=x * 1000, method="nearest")
-        assert (float(here.y), float(here.x)) == pytest.approx((y * 1000, x * 1000))
-        assert bool(here.coverage)
-        assert (u, v) == pytest.approx(here.displacement.values.tolist())
+    x, y = (xr.DataArray(places * 1000, dims="arrow") for places in at.T)
+    here = section[["displacement", "coverage"]].sel(y=y, x=x, method="nearest")
+    np.testing.assert_allclose(here.y, y)
+    np.testing.assert_allclose(here.x, x)
+    assert here.coverage.all()
+    np.testing.assert_allclose(np.stack([arrows.U, arrows.V], -1), here.displacement)
     # Down on the page is inferior, as rows are: arrows are in the axes' own directions.
     assert arrows.angles == "xy"
     assert arrows.axes.get_ylim()[0] > 0
@@ -42,11 +43,7 @@ def test_arrows_are_the_displacements_where_they_are():
 
 def test_of_an_affine_no_bend_is_left():
     assert np.abs(noise().isel(coronal=2).atldld.plot.field(ax=page(), bend=True).U).max() < 1e-3
-    shape = np.zeros((703, 901))
-    shape[200:500, 300:600] = 12.0
-    fields = xr.DataArray(np.stack([shape, 0 * shape], -1), dims=("y", "x", "component"))
-    fields = fields.assign_coords(y=np.arange(703.0), x=np.arange(901.0))
-    bent = noise(registration=atldld_xr.Registration(bends={FIRST_IMAGE_ID: fields}))
+    bent = noise(registration=atldld_xr.Registration(bends={FIRST_IMAGE_ID: bend_of_noise()}))
     here = int(np.flatnonzero(bent.section_image_id == FIRST_IMAGE_ID)[0])
     arrows = bent.isel(coronal=here).atldld.plot.field(ax=page(), bend=True)
     assert np.hypot(arrows.U, arrows.V).max() > 0.5

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -11,19 +9,8 @@ import xarray as xr
 import atldld_xr
 from atldld_xr.arrays.tile_memory import TILES
 from atldld_xr.plots.reading import coarser, factor_of, read_section
-from noise import DATASET_ID, NoiseSource
+from noise import DATASET_ID, NoiseSource, WatchedNoise, bend_of_noise
 from pages import page
-
-
-@dataclass(frozen=True)
-class Watched(NoiseSource):
-    """Noise that tells of which tier its tiles were, and how many pixels it gave."""
-
-    seen: list[tuple[int, int]] = field(default_factory=list, compare=False)
-
-    def read(self, image, tile, view):
-        self.seen.append((tile.tier, tile.width * tile.height))
-        return super().read(image, tile, view)
 
 
 def opened(source, **options):
@@ -32,15 +19,18 @@ def opened(source, **options):
 
 
 @pytest.mark.parametrize("chunks", [None, "auto", {"y": 100, "x": 333}])
-@pytest.mark.parametrize("name", ["image", "expression"])
+@pytest.mark.parametrize("name", ["image", "expression", "bent image"])
 def test_coarser_pixels_are_those_of_a_coarser_data_set(chunks, name):
-    """Which it may well be: of 40 um where that of 10 um would be opened in 40."""
-    source = Watched()
+    """Which is the one opened in pixels of the size that is shown, to the bit."""
+    source = WatchedNoise()
     more = {"expression": True} if name == "expression" else {}
+    if name == "bent image":
+        bends = {image_id: bend_of_noise() for image_id in range(100, 103)}
+        name, more = "image", {"registration": atldld_xr.Registration(bends=bends)}
     fine = opened(source, chunks=chunks, **more).isel(coronal=2)
     TILES.reset()
     read = read_section(fine, name, 45.0)
-    assert {tier for tier, _ in source.seen} == {2}
+    assert source.told()[1] == {2}
     coarse = opened(source, resolution=40, **more).isel(coronal=2).load()
     np.testing.assert_allclose(read.y, coarse.y)
     np.testing.assert_allclose(read.x, coarse.x)
@@ -50,20 +40,18 @@ def test_coarser_pixels_are_those_of_a_coarser_data_set(chunks, name):
 
 
 def test_a_window_is_read_alone():
-    source = Watched()
+    source = WatchedNoise()
     fine = opened(source).isel(coronal=2)
-    whole = read_section(fine, "image", 40.0)
-    source.seen.clear()
+    assert read_section(fine, "image", 40.0).sizes["y"] == 200
     TILES.reset()
+    source.told()
     part = fine.sel(y=slice(2000, 3000), x=slice(2000, 3000))
-    read = read_section(part, "image", 20.0)
-    assert {tier for tier, _ in source.seen} == {1}
-    assert sum(count for _, count in source.seen) < 0.2 * 901 * 703 / 4
-    assert read.sizes["y"] == 50
-    assert whole.sizes["y"] == 200
-    source.seen.clear()
+    assert read_section(part, "image", 20.0).sizes["y"] == 50
+    _, tiers, pixels = source.told()
+    assert tiers == {1}
+    assert pixels < 0.2 * 901 * 703 / 4
     read_section(part, "image", 1.0)
-    assert {tier for tier, _ in source.seen} == {0}
+    assert source.told()[1] == {0}
 
 
 @pytest.mark.parametrize("kind", ["loaded", "computed", "stored", "one channel"])
@@ -89,11 +77,13 @@ def test_what_is_no_part_of_a_plan_is_averaged(kind, tmp_path):
 
 
 def test_a_montage_reads_thumbnails():
-    source = Watched(sections=3)
+    source = WatchedNoise(sections=3)
     TILES.reset()
     opened(source, resolution=5).atldld.plot.montage(figsize=(3, 1))
-    assert {tier for tier, _ in source.seen} == {2}
-    assert sum(count for _, count in source.seen) < 3 * 901 * 703 / 8
+    ids, tiers, pixels = source.told()
+    assert len(ids) == 3
+    assert tiers == {2}
+    assert pixels < 3 * 901 * 703 / 8
 
 
 def test_print_is_read_for_and_nothing_finer():
