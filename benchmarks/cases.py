@@ -14,6 +14,7 @@ from benchmarks.connectivity_case import connectivity
 from benchmarks.folder import FEW_ID, MANY_ID
 from benchmarks.measure import Bench, order
 from benchmarks.results import Case
+from benchmarks.serving_case import serve
 from benchmarks.volume_case import volume
 from benchmarks.wide import wide
 
@@ -317,5 +318,6 @@ CASES: dict[str, Callable[[Bench], Case]] = {
     "wide": wide,
     "volume": volume,
     "connectivity": connectivity,
+    "serve": serve,
 }
 """By their names on the command line."""
