@@ -15,6 +15,7 @@ from benchmarks.connectivity_case import connectivity
 from benchmarks.folder import FEW_ID, MANY_ID
 from benchmarks.measure import Bench, order
 from benchmarks.results import Case
+from benchmarks.serving_case import serve
 from benchmarks.volume_case import volume
 from benchmarks.wide import wide
 
@@ -319,5 +320,6 @@ CASES: dict[str, Callable[[Bench], Case]] = {
     "volume": volume,
     "connectivity": connectivity,
     "collection": collection,
+    "serve": serve,
 }
 """By their names on the command line."""

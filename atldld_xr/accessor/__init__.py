@@ -14,6 +14,7 @@ from atldld_xr.accessor.of_structures import OfStructures
 from atldld_xr.accessor.plot import Plots
 from atldld_xr.accessor.plot_sections import PlotSections, plots_of_array
 from atldld_xr.accessor.to_quicknii import ToQuickNII
+from atldld_xr.accessor.viewing import Viewing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @xr.register_dataset_accessor("atldld")  # type: ignore[no-untyped-call]  # xarray types it not
-class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
+class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, Viewing, OfSections[xr.Dataset]):
     """What this package does with a Dataset, whole or sliced."""
 
     @property

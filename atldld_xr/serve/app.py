@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from atldld_xr.errors import AtldldError, MissingExtraError, SectionImageError, ServiceError
+from atldld_xr.serve.view import state_asked
 from atldld_xr.settings import as_int, setting
 
 try:
@@ -47,7 +48,7 @@ def make_app(stores: Mapping[str, PlanStore], *, token: str | None = None) -> St
     ----------
     stores : mapping of PlanStore
         By name: that of "71717640" is at ``/DIGEST/71717640.ome.zarr/``, to which
-        ``/71717640.ome.zarr/`` leads.
+        ``/71717640.ome.zarr/`` leads. What is added to it later is served, too.
     token : str, optional
         What all paths begin with, where others may not look: ``/TOKEN/71717640.ome.zarr/``.
 
@@ -81,7 +82,7 @@ class _Shelf:
     """What is served, and what each kind of path is answered with."""
 
     def __init__(self, stores: Mapping[str, PlanStore]) -> None:
-        self._stores = dict(stores)
+        self._stores = stores
         self._limiter: anyio.CapacityLimiter | None = None
 
     async def index(self, request: Request) -> Response:
@@ -105,6 +106,8 @@ class _Shelf:
         store = self._stores.get(name)
         if store is None or store.digest != request.path_params["digest"]:
             return self._nothing(f"{name} is not served here with these options")
+        if "/" not in key and (state := state_asked(store, str(request.url))):
+            return JSONResponse(state, headers=_NEVER)
         if not store.has(key):
             return PlainTextResponse("there is nothing", 404, headers=_FOR_EVER)
         try:

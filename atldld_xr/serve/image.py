@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from atldld_xr.arrays.fetch import asked_at_once
 from atldld_xr.arrays.readers import content_name
 from atldld_xr.export.ome import create
 from atldld_xr.export.ome.arrays import channels_first
@@ -79,7 +80,8 @@ class Image:
         _, _, height, width = self.pyramid.chunks(level)
         rows = slice(row * height, (row + 1) * height)
         columns = slice(column * width, (column + 1) * width)
-        block: NDArray[Any] = self.levels[level][section : section + 1, rows, columns].values
+        with asked_at_once(1):  # several chunks are made at a time
+            block: NDArray[Any] = self.levels[level][section : section + 1, rows, columns].values
         return self.arrays[level].encode(place, channels_first(block))
 
 

@@ -82,6 +82,11 @@ class Server:
         """Return the URL of a store, for viewers: it changes with the options."""
         return f"{self.url}{path_of(name, self._stores[name])}"
 
+    def add(self, name: str, store: PlanStore) -> str:
+        """Serve another store too, and return its URL."""
+        self._stores[name] = store
+        return self.address(name)
+
     def run(self) -> None:
         """Serve until the process is told to end."""
         with self._socket:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
@@ -16,7 +15,7 @@ from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.serve import AllenStore
 from atldld_xr.serve.plan_store import CHUNKS
 from atldld_xr.testing import AllenServer, Faults
-from gated import Gated, first_key
+from gated import Gated, ask_and_keep_open, first_key
 from noise import DATASET_ID, NoiseSource
 
 server_module = pytest.importorskip("atldld_xr.serve.server", exc_type=ImportError)
@@ -169,14 +168,6 @@ def test_what_the_service_cannot_give_is_told_and_not_kept(http):
         CHUNKS().reset()
         assert answer.status_code == 200
         assert answer.content == store.read(key)
-
-
-def ask_and_keep_open(server, key):
-    """Return a connection on which a key was asked for."""
-    address = urlsplit(server.address("5") + key)
-    connection = socket.create_connection((address.hostname, address.port))
-    connection.sendall(f"GET {address.path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    return connection
 
 
 def test_clients_that_left_cost_nothing(http):
