@@ -20,6 +20,7 @@ from atldld_xr.arrays.variables import STATUSES
 from atldld_xr.export.ome.arrays import as_grey, halve_block, level_zero
 from atldld_xr.export.ome.layout import create
 from atldld_xr.export.ome.metadata import Version, group_attributes
+from atldld_xr.export.ome.neuroglancer import link_of, url_for_viewers
 from atldld_xr.export.ome.pyramid import Pyramid, plan_pyramid
 from atldld_xr.export.run.on_dask import compute_and_write
 from atldld_xr.export.run.on_threads import Job
@@ -33,7 +34,7 @@ from atldld_xr.store.chunk_encoding import ChunkPlace, check_codecs
 from atldld_xr.store.earlier import adopted, is_earlier, plan_there, step_there, without_later
 from atldld_xr.store.ledger_entries import SectionEntry, ValuesEntry
 from atldld_xr.store.resume import Mode, invalidate, open_for_writing
-from atldld_xr.store.store_plan import OME_KEY, Layout, make_layout
+from atldld_xr.store.store_plan import LINK, OME_KEY, Layout, make_layout
 
 
 def export_ome(
@@ -62,6 +63,8 @@ def export_ome(
     layout = _lay_out(lazy, pyramid, section_tasks, attributes, ome_version, compressor)
     if is_earlier(stored_plan):
         layout = adopted(store, stored_plan, layout, _tell_failures)
+    link = partial(_link, dataset, pyramid, store.url)
+    layout.tells(lambda group, failures: group.attrs.update({LINK: link(failures)}))
     steps = open_for_writing(
         store, layout, mode, may_read=section_tasks is None, unproven=lambda is_done: ()
     )
@@ -96,7 +99,17 @@ def export_ome(
         failures=failure_entries(ledger.failures, ids),
         absent=absences(dataset, [variable]),
         excluded=count_excluded(dataset.attrs),
+        link=link(ledger.failures),
     )
+
+
+def _link(
+    dataset: xr.Dataset, pyramid: Pyramid, url: str, failures: Mapping[int, Mapping[str, str]]
+) -> str:
+    """Return an address that shows a section which could be read."""
+    lost = () if _is_volume(dataset, pyramid) else failures
+    name = str(dataset.attrs.get("title", pyramid.variable))
+    return link_of(pyramid, url_for_viewers(url), name, without=lost)
 
 
 def _lay_out(
