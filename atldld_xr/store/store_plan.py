@@ -305,7 +305,7 @@ def _is_plan(plan: dict[str, Any]) -> bool:
         return (
             isinstance(plan["dataset"], dict)
             and plan["zarr format"] in ROOTS
-            and sections["axis"] in (0, 1)
+            and sections["axis"] in range(4)
             and type(count) is int
             and 0 <= count <= MOST
             and plan["on_error"] in ("raise", "fill", None)

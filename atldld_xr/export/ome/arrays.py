@@ -35,8 +35,8 @@ def level_zero(dataset: xr.Dataset, pyramid: Pyramid) -> da.Array:
 
     Returns
     -------
-    dask.array.Array, shape (c, z, y, x)
-        In chunks of ``pyramid.chunks(0)``.
+    dask.array.Array
+        Over the axes of the store, and in its chunks.
     """
     planes = pyramid.planes
     image = dataset[pyramid.variable]
@@ -60,12 +60,18 @@ def level_zero(dataset: xr.Dataset, pyramid: Pyramid) -> da.Array:
     }
     fill = da.Array(tasks, name, (source.chunks[0], (1,), rows, columns), dtype=pyramid.dtype)
     places = [planes.sections.get(plane, -1) for plane in range(planes.axis.size)]
-    return da.concatenate([source, fill], axis=1).blocks[:, places]
+    return da.concatenate([source, fill], axis=1).blocks[:, places].transpose(pyramid.order)
 
 
 def as_grey(block: NDArray[Any]) -> NDArray[Any]:
     """Return black and white, of which a mean is the part that is true; of others, themselves."""
     return block.astype(np.uint8) * np.uint8(TRUE) if block.dtype == bool else block
+
+
+def channels_first(block: NDArray[Any]) -> NDArray[Any]:
+    """Return (section, y, x[, channel]) as (c, z, y, x)."""
+    block = as_grey(block)
+    return np.moveaxis(block, 3, 0) if block.ndim == 4 else block[np.newaxis]
 
 
 def halve_block(block: NDArray[Any]) -> NDArray[Any]:

@@ -167,7 +167,7 @@ def layer_of(pyramid: Pyramid, url: str, name: str) -> Layer:
         As `Layer` has them.
     """
     sizes = (1.0, pyramid.planes.step, pyramid.y.step, pyramid.x.step)
-    pixels = dict(zip(("c", "z", "y", "x"), sizes, strict=True))
+    pixels = dict(zip(pyramid.names, pyramid.turned(sizes), strict=True))
     return Layer(name, url, pixels, shader(pyramid.channels, pyramid.dtype, pyramid.fill_value))
 
 
@@ -199,12 +199,16 @@ def link_of(
     places = sorted({*pyramid.planes.places} - {*without}) or pyramid.planes.places
     plane = float(pyramid.planes.axis.centres[places[len(places) // 2]])
     y, x = pyramid.y, pyramid.x
-    middle = {n: round_off(a.first + (a.size - 1) / 2 * a.step) for n, a in (("x", x), ("y", y))}
+    _, depth, down, across = pyramid.turned(pyramid.names)
+    middle = {
+        name: round_off(axis.first + (axis.size - 1) / 2 * axis.step)
+        for name, axis in ((across, x), (down, y))
+    }
     longest = max(axis.size * axis.step for axis in (y, x))
     white = pyramid.fill_value == np.iinfo(pyramid.dtype).max
     return link(
         (layer_of(pyramid, url, name), *over),
-        position={**middle, "z": round_off(plane)},
+        position={**middle, depth: round_off(plane)},
         scale=round_off(longest / _SCREEN),
         layout=layout,
         background="#ffffff" if white else "#000000",
