@@ -192,6 +192,7 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, Viewing, OfSections[xr.D
         variable: str = "image",
         step: float | None = None,
         levels: int | None = None,
+        axes: Literal["zyx", "pir"] = "zyx",
         mode: Literal["w-", "w"] = "w-",
         storage_options: Mapping[str, Any] | None = None,
         compressor: Any | Literal["auto"] | None = "auto",
@@ -220,6 +221,10 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, Viewing, OfSections[xr.D
             that was begun with the latter is gone on with as it is.
         levels : int, optional
             Of the pyramid. Default: until no side is longer than 256 pixels.
+        axes : {"zyx", "pir"}
+            Planes, rows and columns; or the axes of the reference space, posterior, inferior and
+            right, in which coronal and sagittal data sets overlay each other also in viewers that
+            go by the order of axes. These say where they lead (RFC-4 of OME-NGFF).
         mode, storage_options
             As for `to_zarr`.
         compressor : codec, "auto" or None
@@ -256,6 +261,7 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, Viewing, OfSections[xr.D
             variable=variable,
             step=step,
             levels=levels,
+            axes=axes,
             mode=mode,
             storage_options=storage_options,
             compressor=compressor,

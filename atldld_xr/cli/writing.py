@@ -102,6 +102,13 @@ _OPTIONS = (
     ),
     click.option("--levels", type=int, metavar="N", help="Of the OME-Zarr pyramid."),
     click.option(
+        "--axes",
+        type=click.Choice(["zyx", "pir"]),
+        default="zyx",
+        help="Of OME-Zarr: planes, rows and columns, or those of the reference space, in which "
+        "coronal and sagittal data sets overlay each other.",
+    ),
+    click.option(
         "--channel",
         type=click.Choice(["grey", "red", "green", "blue"]),
         help="What to make of colours in a volume.",

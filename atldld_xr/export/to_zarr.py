@@ -53,6 +53,8 @@ class ExportReport:
         Those that the service has nothing of, in the same words: masks that there are none of.
     excluded : mapping of int
         How many sections of the data set cannot be registered, and so are left out, by reason.
+    link : str or None
+        Of an OME-Zarr: an address that shows its middle section in neuroglancer.
     """
 
     url: str
@@ -62,6 +64,7 @@ class ExportReport:
     failures: tuple[Mapping[str, Any], ...] = ()
     absent: tuple[Mapping[str, Any], ...] = ()
     excluded: Mapping[str, int] = field(default_factory=dict)
+    link: str | None = None
 
 
 def export(

@@ -21,6 +21,9 @@ from atldld_xr.plan.arguments import is_whole
 
 _SMALLEST, _LARGEST = 1e-6, 1e9
 
+_PARTS = 2
+"""How many steps the usual gap between sections may be: of many, any would be found to fit."""
+
 TOLERANCE = 1e-3
 """In pixels: how far a coordinate may be from a regular grid."""
 
@@ -104,17 +107,23 @@ def find_spacing(positions: Sequence[float], thickness: float) -> Spacing | None
     gaps = np.diff(p)
     if not gaps.size or gaps.min() < FINEST_RESOLUTION:
         return None
-    usual = gaps[gaps < 1.5 * gaps.min()].mean()
-    n = np.concatenate([[0], np.cumsum(np.rint(gaps / usual))])
-    # The line through them by least squares; a nanometre is the same on every machine.
+    usual = gaps[gaps < 1.25 * gaps.min()].mean()
+    for part in range(1, _PARTS + 1):
+        n = np.concatenate([[0], np.cumsum(np.rint(gaps / usual * part))])
+        step, first = _line(n, p)
+        if np.abs(first + step * n - p).max() <= min(thickness, step) / 2:
+            places = np.empty(len(n), dtype=int)
+            places[order] = n
+            return Spacing(step, first, tuple(places.tolist()))
+    return None
+
+
+def _line(n: NDArray[np.float64], p: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the step and the first of positions, by least squares."""
     from_middle = n - n.mean()
+    # To a nanometre, which is the same on every machine.
     step = round(float(from_middle @ p / (from_middle @ from_middle)), 3)
-    first = round(float(p.mean() - step * n.mean()), 3)
-    if np.abs(first + step * n - p).max() > min(thickness, step) / 2:
-        return None
-    places = np.empty(len(n), dtype=int)
-    places[order] = n
-    return Spacing(step, first, tuple(places.tolist()))
+    return step, round(float(p.mean() - step * n.mean()), 3)
 
 
 def is_size(value: Any) -> bool:

@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import pytest
+import zarr
 
 import atldld_xr
+from atldld_xr.cli.export import tell_written
+from atldld_xr.export import verify
 from atldld_xr.export.ome import plan_pyramid
-from atldld_xr.export.ome.neuroglancer import VIEWER, Layer, link, link_of
+from atldld_xr.export.ome.neuroglancer import LOCAL, VIEWER, Layer, link, link_of, url_for_viewers
+from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource
 
+BAD = tuple(
+    (FIRST_IMAGE_ID + 1, left, top) for left in range(0, 4096, 512) for top in range(0, 4096, 512)
+)
 ODD = "s3://bucket/a b/%7B\"'</script>&é.ome.zarr"
 
 
@@ -55,3 +63,33 @@ def test_another_viewer_and_layout():
     address = link([], position={"x": 1, "y": 2, "z": 3}, scale=4, layout="4panel", viewer="/ng/")
     assert address.startswith("/ng/#!")
     assert state_of(address)["layout"] == "4panel"
+
+
+@pytest.mark.parametrize("version", ["0.5", "0.4"])
+def test_a_store_keeps_its_link_and_the_command_prints_it(tmp_path, capsys, version):
+    ds = atldld_xr.open_dataset("phantom", resolution=200).isel(coronal=slice(4, 7))
+    report = ds.atldld.to_ome_zarr(tmp_path / "a.zarr", ome_version=version)
+    kept = zarr.open_group(tmp_path / "a.zarr", mode="r").attrs["neuroglancer"]
+    assert kept == report.link
+    assert verify(tmp_path / "a.zarr").problems == ()
+    # It is served by itself, so that it is the same store in any folder.
+    (layer,) = state_of(kept)["layers"]
+    assert layer["source"]["url"] == f"zarr://{LOCAL}/"
+    tell_written(report)
+    assert kept in capsys.readouterr().out
+    assert "neuroglancer" not in zarr.open_group(tmp_path / "a.zarr").attrs["atldld_xr"]
+
+
+def test_a_link_shows_a_section_that_could_be_read(tmp_path):
+    ds = atldld_xr.open_dataset(
+        DATASET_ID, source=NoiseSource(bad=BAD), resolution=200, on_error="fill"
+    )
+    report = ds.atldld.to_ome_zarr(tmp_path / "a.zarr")
+    assert [failure["section_image_id"] for failure in report.failures] == [FIRST_IMAGE_ID + 1]
+    shown = state_of(report.link)["position"][2]
+    assert np.abs(ds.coronal.values - shown).argmin() != 1
+
+
+def test_buckets_are_where_they_are():
+    assert url_for_viewers("s3://bucket/a.zarr") == "s3://bucket/a.zarr"
+    assert url_for_viewers("memory://a") == LOCAL

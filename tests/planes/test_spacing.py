@@ -150,9 +150,15 @@ def test_sections_in_equal_steps_are_known_as_such(step, others, first, random):
         ([7.0], 25),
         ([0.0, 0.0, 200.0], 25),
         ([0.0, 200.0, 430.0, 600.0], 25),  # one is out of line
-        ([0.0, 200.0, 500.0], 25),  # and here none is known to be
+        ([0.0, 200.0, 443.0, 600.0, 831.0], 25),
         (np.cumsum([10.0] * 20 + [14.0] * 20), 100),  # nearer to another's place
     ],
 )
 def test_sections_in_other_steps_are_not(positions, thickness):
     assert find_spacing(positions, thickness) is None
+
+
+def test_sections_in_equal_steps_need_not_be_neighbours():
+    found = find_spacing([900.0, 0.0, 402.0, 608.0], 25)
+    assert found is not None
+    assert found.places == (9, 0, 4, 6)

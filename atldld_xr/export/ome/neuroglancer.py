@@ -9,7 +9,7 @@ shader can say at https://github.com/google/neuroglancer/blob/master/src/slicevi
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
@@ -21,6 +21,9 @@ from atldld_xr.planes.axis import round_off
 
 VIEWER = "https://neuroglancer-demo.appspot.com/"
 """Where neuroglancer's authors have it. What it shows goes from its own place to the browser."""
+
+LOCAL = "http://127.0.0.1:8000"
+"""Where a folder of this machine is to be served, with CORS, for a browser to read it."""
 
 Layout = Literal["xy", "xz", "yz", "4panel", "3d"]
 
@@ -142,6 +145,17 @@ def shader(channels: int, dtype: np.dtype[Any], fill_value: int) -> str:
     return f"{controls}void main() {{\n  if ({is_fill}) emitTransparent(); else {emit};\n}}\n"
 
 
+def url_for_viewers(url: str) -> str:
+    """Return where a browser finds a store: in its bucket, else at `LOCAL`, where it is served.
+
+    Parameters
+    ----------
+    url : str
+        Of the store.
+    """
+    return url if url.startswith(("s3://", "gs://", "http://", "https://")) else LOCAL
+
+
 def layer_of(pyramid: Pyramid, url: str, name: str) -> Layer:
     """Return an image as a layer.
 
@@ -153,7 +167,7 @@ def layer_of(pyramid: Pyramid, url: str, name: str) -> Layer:
         As `Layer` has them.
     """
     sizes = (1.0, pyramid.planes.step, pyramid.y.step, pyramid.x.step)
-    pixels = dict(zip(("c", "z", "y", "x"), sizes, strict=True))
+    pixels = dict(zip(pyramid.names, pyramid.turned(sizes), strict=True))
     return Layer(name, url, pixels, shader(pyramid.channels, pyramid.dtype, pyramid.fill_value))
 
 
@@ -163,6 +177,7 @@ def link_of(
     name: str,
     *,
     over: Sequence[Layer] = (),
+    without: Collection[int] = (),
     layout: Layout = "xy",
     viewer: str = VIEWER,
 ) -> str:
@@ -176,18 +191,24 @@ def link_of(
         As `Layer` has them.
     over : sequence of Layer
         What is shown over it, as labels of structures.
+    without : collection of int
+        Planes that are not shown, as nothing could be read of their sections.
     layout, viewer
         As `link` has them.
     """
-    places = sorted(pyramid.planes.places)
+    places = sorted({*pyramid.planes.places} - {*without}) or pyramid.planes.places
     plane = float(pyramid.planes.axis.centres[places[len(places) // 2]])
     y, x = pyramid.y, pyramid.x
-    middle = {n: round_off(a.first + (a.size - 1) / 2 * a.step) for n, a in (("x", x), ("y", y))}
+    _, depth, down, across = pyramid.turned(pyramid.names)
+    middle = {
+        name: round_off(axis.first + (axis.size - 1) / 2 * axis.step)
+        for name, axis in ((across, x), (down, y))
+    }
     longest = max(axis.size * axis.step for axis in (y, x))
     white = pyramid.fill_value == np.iinfo(pyramid.dtype).max
     return link(
         (layer_of(pyramid, url, name), *over),
-        position={**middle, "z": round_off(plane)},
+        position={**middle, depth: round_off(plane)},
         scale=round_off(longest / _SCREEN),
         layout=layout,
         background="#ffffff" if white else "#000000",

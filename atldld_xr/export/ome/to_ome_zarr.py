@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import pairwise
@@ -20,7 +20,8 @@ from atldld_xr.arrays.variables import STATUSES
 from atldld_xr.export.ome.arrays import channels_first, halve_block, level_zero
 from atldld_xr.export.ome.layout import create
 from atldld_xr.export.ome.metadata import Version, group_attributes
-from atldld_xr.export.ome.pyramid import Pyramid, plan_pyramid
+from atldld_xr.export.ome.neuroglancer import link_of, url_for_viewers
+from atldld_xr.export.ome.pyramid import Axes, Pyramid, plan_pyramid
 from atldld_xr.export.run.on_dask import compute_and_write
 from atldld_xr.export.run.on_threads import Job
 from atldld_xr.export.run.run import Event, make, write_missing
@@ -33,7 +34,7 @@ from atldld_xr.store.chunk_encoding import ChunkPlace, check_codecs
 from atldld_xr.store.earlier import adopted, is_earlier, plan_there, step_there, without_later
 from atldld_xr.store.ledger_entries import SectionEntry, ValuesEntry
 from atldld_xr.store.resume import Mode, invalidate, open_for_writing
-from atldld_xr.store.store_plan import OME_KEY, Layout, make_layout
+from atldld_xr.store.store_plan import LINK, OME_KEY, Layout, make_layout
 
 
 def export_ome(
@@ -44,6 +45,7 @@ def export_ome(
     variable: str = "image",
     step: float | None = None,
     levels: int | None = None,
+    axes: Axes = "zyx",
     mode: Mode = "w-",
     storage_options: Mapping[str, Any] | None = None,
     compressor: Any = "auto",
@@ -54,7 +56,7 @@ def export_ome(
     store = FileStore(url, storage_options)
     stored_plan = plan_there(store, mode)
     step = step_there(stored_plan) if step is None else step
-    pyramid = plan_pyramid(dataset, variable=variable, step=step, levels=levels)
+    pyramid = plan_pyramid(dataset, variable=variable, step=step, levels=levels, axes=axes)
     dataset = without_later(dataset, stored_plan)
     lazy = lazy_dataset(dataset)
     section_tasks = _section_tasks(lazy, pyramid)
@@ -62,6 +64,8 @@ def export_ome(
     layout = _lay_out(lazy, pyramid, section_tasks, attributes, ome_version, compressor)
     if is_earlier(stored_plan):
         layout = adopted(store, stored_plan, layout, _tell_failures)
+    link = partial(_link, dataset, pyramid, store.url)
+    layout.tells(lambda group, failures: group.attrs.update({LINK: link(failures)}))
     steps = open_for_writing(
         store, layout, mode, may_read=section_tasks is None, unproven=lambda is_done: ()
     )
@@ -96,7 +100,17 @@ def export_ome(
         failures=failure_entries(ledger.failures, ids),
         absent=absences(dataset, [variable]),
         excluded=count_excluded(dataset.attrs),
+        link=link(ledger.failures),
     )
+
+
+def _link(
+    dataset: xr.Dataset, pyramid: Pyramid, url: str, failures: Mapping[int, Mapping[str, str]]
+) -> str:
+    """Return an address that shows a section which could be read."""
+    lost = () if _is_volume(dataset, pyramid) else failures
+    name = str(dataset.attrs.get("title", pyramid.variable))
+    return link_of(pyramid, url_for_viewers(url), name, without=lost)
 
 
 def _lay_out(
@@ -132,7 +146,7 @@ def _lay_out(
         {},
         count,
         zarr_format=3 if version == "0.5" else 2,
-        axis=1,
+        axis=pyramid.section_axis,
         places=pyramid.planes.places,
         on_error=None if section_tasks is None else section_tasks.on_error,
         tell=tell,
@@ -181,7 +195,7 @@ def _section_tasks(dataset: xr.Dataset, pyramid: Pyramid) -> SectionTasks | None
 
 def _planes(dataset: xr.Dataset, pyramid: Pyramid, job: Job, is_missing: Any) -> Iterator[Event]:
     """Have Dask make level 0, and write it."""
-    places = set(pyramid.blocks(0))
+    places = set(map(pyramid.turned, pyramid.blocks(0)))
     array = level_zero(dataset, pyramid)
 
     def is_to_be(name: str, at: ChunkPlace) -> bool:
@@ -194,8 +208,9 @@ def _told(dataset: xr.Dataset, pyramid: Pyramid, job: Job, is_missing: Any) -> I
     """Tell of sections that the Dataset says could not be read, before Dask makes any of them."""
     planes, bases = pyramid.planes, made_of(dataset, pyramid.variable)
     why = {name: array for name, array in reasons(dataset, ()).items() if STATUSES[name] in bases}
-    missing = {at for at in pyramid.blocks(0) if is_missing(pyramid.path(0), at)}
-    begun = {at[1] for at in pyramid.blocks(0) if not is_missing(pyramid.path(0), at)}
+    blocks = {at: is_missing(pyramid.path(0), pyramid.turned(at)) for at in pyramid.blocks(0)}
+    missing = {at for at, is_to_be_made in blocks.items() if is_to_be_made}
+    begun = {at[1] for at in blocks.keys() - missing}
     is_volume = _is_volume(dataset, pyramid)
 
     def is_new(name: str, at: ChunkPlace) -> bool:
@@ -219,7 +234,7 @@ def _sections(
     planes = pyramid.planes.places
 
     def place_in_store(at: int, place: ChunkPlace) -> ChunkPlace:
-        return 0, planes[at], place[1], place[2]
+        return pyramid.turned((0, planes[at], place[1], place[2]))
 
     def section_task(at: int) -> SectionTask:
         task = section_tasks.section_task(
@@ -227,7 +242,9 @@ def _sections(
         )
         chunk_tasks = tuple(
             replace(
-                chunk_task, place=place_in_store(at, chunk_task.place), transpose=channels_first
+                chunk_task,
+                place=place_in_store(at, chunk_task.place),
+                transpose=partial(_channels_first, pyramid.order),
             )
             for chunk_task in task.chunk_tasks
         )
@@ -236,20 +253,26 @@ def _sections(
     yield from make((section_task(at) for at in range(section_tasks.count)), job)
 
 
+def _channels_first(order: Sequence[int], block: NDArray[Any]) -> NDArray[Any]:
+    """Return (section, y, x[, channel]) over the axes of the store."""
+    return channels_first(block).transpose(order)
+
+
 def _halved_tasks(pyramid: Pyramid, level: int, job: Job, is_missing: Any) -> Iterator[SectionTask]:
     """Yield what is to be made of a level from the stored one before it, plane by plane."""
     path, chunks = pyramid.path(level), pyramid.chunks(level)
     _, _, rows, columns = pyramid.shape(level)
-    source = _Level(job.store, pyramid.path(level - 1))
+    source = _Level(job.store, pyramid.path(level - 1), pyramid.order)
     chunk_tasks: dict[int, list[ChunkTask]] = {}
-    for place in pyramid.blocks(level):
+    turn = partial(_turned, pyramid.order)
+    for _, plane, row, column in pyramid.blocks(level):
+        place = pyramid.turned((0, plane, row, column))
         if not is_missing(path, place):
             continue
-        _, plane, row, column = place
         y0, x0 = row * chunks[2], column * chunks[3]
         block = Block(y0, min(y0 + chunks[2], rows), x0, min(x0 + chunks[3], columns))
         chunk_task = ChunkTask(
-            path, place, partial(_halve, source, plane), None, block, (), None, transpose=_as_is
+            path, place, partial(_halve, source, plane), None, block, (), None, transpose=turn
         )
         chunk_tasks.setdefault(plane, []).append(chunk_task)
     for plane, made in chunk_tasks.items():
@@ -262,11 +285,13 @@ class _Level:
 
     store: FileStore
     path: str
+    order: tuple[int, ...]
 
     def read(self, plane: int, block: Block) -> NDArray[Any]:
         array = _open_array(self.store, self.path)
         rows, columns = slice(2 * block.y0, 2 * block.y1), slice(2 * block.x0, 2 * block.x1)
-        return np.asarray(array[:, plane : plane + 1, rows, columns])
+        part = (slice(None), slice(plane, plane + 1), rows, columns)
+        return np.asarray(array[tuple(part[axis] for axis in self.order)]).transpose(self.order)
 
 
 @lru_cache(maxsize=8)
@@ -280,9 +305,9 @@ def _halve(source: _Level, plane: int, section: None, block: Block, tiles: Any) 
     return halve_block(source.read(plane, block))
 
 
-def _as_is(block: NDArray[Any]) -> NDArray[Any]:
-    """Return a block without the axis of sections that a unit's gets: this one has it."""
-    out: NDArray[Any] = block[0]
+def _turned(order: Sequence[int], block: NDArray[Any]) -> NDArray[Any]:
+    """Return a block without the axis of sections that a unit's gets: (c, z, y, x) has it."""
+    out: NDArray[Any] = block[0].transpose(order)
     return out
 
 
