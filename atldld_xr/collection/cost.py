@@ -11,9 +11,9 @@ from atldld_xr.messages.text import format_bytes, format_count, format_duration
 
 T = TypeVar("T")
 
-PROCESSOR_SECONDS_PER_MEGAPIXEL = 0.04
-"""Of pixels that are fetched, images and masks alike: decoded, warped to the resolution that asked
-for that tier, and counted by structure. Measured, see docs/costs.md."""
+PROCESSOR_SECONDS_PER_SECTION, PROCESSOR_SECONDS_PER_MEGAPIXEL = 0.01, 0.052
+"""Of a section and its mask, and of their pixels that are fetched: decoded, warped to the resolution
+that asked for that tier, and counted by structure. Measured, see docs/costs.md."""
 
 GRID_BYTES = 130_000
 """Of a grid of 200 um as it is sent: a recorded one of energy, compressed."""

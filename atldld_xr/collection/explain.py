@@ -11,6 +11,7 @@ from atldld_xr.collection.cost import (
     GRID_BYTES,
     PROCESSOR_SECONDS_PER_GRID,
     PROCESSOR_SECONDS_PER_MEGAPIXEL,
+    PROCESSOR_SECONDS_PER_SECTION,
     Cost,
     Need,
     cost_of,
@@ -87,5 +88,6 @@ def _of_sections(explained: Explanation) -> Need:
         explained.images,
         explained.requests,
         explained.estimated_bytes,
-        explained.pixels / 1e6 * PROCESSOR_SECONDS_PER_MEGAPIXEL,
+        explained.images * PROCESSOR_SECONDS_PER_SECTION
+        + explained.pixels / 1e6 * PROCESSOR_SECONDS_PER_MEGAPIXEL,
     )

@@ -14,7 +14,8 @@ import pytest
 import xarray as xr
 
 from atldld_xr.testing import AllenServer
-from collection import IDS, SIX, files, write_atlas
+from atldld_xr.testing.atlas import write_atlas
+from collection import IDS, SIX, files
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,9 @@ import atldld_xr
 from atldld_xr.collection.cost import Need, cost_of, spread
 from atldld_xr.errors import ServiceError, StoreError
 from atldld_xr.testing import AllenServer, Faults
+from atldld_xr.testing.atlas import write_atlas
 from atldld_xr.testing.genes import gene_phantoms
-from collection import IDS, SIX, files, write_atlas
+from collection import IDS, SIX, files
 
 RATE = {"connections": 8, "requests_per_second": None}
 

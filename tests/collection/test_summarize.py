@@ -21,8 +21,9 @@ from atldld_xr.errors import (
     StoreError,
 )
 from atldld_xr.testing import AllenServer, Faults
+from atldld_xr.testing.atlas import write_atlas
 from atldld_xr.testing.genes import gene_phantoms
-from collection import IDS, SIX, files, loop, same_rows, write_atlas
+from collection import IDS, SIX, files, loop, same_rows
 
 OPENING = {"resolution": 100}
 
