@@ -135,6 +135,7 @@ def test_a_preview_is_of_the_datasets_own_space():
 def test_what_the_docs_show_runs(tmp_path, monkeypatch):
     from matplotlib import pyplot
 
+    pytest.importorskip("ipywidgets")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     few = r'open_dataset("phantom"\1, resolution=200).isel(coronal=slice(8, 10)).load()'
