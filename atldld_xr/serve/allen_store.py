@@ -7,8 +7,10 @@ needs: an overview of a section costs what it shows, not what its finest level w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from os import PathLike
 from typing import Any
 
 import xarray as xr
@@ -20,7 +22,9 @@ from atldld_xr.datasets.plan_dataset import plan_dataset
 from atldld_xr.datasets.plan_volume import plan_volume
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.ome import group_attributes, plan_pyramid
+from atldld_xr.export.ome.keep import kept_ome
 from atldld_xr.export.ome.pyramid import Pyramid
+from atldld_xr.files.file_store import FileStore
 from atldld_xr.serve.image import Image, VolumePyramid, make_image
 from atldld_xr.serve.labels import GROUP, NAME, annotation_labels, labels_group
 from atldld_xr.serve.levels import planned_behind
@@ -84,6 +88,43 @@ class DatasetStore(PlanStore):
             images[f"{GROUP}/{NAME}/"] = annotation_labels(each, pyramid, compressor)
             groups[f"{GROUP}/"] = labels_group()
         super().__init__(dataset, images, groups)
+        self._writing = {
+            "variable": variable,
+            "step": step,
+            "levels": levels,
+            "compressor": compressor,
+        }
+
+    @contextmanager
+    def kept_in(
+        self, url: str | PathLike[str], *, storage_options: Mapping[str, Any] | None = None
+    ) -> Iterator[None]:
+        """Keep what is looked at of the finest level, for as long as this lasts.
+
+        Parameters
+        ----------
+        url : str or path
+            Of a store that ``to_ome_zarr`` with the same options goes on with: what is there then
+            is not made again.
+        storage_options : mapping, optional
+            For the file system.
+
+        Raises
+        ------
+        StoreError
+            If something else is there, or is being written there.
+        """
+        place = FileStore(url, storage_options)
+        with kept_ome(self._exported(), place, **self._writing) as keeper:
+            self.keeper = keeper
+            try:
+                yield
+            finally:
+                self.keeper = None
+
+    def _exported(self) -> xr.Dataset:
+        """Return the Dataset that an export is of."""
+        return self.dataset
 
 
 class AllenStore(DatasetStore):
@@ -151,6 +192,10 @@ class AllenStore(DatasetStore):
             levels=levels,
             compressor=compressor,
         )
+        self._planned = planned
+
+    def _exported(self) -> xr.Dataset:
+        return dataset_of(self._planned)  # with Dask, as it is when it is opened to be exported
 
 
 class VolumeStore(PlanStore):

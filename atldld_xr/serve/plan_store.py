@@ -13,6 +13,7 @@ from zarr.core.buffer import Buffer, BufferPrototype, cpu
 from zarr.storage import MemoryStore
 
 from atldld_xr.arrays.tile_memory import TileMemory
+from atldld_xr.export.ome.keep import Keeper
 from atldld_xr.export.ome.pyramid import Pyramid
 from atldld_xr.forks import PerProcess
 from atldld_xr.serve.image import Image, as_array
@@ -38,6 +39,11 @@ class PlanStore(Store):
         By where they are in the store: "" is its root, and all others end with a slash.
     groups : mapping
         The attributes of more groups, by where they are.
+
+    Attributes
+    ----------
+    keeper : Keeper, optional
+        What is given the chunks of the finest level as they are made.
     """
 
     supports_writes = False
@@ -54,6 +60,11 @@ class PlanStore(Store):
         self.dataset, self.images = dataset, dict(images)
         self.files = _files(images, groups or {})
         self.digest = self._digest()
+        self.keeper: Keeper | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what keeps chunks in a store of this process."""
+        return vars(self) | {"keeper": None}
 
     @property
     def pyramid(self) -> Pyramid:
@@ -75,9 +86,16 @@ class PlanStore(Store):
         place = None if image is None else image.place(inside)
         if image is None or place is None:
             return None
-        made = CHUNKS().get((self.digest, key), lambda: as_array(image.make(*place)))
-        content: bytes = made.tobytes()
-        return content or None
+        kept = self.keeper if prefix == "" and place[0] == 0 else None
+
+        def make() -> Any:
+            content = image.make(*place)
+            if kept is not None:
+                kept.keep(place[1], content)
+            return as_array(content)
+
+        made: bytes = CHUNKS().get((self.digest, key), make).tobytes()
+        return made or None
 
     def has(self, key: str) -> bool:
         """Whether a key can have something: metadata, or a chunk of a plane that has a section."""

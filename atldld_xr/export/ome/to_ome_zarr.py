@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import pairwise
@@ -32,14 +33,51 @@ from atldld_xr.files.file_store import FileStore
 from atldld_xr.plan.load_plan import Block
 from atldld_xr.store.chunk_encoding import ChunkPlace, check_codecs
 from atldld_xr.store.earlier import adopted, is_earlier, plan_there, step_there, without_later
+from atldld_xr.store.ledger import Ledger
 from atldld_xr.store.ledger_entries import SectionEntry, ValuesEntry
 from atldld_xr.store.resume import Mode, invalidate, open_for_writing
 from atldld_xr.store.store_plan import LINK, OME_KEY, Layout, make_layout
 
 
-def export_ome(
+@dataclass(frozen=True)
+class BegunOme:
+    """An export that is under way, with what it writes to.
+
+    Attributes
+    ----------
+    dataset : xarray.Dataset
+        What is written, with Dask.
+    pyramid : Pyramid
+        Of it.
+    section_tasks : SectionTasks or None
+        What makes level 0 section by section.
+    layout : Layout
+        Of the store.
+    job : Job
+        Where chunks go.
+    ledger : Ledger
+        What is done.
+    link : callable
+        Takes the sections that could not be read, and returns an address that shows another.
+    """
+
+    dataset: xr.Dataset
+    pyramid: Pyramid
+    section_tasks: SectionTasks | None
+    layout: Layout
+    job: Job
+    ledger: Ledger
+    link: Callable[[Mapping[int, Mapping[str, str]]], str]
+
+    def is_missing(self, name: str, place: ChunkPlace) -> bool:
+        """Whether a chunk is still to be written."""
+        return not self.ledger.is_done(name, place)
+
+
+@contextmanager
+def begun_ome(
     dataset: xr.Dataset,
-    url: str | PathLike[str],
+    store: FileStore,
     *,
     ome_version: Version = "0.5",
     variable: str = "image",
@@ -47,13 +85,10 @@ def export_ome(
     levels: int | None = None,
     axes: Axes = "zyx",
     mode: Mode = "w-",
-    storage_options: Mapping[str, Any] | None = None,
     compressor: Any = "auto",
     retry_failed: bool = False,
-    progress: bool = False,
-) -> ExportReport:
-    """Write a Dataset as OME-Zarr; see ``Dataset.atldld.to_ome_zarr``."""
-    store = FileStore(url, storage_options)
+) -> Iterator[BegunOme]:
+    """Begin an OME-Zarr, or go on with it; others are refused for as long as this lasts."""
     stored_plan = plan_there(store, mode)
     step = step_there(stored_plan) if step is None else step
     pyramid = plan_pyramid(dataset, variable=variable, step=step, levels=levels, axes=axes)
@@ -74,21 +109,34 @@ def export_ome(
         parts, others = ((), layout.arrays) if _is_volume(dataset, pyramid) else (layout.arrays, ())
         invalidate(target, layout, ledger, parts, others, as_one=False, retry_failed=retry)
         job = Job(target, layout.arrays, may_overwrite=ledger.may_overwrite, lease=lease)
+        yield BegunOme(lazy, pyramid, section_tasks, layout, job, ledger, link)
 
-        def is_missing(name: str, place: ChunkPlace) -> bool:
-            return not ledger.is_done(name, place)
+
+def export_ome(
+    dataset: xr.Dataset,
+    url: str | PathLike[str],
+    *,
+    variable: str = "image",
+    storage_options: Mapping[str, Any] | None = None,
+    progress: bool = False,
+    **options: Any,
+) -> ExportReport:
+    """Write a Dataset as OME-Zarr; see ``Dataset.atldld.to_ome_zarr``."""
+    store = FileStore(url, storage_options)
+    with begun_ome(dataset, store, variable=variable, **options) as begun:
+        job, ledger, pyramid, layout = begun.job, begun.ledger, begun.pyramid, begun.layout
 
         def events() -> Generator[Event, None, None]:
-            if section_tasks is None:
-                yield from _told(lazy, pyramid, job, is_missing)
-                yield from _planes(lazy, pyramid, job, is_missing)
+            if begun.section_tasks is None:
+                yield from _told(begun.dataset, pyramid, job, begun.is_missing)
+                yield from _planes(begun.dataset, pyramid, job, begun.is_missing)
             else:
-                yield from _sections(section_tasks, pyramid, job, is_missing)
+                yield from _sections(begun.section_tasks, pyramid, job, begun.is_missing)
             for level in range(1, pyramid.levels):
-                yield from make(_halved_tasks(pyramid, level, job, is_missing), job)
+                yield from make(_halved_tasks(pyramid, level, job, begun.is_missing), job)
 
-        done = write_missing(events(), layout, target, ledger, lease, progress=progress)
-    ids = dict(_places(dataset, pyramid))
+        done = write_missing(events(), layout, job.store, ledger, job.lease, progress=progress)
+    ids = dict(_places(begun.dataset, pyramid))
     return ExportReport(
         url=store.url,
         blocks=done,
@@ -98,9 +146,9 @@ def export_ome(
             for level in range(pyramid.levels)
         ),
         failures=failure_entries(ledger.failures, ids),
-        absent=absences(dataset, [variable]),
-        excluded=count_excluded(dataset.attrs),
-        link=link(ledger.failures),
+        absent=absences(begun.dataset, [variable]),
+        excluded=count_excluded(begun.dataset.attrs),
+        link=begun.link(ledger.failures),
     )
 
 
