@@ -16,6 +16,7 @@ from atldld_xr.accessor.to_quicknii import ToQuickNII
 if TYPE_CHECKING:
     import pandas as pd
 
+    from atldld_xr.compute.progress import Callback
     from atldld_xr.export import ExportReport
     from atldld_xr.volumes import VolumeReport
 
@@ -88,6 +89,7 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
         variables: str | Sequence[str] | None = None,
         retry_failed: bool = False,
         progress: bool = False,
+        callback: Callback | None = None,
     ) -> ExportReport:
         """Compute the Dataset block by block and write it as a Zarr v3 store.
 
@@ -115,6 +117,10 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
             Whether to try sections again that an earlier run left at the fill value.
         progress : bool
             Whether to show a progress bar on standard error.
+        callback : callable, optional
+            For a progress bar of one's own: given a ``ProgressEvent`` (what, done, total) at once,
+            and whenever chunks have been entered in the ledger, by this thread. What it raises ends
+            the export, which the same call finishes.
 
         Returns
         -------
@@ -142,6 +148,7 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
             variables=variables,
             retry_failed=retry_failed,
             progress=progress,
+            callback=callback,
         )
 
     def to_ome_zarr(
@@ -158,6 +165,7 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
         compressor: Any | Literal["auto"] | None = "auto",
         retry_failed: bool = False,
         progress: bool = False,
+        callback: Callback | None = None,
     ) -> ExportReport:
         """Write one variable as OME-Zarr: a pyramid on a regular grid, for viewers.
 
@@ -185,7 +193,7 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
             Planes, rows and columns; or the axes of the reference space, posterior, inferior and
             right, in which coronal and sagittal data sets overlay each other also in viewers that
             go by the order of axes. These say where they lead (RFC-4 of OME-NGFF).
-        mode, storage_options, retry_failed, progress
+        mode, storage_options, retry_failed, progress, callback
             As for `to_zarr`.
         compressor : codec, "auto" or None
             Of ``zarr.codecs`` for 0.5, of ``numcodecs`` for 0.4.
@@ -218,6 +226,7 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
             compressor=compressor,
             retry_failed=retry_failed,
             progress=progress,
+            callback=callback,
         )
 
     def to_volume(
@@ -232,6 +241,7 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
         compress: bool | None = None,
         mode: Literal["w-", "w"] = "w-",
         progress: bool = False,
+        callback: Callback | None = None,
     ) -> VolumeReport:
         """Write one variable as a volume of the reference space: NRRD, NIfTI or TIFF.
 
@@ -261,6 +271,8 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
             Whether files may be replaced.
         progress : bool
             Whether to show a progress bar on standard error.
+        callback : callable, optional
+            As for `to_zarr`, of planes. What it raises leaves nothing written.
 
         Returns
         -------
@@ -287,6 +299,7 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
             compress=compress,
             mode=mode,
             progress=progress,
+            callback=callback,
         )
 
 

@@ -20,7 +20,7 @@ from atldld_xr.collection.layout import shape_of, table_layout
 from atldld_xr.collection.parquet import check_folder, is_parquet, rows_of, write_parts
 from atldld_xr.collection.row import Wanted, check_labels, ontology_at
 from atldld_xr.collection.run import LOST, RowTask, make_rows
-from atldld_xr.compute.progress import progress_bar
+from atldld_xr.compute.progress import Callback, check_callback, progress_bar
 from atldld_xr.datasets.answered import Answered, NotAskedYet
 from atldld_xr.datasets.arguments import with_arguments_too
 from atldld_xr.datasets.plan_dataset import plan_dataset
@@ -79,6 +79,7 @@ def summarize(
     retry_failed: bool = False,
     storage_options: Mapping[str, Any] | None = None,
     progress: bool = False,
+    callback: Callback | None = None,
     **arguments: Any,
 ) -> SummaryReport:
     """Write the numbers of structures of many data sets as one table: a row for each data set.
@@ -108,6 +109,8 @@ def summarize(
         For the file system.
     progress : bool
         Whether to show a progress bar on standard error.
+    callback : callable, optional
+        Given a ``ProgressEvent`` at once, and whenever a row has been entered.
     **arguments
         All else that `open_dataset` takes, the same for all. `expression` is "intensity" by
         default.
@@ -145,6 +148,7 @@ def summarize(
     >>> both = ["phantom", "phantom-sagittal"]
     >>> report = atldld_xr.summarize(both, url=f"{where}/table.zarr")  # doctest: +SKIP
     """
+    check_callback(callback)
     if not is_one_of(method, ("sections", "grid")):
         raise InvalidArgumentError(f'method is "sections" or "grid", not {short(method)}')
     hemispheres = check_hemisphere(hemisphere)
@@ -178,12 +182,15 @@ def summarize(
             check_labels(where)
         job = Job(store, layout.arrays, may_overwrite=ledger.may_overwrite, lease=lease)
         task = RowTask(job, wanted, shape_of(layout))
-        with progress_bar("data sets", len(missing), enabled=progress) as advance:
+        count = len(missing)
+        with progress_bar(
+            "data sets", count, enabled=progress, what="data set", callback=callback
+        ) as advance:
 
             def events() -> Generator[SectionEntry, None, None]:
                 for entry in make_rows(((at, ids[at]) for at in missing), task):
-                    advance(1)
                     yield entry
+                    advance(1)  # once it is entered: a callback may raise
 
             write_missing(events(), layout, store, ledger, lease, progress=False)
         failures = tuple(

@@ -17,6 +17,7 @@ from atldld_xr.allen.excluded import count_excluded
 from atldld_xr.arrays.failures import absences, failure_entries
 from atldld_xr.arrays.made_of import made_of
 from atldld_xr.arrays.variables import STATUSES
+from atldld_xr.compute.progress import Callback, check_callback
 from atldld_xr.export.ome.arrays import channels_first, halve_block, level_zero
 from atldld_xr.export.ome.layout import create
 from atldld_xr.export.ome.metadata import Version, group_attributes
@@ -51,8 +52,10 @@ def export_ome(
     compressor: Any = "auto",
     retry_failed: bool = False,
     progress: bool = False,
+    callback: Callback | None = None,
 ) -> ExportReport:
     """Write a Dataset as OME-Zarr; see ``Dataset.atldld.to_ome_zarr``."""
+    check_callback(callback)
     store = FileStore(url, storage_options)
     stored_plan = plan_there(store, mode)
     step = step_there(stored_plan) if step is None else step
@@ -87,7 +90,9 @@ def export_ome(
             for level in range(1, pyramid.levels):
                 yield from make(_halved_tasks(pyramid, level, job, is_missing), job)
 
-        done = write_missing(events(), layout, target, ledger, lease, progress=progress)
+        done = write_missing(
+            events(), layout, target, ledger, lease, progress=progress, callback=callback
+        )
     ids = dict(_places(dataset, pyramid))
     return ExportReport(
         url=store.url,
