@@ -19,6 +19,7 @@ from atldld_xr.accessor.viewing import Viewing
 if TYPE_CHECKING:
     import pandas as pd
 
+    from atldld_xr.compute.progress import Callback
     from atldld_xr.export import ExportReport
     from atldld_xr.volumes import VolumeReport
 
@@ -121,6 +122,7 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, Viewing, OfSections[xr.D
         variables: str | Sequence[str] | None = None,
         retry_failed: bool = False,
         progress: bool = False,
+        callback: Callback | None = None,
     ) -> ExportReport:
         """Compute the Dataset block by block and write it as a Zarr v3 store.
 
@@ -148,6 +150,10 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, Viewing, OfSections[xr.D
             Whether to try sections again that an earlier run left at the fill value.
         progress : bool
             Whether to show a progress bar on standard error.
+        callback : callable, optional
+            For a progress bar of one's own: given a ``ProgressEvent`` (what, done, total) at once,
+            and whenever chunks have been entered in the ledger, by this thread. What it raises ends
+            the export, which the same call finishes.
 
         Returns
         -------
@@ -182,6 +188,7 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, Viewing, OfSections[xr.D
             variables=variables,
             retry_failed=retry_failed,
             progress=progress,
+            callback=callback,
         )
 
     def to_ome_zarr(
@@ -198,6 +205,7 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, Viewing, OfSections[xr.D
         compressor: Any | Literal["auto"] | None = "auto",
         retry_failed: bool = False,
         progress: bool = False,
+        callback: Callback | None = None,
     ) -> ExportReport:
         """Write one variable as OME-Zarr: a pyramid on a regular grid, for viewers.
 
@@ -229,7 +237,7 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, Viewing, OfSections[xr.D
             As for `to_zarr`.
         compressor : codec, "auto" or None
             Of ``zarr.codecs`` for 0.5, of ``numcodecs`` for 0.4.
-        retry_failed, progress
+        retry_failed, progress, callback
             As for `to_zarr`.
 
         Returns
@@ -267,6 +275,7 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, Viewing, OfSections[xr.D
             compressor=compressor,
             retry_failed=retry_failed,
             progress=progress,
+            callback=callback,
         )
 
     def to_volume(
@@ -281,6 +290,7 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, Viewing, OfSections[xr.D
         compress: bool | None = None,
         mode: Literal["w-", "w"] = "w-",
         progress: bool = False,
+        callback: Callback | None = None,
     ) -> VolumeReport:
         """Write one variable as a volume of the reference space: NRRD, NIfTI or TIFF.
 
@@ -310,6 +320,8 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, Viewing, OfSections[xr.D
             Whether files may be replaced.
         progress : bool
             Whether to show a progress bar on standard error.
+        callback : callable, optional
+            As for `to_zarr`, of planes. What it raises leaves nothing written.
 
         Returns
         -------
@@ -342,6 +354,7 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, Viewing, OfSections[xr.D
             compress=compress,
             mode=mode,
             progress=progress,
+            callback=callback,
         )
 
 

@@ -20,7 +20,7 @@ from atldld_xr.collection.missing import look, missing_rows, row_parts
 from atldld_xr.collection.parquet import check_folder, is_parquet, rows_of, write_parts
 from atldld_xr.collection.row import Wanted, check_labels, ontology_at
 from atldld_xr.collection.run import LOST, RowTask, make_rows
-from atldld_xr.compute.progress import progress_bar
+from atldld_xr.compute.progress import Callback, check_callback, progress_bar
 from atldld_xr.datasets.answered import Answered, NotAskedYet
 from atldld_xr.datasets.arguments import with_arguments_too
 from atldld_xr.datasets.plan_dataset import plan_dataset
@@ -84,6 +84,7 @@ def summarize(
     dry_run: bool = False,
     storage_options: Mapping[str, Any] | None = None,
     progress: bool = False,
+    callback: Callback | None = None,
     **arguments: Any,
 ) -> SummaryReport:
     """Write the numbers of structures of many data sets as one table: a row for each data set.
@@ -116,6 +117,8 @@ def summarize(
         For the file system.
     progress : bool
         Whether to show a progress bar on standard error.
+    callback : callable, optional
+        Given a ``ProgressEvent`` at once, and whenever a row has been entered.
     **arguments
         All else that `open_dataset` takes, the same for all. `expression` is "intensity" by
         default.
@@ -155,6 +158,7 @@ def summarize(
     >>> xr.open_zarr("table.zarr").expression_energy.sizes  # doctest: +SKIP
     Frozen({'dataset': 2, 'structure': 1})
     """
+    check_callback(callback)
     if not is_one_of(method, ("sections", "grid")):
         raise InvalidArgumentError(f'method is "sections" or "grid", not {short(method)}')
     hemispheres, threshold = check_hemisphere(hemisphere), check_threshold(threshold)
@@ -195,12 +199,15 @@ def summarize(
         task = RowTask(job, wanted, shape_of(layout))
         asked = {key: value for key, value in arguments.items() if key in WHERE}
         ahead = records_ahead([ids[at] for at in missing], **asked)
-        with progress_bar("data sets", len(missing), enabled=progress) as advance:
+        count = len(missing)
+        with progress_bar(
+            "data sets", count, enabled=progress, what="data set", callback=callback
+        ) as advance:
 
             def events() -> Generator[SectionEntry, None, None]:
                 for entry in make_rows(zip(missing, map(int, ahead), strict=True), task):
-                    advance(1)
                     yield entry
+                    advance(1)  # once it is entered: a callback may raise
 
             write_missing(events(), layout, store, ledger, lease, progress=False)
     if is_parquet(address):

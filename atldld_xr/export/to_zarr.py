@@ -17,6 +17,7 @@ from atldld_xr.arrays.failures import UNREAD, absences, failure_entries, told
 from atldld_xr.arrays.made_of import say_made_of
 from atldld_xr.arrays.readers import content_name
 from atldld_xr.arrays.variables import STATUSES
+from atldld_xr.compute.progress import Callback, check_callback
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.choose import choose
 from atldld_xr.export.run.on_dask import compute_and_write
@@ -78,8 +79,10 @@ def export(
     retry_failed: bool = False,
     variables: str | Sequence[str] | None = None,
     progress: bool = False,
+    callback: Callback | None = None,
 ) -> ExportReport:
     """Write a Dataset to a Zarr v3 store; see ``Dataset.atldld.to_zarr``."""
+    check_callback(callback)
     chosen, place = choose(dataset, variables), FileStore(url, storage_options)
     stored_plan = plan_there(place, mode)
     if is_earlier(stored_plan):
@@ -139,7 +142,9 @@ def export(
             why = reasons(dataset, section_tasks.names)
             yield from _computed_by_dask(others, why, job, is_missing, places)
 
-        done = write_missing(events(), layout, store, ledger, lease, progress=progress)
+        done = write_missing(
+            events(), layout, store, ledger, lease, progress=progress, callback=callback
+        )
     return ExportReport(
         url=place.url,
         blocks=done,

@@ -18,6 +18,7 @@ from atldld_xr.allen.excluded import count_excluded
 from atldld_xr.arrays.failures import absences, failure_entries
 from atldld_xr.arrays.made_of import made_of
 from atldld_xr.arrays.variables import STATUSES
+from atldld_xr.compute.progress import Callback, check_callback
 from atldld_xr.export.ome.arrays import channels_first, halve_block, level_zero
 from atldld_xr.export.ome.layout import create
 from atldld_xr.export.ome.metadata import Version, group_attributes
@@ -119,9 +120,11 @@ def export_ome(
     variable: str = "image",
     storage_options: Mapping[str, Any] | None = None,
     progress: bool = False,
+    callback: Callback | None = None,
     **options: Any,
 ) -> ExportReport:
     """Write a Dataset as OME-Zarr; see ``Dataset.atldld.to_ome_zarr``."""
+    check_callback(callback)
     store = FileStore(url, storage_options)
     with begun_ome(dataset, store, variable=variable, **options) as begun:
         job, ledger, pyramid, layout = begun.job, begun.ledger, begun.pyramid, begun.layout
@@ -135,7 +138,9 @@ def export_ome(
             for level in range(1, pyramid.levels):
                 yield from make(_halved_tasks(pyramid, level, job, begun.is_missing), job)
 
-        done = write_missing(events(), layout, job.store, ledger, job.lease, progress=progress)
+        done = write_missing(
+            events(), layout, job.store, ledger, job.lease, progress=progress, callback=callback
+        )
     ids = dict(_places(begun.dataset, pyramid))
     return ExportReport(
         url=store.url,
