@@ -52,7 +52,7 @@ def test_what_it_takes_is_told_first_and_of_a_dry_run_alone(server, atlas, tmp_p
     out, err = both(command(server, atlas, tmp_path, *line, "--dry-run"))
     assert (out, server.image_requests) == ("", 0)
     assert not (tmp_path / "a.zarr").exists()
-    assert err.startswith("6 data sets: 12 sections, 24 requests for images, about ")
+    assert err.startswith("6 data sets: 12 sections, 24 image requests, about ")
     assert len(err.splitlines()) == 2
     out, said = both(command(server, atlas, tmp_path, *line))
     assert said == err

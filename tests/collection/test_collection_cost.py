@@ -91,7 +91,9 @@ def test_one_that_is_none_takes_nothing_and_no_service_is_an_error(server, asked
 
 def test_grids_take_one_request_each(server, asked, tmp_path):
     where = {"url": tmp_path / "a.zarr", "method": "grid", **asked}
-    assert atldld_xr.summarize(IDS, dry_run=True, **where).cost.requests == 6
+    cost = atldld_xr.summarize(IDS, dry_run=True, **where).cost
+    assert cost.requests == 6
+    assert str(cost).startswith("6 data sets: 6 grids, about 780 kB\n")
 
 
 def test_what_some_take_is_scaled_to_all_and_bound_by_the_polite_rate():
