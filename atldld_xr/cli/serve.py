@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -10,6 +11,7 @@ from atldld_xr.cli import options
 from atldld_xr.cli.text import say
 
 if TYPE_CHECKING:
+    from atldld_xr.serve import AllenStore
     from atldld_xr.serve.plan_store import PlanStore
 
 _OF_SECTIONS = ("detection_xy", "plane", "annotation", "step")
@@ -40,6 +42,13 @@ _OF_SECTIONS = ("detection_xy", "plane", "annotation", "step")
     "--step", type=float, metavar="UM", help="Between planes. [default: a section's thickness]"
 )
 @click.option("--levels", type=int, metavar="N", help="Of the pyramid. [default: down to 256 px]")
+@click.option(
+    "--keep",
+    metavar="URL",
+    shell_complete=options.complete_path,
+    help="Keep what is looked at of the images' finest level in a store, which "
+    '"atldld-xr export" to an .ome.zarr goes on with; of several data sets, with {id} in it.',
+)
 @options.viewing
 def serve(
     dataset: tuple[str, ...],
@@ -47,6 +56,7 @@ def serve(
     port: int,
     token: str | None,
     volume: bool,
+    keep: str | None,
     **arguments: Any,
 ) -> None:
     """Serve each DATASET to viewers, unexported, until it is told to end.
@@ -59,15 +69,21 @@ def serve(
     from atldld_xr.serve.server import Server
     from atldld_xr.serve.view import viewer_link
 
+    if keep is not None and len(dataset) > 1 and "{id}" not in keep:
+        raise click.UsageError("--keep of several data sets needs {id} where the id goes")
     stores: dict[str, PlanStore] = {}
     for name in dataset:
         stores |= _stores(name, volume, arguments)
-    server = Server(stores, host=host, port=port, token=token)
-    for name in stores:
-        address = server.address(name)
-        say(f"{name}: {address}")
-        say(f"  {viewer_link(address)}")
-    server.run()
+    with ExitStack() as kept:
+        for name, store in stores.items():
+            if keep is not None and name.isdigit():
+                kept.enter_context(cast("AllenStore", store).kept_in(keep.replace("{id}", name)))
+        server = Server(stores, host=host, port=port, token=token)
+        for name in stores:
+            address = server.address(name)
+            say(f"{name}: {address}")
+            say(f"  {viewer_link(address)}")
+        server.run()
 
 
 def _stores(dataset: str, volume: bool, arguments: dict[str, Any]) -> dict[str, PlanStore]:

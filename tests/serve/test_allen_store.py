@@ -24,7 +24,7 @@ from noise import DATASET_ID, NoiseSource
 NOISE = {"source": NoiseSource(), "resolution": 50, "chunks": 70}
 
 OPTIONS = {
-    "phantom": ("phantom", {"resolution": 100}, {"levels": 2, "step": 100}),
+    "phantom": ("phantom", {"resolution": 200}, {"levels": 2, "step": 250}),
     "mask": (
         DATASET_ID,
         NOISE | {"expression": "intensity"},

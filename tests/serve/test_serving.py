@@ -192,5 +192,5 @@ def test_clients_that_left_cost_nothing(http):
             assert patient.result().status_code == 200
             assert http.get(server.address("5") + key.format(planes[0])).status_code == 200
     assert {image for image, _ in source.reads} == {int(store.dataset.section_image_id[0])}
-    ours = ("atldld-serve", "AnyIO")
+    ours = ("atldld-serve", "AnyIO", "asyncio")
     assert [t for t in {*threading.enumerate()} - before if t.name.startswith(ours)] == []
