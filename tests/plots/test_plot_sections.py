@@ -141,6 +141,13 @@ def test_planes_of_a_volume_lie_as_the_brain_does():
     assert volume.atldld.plot.section(100, ax=page()).axes.get_xlabel().startswith("left")
 
 
+def test_without_labels_letters_say_what_is_where():
+    ds = atldld_xr.open_dataset(DATASET_ID, source=NoiseSource(plane=2), resolution=400)
+    ax = ds.isel(sagittal=0).atldld.plot.section(ax=page(), labels=False).axes
+    assert {text.get_text() for text in ax.texts} == set("DVAP")
+    assert not ax.axison
+
+
 def test_a_montage_has_all_sections_in_order():
     ds = opened(resolution=400).isel(coronal=slice(3, 9))
     figure = ds.atldld.plot.montage(columns=4)
