@@ -66,7 +66,7 @@ def plot_section(
         mark_sides(axes, frame)
     if scale_bar:
         add_scale_bar(axes, frame, unit)
-    axes.set_title(full_title(section) if title is None else title)
+    axes.set_title(full_title(section, name) if title is None else title)
     return image
 
 

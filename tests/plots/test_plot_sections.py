@@ -114,6 +114,9 @@ def test_a_title_says_what_is_shown():
         .axes.get_title()
         .endswith("left hemisphere, mirrored")
     )
+    masks = opened(resolution=400, expression="intensity").atldld.plot
+    mask = masks.section(6600, ax=page(), variable="expression")
+    assert mask.axes.get_title() == f"{text} · expression"
     array = ds.atldld.section(6600).image
     assert array.atldld.plot.section(ax=page()).axes.get_title() == text.split("\n")[1]
 
