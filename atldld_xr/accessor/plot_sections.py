@@ -63,7 +63,8 @@ class PlotSections:
         unit : {"mm", "um"}
             Of the axes.
         scale_bar, labels : bool
-            Whether there is a scale bar, and whether there are axes with labels.
+            Whether there is a scale bar, and whether there are axes with labels; without, letters
+            say what is where: D, V, L, R, A, P.
         title : str, optional
             Default: gene, data set, section number, image id and coordinate.
         **imshow

@@ -199,7 +199,19 @@ def new_figure(figsize: tuple[float, float]) -> Figure:
 
 
 def dress(ax: Axes, frame: Frame, unit: Unit, *, labels: bool = True) -> None:
-    """Turn axes the right way up, in equal aspect, with labels or without anything around."""
+    """Turn axes the right way up, in equal aspect, with labels or without.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where something is drawn.
+    frame : Frame
+        How it lies.
+    unit : {"mm", "um"}
+        Of the axes' numbers.
+    labels : bool
+        Whether there are axes, with what is at either end; else only what is drawn.
+    """
     ax.set_xlim(*frame.right.limits(unit))
     ax.set_ylim(*frame.down.limits(unit)[::-1])
     ax.set_aspect("equal")

@@ -20,7 +20,7 @@ from atldld_xr.plots.axes import (
     dress,
     frame_of,
 )
-from atldld_xr.plots.reading import check_variable, one_section
+from atldld_xr.plots.reading import one_section
 from atldld_xr.plots.titles import full_title
 
 if TYPE_CHECKING:
@@ -46,12 +46,17 @@ def plot_field(
 ) -> Quiver:
     """Draw the displacement field of a section as arrows; see ``Dataset.atldld.plot.field``."""
     check_unit(unit)
+    name = "displacement"
     if not is_whole(arrows) or not 2 <= arrows <= _LARGEST:
         raise InvalidArgumentError(
             f"arrows is how many there are along the longer side, from 2 to {_LARGEST}, not "
             f"{short(arrows)}"
         )
-    name = check_variable(dataset, "displacement")
+    if name not in dataset.data_vars:
+        raise InvalidArgumentError(
+            "this Dataset has no displacement: open the data set, as stores leave it out unless "
+            "variables= names it when they are written"
+        )
     section = one_section(dataset, at)
     frame = frame_of(section, ("y", "x"))
     step = max(1, round(max(section.sizes["y"], section.sizes["x"]) / arrows))

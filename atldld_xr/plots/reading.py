@@ -17,7 +17,7 @@ from atldld_xr.allen.reference import SECTION_DIMS
 from atldld_xr.allen.tiers import plan_section
 from atldld_xr.arrays.lazy_array import PlanArray
 from atldld_xr.arrays.made_of import made_of
-from atldld_xr.arrays.readers import Reader, behind_selections, readers
+from atldld_xr.arrays.readers import Reader, behind_selections, plan_arrays, readers
 from atldld_xr.arrays.variables import PIXELS, coverage_variable, pixels_variable
 from atldld_xr.datasets.assemble import assemble
 from atldld_xr.datasets.masked import find_coverage
@@ -108,11 +108,12 @@ def read_section(dataset: xr.Dataset, name: str, finest: float) -> xr.Dataset:
     if covered not in (None, name):
         wanted = wanted.rename({covered: "coverage"})
     factor = factor_of(dataset, finest)
-    _check_size(wanted, name, factor)
     # By Dask a window would be read with all blocks that it touches.
     by_plan = factor > 1 or wanted[name].chunks is not None
     coarse = coarser(wanted, name, factor) if by_plan else None
-    return _averaged(wanted.load(), factor) if coarse is None else coarse.load()
+    if coarse is not None:
+        return check_size(coarse, name).load()
+    return _averaged(check_size(wanted, name).load(), factor)
 
 
 def factor_of(dataset: xr.Dataset, finest: float) -> int:
@@ -237,11 +238,14 @@ def _is_selected(variable: xr.Variable) -> bool:
     from atldld_xr.arrays.dask_graph import BlockLayer, FetchLayer
 
     layers = variable.data.dask.layers
-    others = [name for name, it in layers.items() if not isinstance(it, BlockLayer | FetchLayer)]
     made = [layer.variable for layer in layers.values() if isinstance(layer, BlockLayer)]
-    return all(name.startswith("getitem-") for name in others) and all(
-        variable.name in PIXELS for variable in made
-    )
+    made += [array.variable for array in plan_arrays(variable)]
+    others = {name for name, it in layers.items() if not isinstance(it, BlockLayer | FetchLayer)}
+    # What slices, and what xarray makes chunks by.
+    known = {
+        n for n in others if n.startswith(("getitem-", "original-")) or f"original-{n}" in others
+    }
+    return bool(made) and others == known and all(one.name in PIXELS for one in made)
 
 
 def _averaged(dataset: xr.Dataset, factor: int) -> xr.Dataset:
@@ -257,10 +261,18 @@ def _averaged(dataset: xr.Dataset, factor: int) -> xr.Dataset:
     return means.assign(out)
 
 
-def _check_size(dataset: xr.Dataset, name: str, factor: int) -> None:
-    count = math.prod(n // factor for d, n in dataset[name].sizes.items() if d in dataset.indexes)
+def check_size(dataset: xr.Dataset, name: str) -> xr.Dataset:
+    """Return what can be read for a picture.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is too large.
+    """
+    count = math.prod(n for d, n in dataset[name].sizes.items() if d in dataset.indexes)
     if count > _LARGEST:
         raise InvalidArgumentError(
-            f"a picture of {count:,} pixels is too large: draw coarser ones by resolution=, or "
-            "take a window with .sel(y=slice(...), x=slice(...))"
+            f"a picture of {count:,} pixels is too large: open the data set at a coarser "
+            "resolution, or take a window with .sel(y=slice(...), x=slice(...))"
         )
+    return dataset

@@ -19,6 +19,7 @@ from atldld_xr.plots.axes import (
     check_unit,
     dress,
     frame_of,
+    mark_sides,
     placed,
 )
 from atldld_xr.plots.reading import check_variable, one_section, read_section
@@ -61,9 +62,11 @@ def plot_section(
     read = read_section(section, name, finest)
     image = draw(axes, read, name, unit, **imshow)
     dress(axes, frame, unit, labels=labels)
+    if not labels:
+        mark_sides(axes, frame)
     if scale_bar:
         add_scale_bar(axes, frame, unit)
-    axes.set_title(full_title(section) if title is None else title)
+    axes.set_title(full_title(section, name) if title is None else title)
     return image
 
 

@@ -11,6 +11,9 @@ from atldld_xr.messages.words import one_line
 from atldld_xr.plan.arguments import is_whole
 
 _GENES = 4  # written out, at most
+MASKS = ("expression", "projection")
+"""Variables of pixels that a title names."""
+
 _LONGEST = 60  # characters of a gene's, or of a name
 
 
@@ -66,9 +69,11 @@ def section_title(dataset: xr.Dataset, *, short: bool = False) -> str:
     return " · ".join(parts)
 
 
-def full_title(dataset: xr.Dataset) -> str:
-    """Return both, in two lines."""
-    return "\n".join(filter(None, (dataset_title(dataset), section_title(dataset))))
+def full_title(dataset: xr.Dataset, variable: str = "image") -> str:
+    """Return both, in two lines, with what is shown if that is no image."""
+    what = variable if variable in MASKS else ""
+    lines = dataset_title(dataset), " · ".join(filter(None, (section_title(dataset), what)))
+    return "\n".join(filter(None, lines))
 
 
 def _is_listed(value: Any) -> bool:

@@ -116,6 +116,7 @@ def test_both_sides_are_told_apart(summary):
         ("no structure of this summary", lambda s: s.where(False).assign(reason=s.reason)
             .atldld.plot.summary()),
         ("arrows is how many", lambda s: noise().atldld.plot.field(0, arrows=1)),
+        ("has no displacement", lambda s: noise()[["image"]].atldld.plot.field(0)),
         ("no attribute section_data_set_id", lambda s: xr.Dataset().atldld.plot.preview()),
     ],
 )  # fmt: skip

@@ -8,6 +8,7 @@ import xarray as xr
 
 import atldld_xr
 from atldld_xr.arrays.tile_memory import TILES
+from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.plots.reading import coarser, factor_of, read_section
 from noise import DATASET_ID, NoiseSource, WatchedNoise, bend_of_noise
 from pages import page
@@ -18,7 +19,7 @@ def opened(source, **options):
     return atldld_xr.open_dataset(DATASET_ID, **given)
 
 
-@pytest.mark.parametrize("chunks", [None, "auto", {"y": 100, "x": 333}])
+@pytest.mark.parametrize("chunks", [None, "auto", {"y": 100, "x": 333}, "by xarray"])
 @pytest.mark.parametrize("name", ["image", "expression", "bent image"])
 def test_coarser_pixels_are_those_of_a_coarser_data_set(chunks, name):
     """Which is the one opened in pixels of the size that is shown, to the bit."""
@@ -27,7 +28,9 @@ def test_coarser_pixels_are_those_of_a_coarser_data_set(chunks, name):
     if name == "bent image":
         bends = {image_id: bend_of_noise() for image_id in range(100, 103)}
         name, more = "image", {"registration": atldld_xr.Registration(bends=bends)}
-    fine = opened(source, chunks=chunks, **more).isel(coronal=2)
+    by_xarray = chunks == "by xarray"
+    fine = opened(source, chunks=None if by_xarray else chunks, **more)
+    fine = (fine.chunk({"coronal": 1, "y": 90}) if by_xarray else fine).isel(coronal=2)
     TILES.reset()
     read = read_section(fine, name, 45.0)
     assert source.told()[1] == {2}
@@ -74,6 +77,17 @@ def test_what_is_no_part_of_a_plan_is_averaged(kind, tmp_path):
     assert read.image.dtype == np.uint8
     assert np.abs(read.image.values - expected).max() <= 0.5
     assert read.coverage.dtype == bool
+
+
+def test_too_much_for_a_picture_is_refused_before_it_is_read():
+    source = WatchedNoise()
+    ds = opened(source, resolution=0.5).isel(coronal=0)
+    source.told()
+    with pytest.raises(InvalidArgumentError, match="364,800,000 pixels is too large"):
+        ds.atldld.plot.section(ax=page(), resolution=0.5)
+    with pytest.raises(InvalidArgumentError, match="is too large"):  # no plan tells of it
+        ds.chunk().assign(image=255 - ds.image.chunk()).atldld.plot.section(ax=page())
+    assert not source.seen
 
 
 def test_a_montage_reads_thumbnails():

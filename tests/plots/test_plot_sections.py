@@ -114,6 +114,9 @@ def test_a_title_says_what_is_shown():
         .axes.get_title()
         .endswith("left hemisphere, mirrored")
     )
+    masks = opened(resolution=400, expression="intensity").atldld.plot
+    mask = masks.section(6600, ax=page(), variable="expression")
+    assert mask.axes.get_title() == f"{text} · expression"
     array = ds.atldld.section(6600).image
     assert array.atldld.plot.section(ax=page()).axes.get_title() == text.split("\n")[1]
 
@@ -139,6 +142,13 @@ def test_planes_of_a_volume_lie_as_the_brain_does():
             assert (text.split()[0], text.split()[-1]) == ends
         assert ax.get_ylim()[0] > ax.get_ylim()[1] == 0
     assert volume.atldld.plot.section(100, ax=page()).axes.get_xlabel().startswith("left")
+
+
+def test_without_labels_letters_say_what_is_where():
+    ds = atldld_xr.open_dataset(DATASET_ID, source=NoiseSource(plane=2), resolution=400)
+    ax = ds.isel(sagittal=0).atldld.plot.section(ax=page(), labels=False).axes
+    assert {text.get_text() for text in ax.texts} == set("DVAP")
+    assert not ax.axison
 
 
 def test_a_montage_has_all_sections_in_order():
