@@ -21,7 +21,6 @@ from atldld_xr.plan.arguments import is_one_of
 from atldld_xr.sources.protocol import (
     ChoosingSource,
     Source,
-    ask_source,
     asked_anew,
     kept_alone,
 )
@@ -121,18 +120,10 @@ def _answers(
     source: Source, anew: Source, ids: list[int], refresh: object
 ) -> Iterator[tuple[int, Source, Mapping[str, Any] | AtldldError]]:
     """Yield data sets, where each comes from, and its record, or why there is none."""
-    if not isinstance(source, ChoosingSource):
-        yield from ((number, source, record) for number, record in dataset_records(anew, ids))
+    if isinstance(source, ChoosingSource):
+        yield from source.choose_each(ids, bool(refresh))
         return
-    for number in ids:
-        try:
-            yield number, *ask_source(source, _record_of(number), refresh)
-        except AtldldError as error:
-            yield number, source, error
-
-
-def _record_of(number: int) -> Callable[[Source], Mapping[str, Any]]:
-    return lambda source: source.dataset_record(number)
+    yield from ((number, source, record) for number, record in dataset_records(anew, ids))
 
 
 def _from(planned: Any, source: Source) -> Any:

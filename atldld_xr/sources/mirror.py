@@ -306,6 +306,12 @@ class MirrorSource:
         return FileStore(self.path, self.storage_options, kind="mirror")
 
     @property
+    def has_any(self) -> bool:
+        """Whether it has anything, or nobody lists what it has."""
+        contents = contents_of(self)
+        return bool(contents.datasets or contents.images) or self.files().is_web
+
+    @property
     def is_zip(self) -> bool:
         """Whether it is a zip."""
         return self.path.lower().endswith(".zip") and not (
