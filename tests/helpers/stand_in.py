@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from atldld_xr.allen.reference import ReferenceSpace
+from atldld_xr.phantom.atlas import label
 from atldld_xr.testing import AllenServer, DevelopingPhantom, FluorescentPhantom, GenePhantom
+from atldld_xr.testing.atlas import PhantomAtlas, nrrd_file
 
 _MOUSE = {"abbreviation": "Mouse", "id": 1, "name": "Mouse Brain"}
 
@@ -43,6 +47,33 @@ NAMED = [
     FluorescentPhantom(id=126862385, **SMALL),
     DevelopingPhantom(id=100053401, space=ReferenceSpace(8, "P4", (7700, 4300, 5000)), **SMALL),
 ]
+
+
+# What is written of Allen's, and what the phantom has instead; and coarse pixels for fine ones.
+INSTEAD = {
+    "Isocortex": "CTX",
+    "VIS": "CP",
+    "--resolution 10": "--resolution 100",
+    "resolution=10,": "resolution=100,",
+    "resolution=25": "resolution=100",
+}
+
+
+def instead(code: str) -> str:
+    """Return code that does the same with what there is here."""
+    for written, here in INSTEAD.items():
+        code = code.replace(written, here)
+    return code
+
+
+def coarse_annotation(atlas: PhantomAtlas, version: str, spacing: int) -> bytes:
+    """Return the phantom's annotation from voxels of 100 um: by formula 25 um take many seconds."""
+    times = 100 // spacing
+    p, i, r = ((np.arange(side // 100) + 0.5) * 100 for side in (13200, 8000, 11400))
+    labels = np.stack([label(plane, i[:, None], r) for plane in p])
+    for axis in range(3):
+        labels = labels.repeat(times, axis)
+    return nrrd_file(labels, spacing)
 
 
 def settings(server: AllenServer) -> dict[str, str]:
