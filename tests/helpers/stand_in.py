@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,7 +40,7 @@ class Named(GenePhantom):
 
 SMALL = {"count": 4, "resolution": 40.0}
 NAMED = [
-    Named(id=71717640, gene="Calb1", first_image=101321610),
+    Named(id=71717640, gene="Calb1", first_image=101321610, count=6),
     Named(id=79556706, gene="Pvalb"),
     Named(id=868, gene="Pvalb"),
     Named(id=73521813, gene="Gad1"),
@@ -51,18 +52,17 @@ NAMED = [
 
 # What is written of Allen's, and what the phantom has instead; and coarse pixels for fine ones.
 INSTEAD = {
-    "Isocortex": "CTX",
-    "VIS": "CP",
-    "--resolution 10": "--resolution 100",
-    "resolution=10,": "resolution=100,",
-    "resolution=25": "resolution=100",
+    r"\bIsocortex\b": "CTX",
+    r"\bVIS\b": "CP",
+    r"--resolution \d+": "--resolution 200",
+    r"\bresolution=(10|25)\b": "resolution=100",
 }
 
 
 def instead(code: str) -> str:
     """Return code that does the same with what there is here."""
     for written, here in INSTEAD.items():
-        code = code.replace(written, here)
+        code = re.sub(written, here, code)
     return code
 
 
