@@ -65,9 +65,9 @@ class Viewing:
         >>> link = ds.atldld.view(at=6600, open_browser=False)
         """
         from atldld_xr.serve import DatasetStore
-        from atldld_xr.serve.view import NEUROGLANCER, view
+        from atldld_xr.serve.view import VIEWER, view
 
         store = DatasetStore(self._data, variable=variable, annotation=annotation, step=step)
         name = str(self._data.attrs.get("section_data_set_id", "dataset"))
-        where = NEUROGLANCER if viewer is None else viewer
+        where = VIEWER if viewer is None else viewer
         return view(store, name, at=at, viewer=where, open_browser=open_browser)

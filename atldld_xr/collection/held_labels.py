@@ -41,7 +41,8 @@ class HeldLabels(BackendArray):
         places = self._places
         for axis in reversed(range(places.ndim)):  # numbers take their axis away
             places = places[(slice(None),) * axis + (key[axis],)]
-        return self._labels[places]
+        labels: NDArray[np.uint32] = self._labels[places]
+        return labels
 
     def __dask_tokenize__(self) -> object:
         return type(self).__name__, self._name

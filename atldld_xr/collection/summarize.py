@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import suppress
@@ -247,12 +248,15 @@ def _attributes(wanted: Wanted, source: str) -> dict[str, Any]:
         for key, value in sorted(wanted.opening.items())
         if key not in (*_NOT_OF_ROWS, "resolution") and value is not None
     }
+    # What is as it would be anyway is the same table, said or not.
+    usual = inspect.signature(plan_dataset).parameters
+    opening = {key: value for key, value in opening.items() if value != usual[key].default}
     return {
         "title": "numbers of structures of section data sets",
         "method": wanted.method,
         "threshold": wanted.threshold,
         "hemisphere": wanted.hemisphere,
-        "resolution": float(wanted.opening.get("resolution", 25)),
+        "resolution": float(wanted.opening.get("resolution", usual["resolution"].default)),
         "annotation": wanted.annotation or "Allen's",
         "source": source,
         **{f"opened_with_{key}": value for key, value in opening.items()},

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.export.ome.neuroglancer import VIEWER, Layer, state_of
+from atldld_xr.export.ome.pyramid import AXES
 from atldld_xr.forks import PerProcess
 from atldld_xr.messages.repeating import short
 from atldld_xr.serve.labels import GROUP, NAME
@@ -18,19 +20,7 @@ if TYPE_CHECKING:
     from atldld_xr.serve.plan_store import PlanStore
     from atldld_xr.serve.server import Server
 
-NEUROGLANCER = "https://neuroglancer-demo.appspot.com/"
-
 _STATE = re.compile(r"neuroglancer(?:-(-?[0-9]{1,9}(?:\.[0-9]{1,9})?))?\.json", re.ASCII)
-
-_UM = [1e-6, "m"]
-_SCREEN = (1200, 800)
-"""Pixels that a section is to fit in."""
-
-_COLOURS = (
-    "void main() { emitRGB(vec3(toNormalized(getDataValue(0)), toNormalized(getDataValue(1)), "
-    "toNormalized(getDataValue(2)))); }"
-)
-_GREY = "#uicontrol invlerp normalized\nvoid main() { emitGrayscale(normalized()); }"
 
 _VIEWING: PerProcess[list[Server]] = PerProcess(list)
 """The server of this process, once something is looked at."""
@@ -49,42 +39,13 @@ def viewer_state(store: PlanStore, url: str, *, at: float | None = None) -> dict
         The coordinate of the section that is nearest to it, in micrometres. Default: the middle
         section's.
     """
-    pyramid = store.pyramid
-    z, y, x = pyramid.axes(0)
-    plane = _plane(store, at)
-    position = [axis.first + (axis.size - 1) / 2 * axis.step for axis in (x, y)]
-    scale = max(x.size * x.step / _SCREEN[0], y.size * y.step / _SCREEN[1])
-    layers = [
-        {
-            "type": "image",
-            "name": pyramid.variable,
-            "source": _source(store, url, "c^"),  # the name that a shader takes channels by
-            "shader": _COLOURS if pyramid.channels == 3 else _GREY,
-            "opacity": 1,
-        }
-    ]
-    if f"{GROUP}/{NAME}/" in store.images:
-        layers.append(
-            {
-                "type": "segmentation",
-                "name": NAME,
-                "source": _source(store, f"{url}{GROUP}/{NAME}/", "c'"),
-                "selectedAlpha": 0.3,
-                "segmentColors": _colours(store),
-            }
-        )
-    return {
-        "dimensions": {"x": _UM, "y": _UM, "z": _UM},
-        "position": [*position, float(z.centres[plane])],
-        "crossSectionScale": scale,
-        "layout": "xy",
-        "showAxisLines": False,
-        "layers": layers,
-        "selectedLayer": {"layer": pyramid.variable},
-    }
+    over = [_labels(store, f"{url}{GROUP}/{NAME}/")] if f"{GROUP}/{NAME}/" in store.images else []
+    name = store.pyramid.variable
+    state = state_of(store.pyramid, url, name, plane=_plane(store, at), over=over)
+    return state | {"selectedLayer": {"layer": name}}
 
 
-def viewer_link(url: str, *, at: float | None = None, viewer: str = NEUROGLANCER) -> str:
+def viewer_link(url: str, *, at: float | None = None, viewer: str = VIEWER) -> str:
     """Return the address at which neuroglancer shows a section of what is served at a URL.
 
     It leads to the state, and so is short: with the colours of a thousand structures, others are
@@ -108,7 +69,7 @@ def view(
     name: str,
     *,
     at: float | None = None,
-    viewer: str = NEUROGLANCER,
+    viewer: str = VIEWER,
     open_browser: bool = True,
 ) -> str:
     """Serve a store from a thread of this process, and open it in a viewer.
@@ -162,13 +123,11 @@ def _plane(store: PlanStore, at: Any) -> int:
     return planes.places[int(np.argmin(np.abs(np.array(planes.positions) - float(at))))]
 
 
-def _source(store: PlanStore, url: str, channel: str) -> dict[str, Any]:
-    names = ("z", "y", "x")
-    sizes = {
-        name: [axis.step * 1e-6, "m"]
-        for name, axis in zip(names, store.pyramid.axes(0), strict=True)
-    }
-    return {"url": f"zarr://{url}", "transform": {"outputDimensions": {channel: [1, ""]} | sizes}}
+def _labels(store: PlanStore, url: str) -> Layer:
+    pyramid = store.pyramid
+    steps = (1.0, *(axis.step for axis in pyramid.axes(0)))
+    pixels = dict(zip(AXES, steps, strict=True))
+    return Layer(NAME, url, pixels, shader=None, colors=_colours(store))
 
 
 def _colours(store: PlanStore) -> dict[str, str]:

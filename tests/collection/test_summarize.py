@@ -76,7 +76,8 @@ def test_it_is_fetched_once_and_a_finished_one_asks_for_nothing(server, summariz
     assert len([r for r in server.log if r.image_id is None]) == 1  # records come in pages
     server.clear_log()
     with atldld_xr.config.set({"cache.enabled": False}):
-        report = summarize(tmp_path / "a.zarr")
+        said = {"resolution": 100.0, "anchor": "center"}  # as the command line says all
+        report = summarize(tmp_path / "a.zarr", **said)
     assert (report.counted, report.skipped) == (0, 6)
     assert server.image_requests == 0
 

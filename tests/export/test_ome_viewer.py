@@ -12,7 +12,7 @@ import zarr
 
 import atldld_xr
 from atldld_xr.export.ome import plan_pyramid
-from atldld_xr.export.ome.neuroglancer import layer_of, link_of
+from atldld_xr.export.ome.neuroglancer import layer_of, link, state_of
 from browser import BEYOND, SIZE, look, needs_browser, open_viewer, picture
 
 pytestmark = needs_browser
@@ -133,7 +133,7 @@ def test_a_link_shows_a_section_and_what_is_under_its_fill(served, viewer, tmp_p
         pyramid = plan_pyramid(some, step=25)
         layers.append(layer_of(pyramid, f"{address}/{name}", name))
         arrays.append(some.image.isel(coronal=-1).values)
-    state = neuroglancer.parse_url(link_of(pyramid, layers[0].url, "lower", over=layers[1:]))
+    state = neuroglancer.parse_url(link(state_of(pyramid, layers[0].url, "lower", over=layers[1:])))
     assert state.layout.type == "xy"
     z = pyramid.planes.axis.centres[pyramid.planes.places[-1]]
     with viewer.txn() as shown:

@@ -84,6 +84,7 @@ def test_metadata_are_those_of_the_export(both):
     store, path, _ = both
     served, exported = (dict(zarr.open_group(s, mode="r").attrs) for s in (store, path))
     assert exported.pop("atldld_xr_export") == "complete"
+    assert "image" in exported.pop("neuroglancer")  # the link to what is served is the server's
     for level in range(store.pyramid.levels):
         key = f"{level}/zarr.json"
         assert store.read(key) == (path / key).read_bytes()

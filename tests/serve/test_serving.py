@@ -122,7 +122,7 @@ def test_names_lead_to_the_digest_and_no_other(served, store, http):
 
 def test_nothing_is_asked_for_where_nothing_can_be(http):
     source = Gated()  # which would wait
-    store = AllenStore(DATASET_ID, **NOISE | {"source": source})
+    store = AllenStore(DATASET_ID, **NOISE | {"source": source, "step": 25})
     with Server({"5": store}, port=0) as server:
         for key in ("0/c/0/1/0/0", "9/c/0/0/0/0", ".zgroup", "0/.zarray", "..%2f0/zarr.json"):
             assert http.get(server.address("5") + key).status_code == 404

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -30,6 +30,7 @@ Layout = Literal["xy", "xz", "yz", "4panel", "3d"]
 _METRE = 1e-6  # a micrometre
 _SCREEN = 600  # pixels that any screen has, of which a section fills most
 _CHANNEL = "c"
+_ALPHA = 0.3  # of labels: what is under them is to be seen
 
 
 @dataclass(frozen=True)
@@ -47,24 +48,26 @@ class Layer:
         of a channel axis, ``c``, any number.
     shader : str or None
         How pixels are coloured, in GLSL; None shows them as labels.
+    colors : mapping of str, optional
+        Of labels, by label, as ``#rrggbb``. Default: neuroglancer's.
     """
 
     name: str
     url: str
     pixels: Mapping[str, float]
     shader: str | None
+    colors: Mapping[str, str] = field(default_factory=dict)
 
 
-def link(
+def state(
     layers: Sequence[Layer],
     *,
     position: Mapping[str, float],
     scale: float,
     layout: Layout = "xy",
     background: str | None = None,
-    viewer: str = VIEWER,
-) -> str:
-    """Return the address that shows layers at a position.
+) -> dict[str, Any]:
+    """Return the state that shows layers at a position.
 
     Parameters
     ----------
@@ -79,10 +82,8 @@ def link(
         The panels, of the axes in the order of `position`. Default: the first two.
     background : str, optional
         Colour where nothing is, as ``#ffffff``. Default: neuroglancer's.
-    viewer : str
-        Address of a neuroglancer.
     """
-    state: dict[str, Any] = {
+    out: dict[str, Any] = {
         "dimensions": {name: [_METRE, "m"] for name in position},
         "position": [*position.values()],
         "crossSectionScale": scale,
@@ -93,26 +94,34 @@ def link(
         "showDefaultAnnotations": False,
     }
     if background is not None:
-        state["crossSectionBackgroundColor"] = background
+        out["crossSectionBackgroundColor"] = background
+    return out
+
+
+def link(state: Mapping[str, Any], *, viewer: str = VIEWER) -> str:
+    """Return the address at which a viewer is in a state, which is all in the address."""
     # Letters of JSON that all browsers leave as they are stay legible.
     fragment = quote(json.dumps(state, separators=(",", ":")), safe="~@:,;!*()'/$")
     return f"{viewer}#!{fragment}"
 
 
 def _layer(layer: Layer) -> dict[str, Any]:
-    # The name c^ is neuroglancer's for channels that a shader has all at once.
+    # The name c^ is neuroglancer's for channels that a shader has all at once, c' for those that
+    # are the layer's own: a label has one.
+    channel = f"{_CHANNEL}'" if layer.shader is None else f"{_CHANNEL}^"
     space = {
-        f"{_CHANNEL}^" if name == _CHANNEL else name: [1, ""] if name == _CHANNEL else _metres(size)
+        channel if name == _CHANNEL else name: [1, ""] if name == _CHANNEL else _metres(size)
         for name, size in layer.pixels.items()
     }
     source = {
         "url": f"zarr://{layer.url.rstrip('/')}/",
         "transform": {"outputDimensions": space},
     }
-    out: dict[str, Any] = {"type": "segmentation", "name": layer.name, "source": source}
+    out: dict[str, Any] = {"name": layer.name, "source": source}
     if layer.shader is not None:
-        out |= {"type": "image", "shader": layer.shader, "opacity": 1}
-    return out
+        return {"type": "image"} | out | {"shader": layer.shader, "opacity": 1}
+    colours = {"segmentColors": dict(layer.colors)} if layer.colors else {}
+    return {"type": "segmentation"} | out | {"selectedAlpha": _ALPHA} | colours
 
 
 def _metres(size: float) -> list[Any]:
@@ -171,17 +180,17 @@ def layer_of(pyramid: Pyramid, url: str, name: str) -> Layer:
     return Layer(name, url, pixels, shader(pyramid.channels, pyramid.dtype, pyramid.fill_value))
 
 
-def link_of(
+def state_of(
     pyramid: Pyramid,
     url: str,
     name: str,
     *,
+    plane: int | None = None,
     over: Sequence[Layer] = (),
     without: Collection[int] = (),
     layout: Layout = "xy",
-    viewer: str = VIEWER,
-) -> str:
-    """Return the address that shows the middle section of an image, whole.
+) -> dict[str, Any]:
+    """Return the state that shows a section of an image, whole.
 
     Parameters
     ----------
@@ -189,15 +198,18 @@ def link_of(
         As `plan_pyramid` returns it.
     url, name : str
         As `Layer` has them.
+    plane : int, optional
+        Which. Default: the middle one of those that have a section.
     over : sequence of Layer
         What is shown over it, as labels of structures.
     without : collection of int
         Planes that are not shown, as nothing could be read of their sections.
-    layout, viewer
-        As `link` has them.
+    layout
+        As `state` has it.
     """
-    places = sorted({*pyramid.planes.places} - {*without}) or pyramid.planes.places
-    plane = float(pyramid.planes.axis.centres[places[len(places) // 2]])
+    if plane is None:
+        places = sorted({*pyramid.planes.places} - {*without}) or sorted(pyramid.planes.places)
+        plane = places[len(places) // 2]
     y, x = pyramid.y, pyramid.x
     _, depth, down, across = pyramid.turned(pyramid.names)
     middle = {
@@ -206,11 +218,10 @@ def link_of(
     }
     longest = max(axis.size * axis.step for axis in (y, x))
     white = pyramid.fill_value == np.iinfo(pyramid.dtype).max
-    return link(
+    return state(
         (layer_of(pyramid, url, name), *over),
-        position={**middle, depth: round_off(plane)},
+        position={**middle, depth: round_off(float(pyramid.planes.axis.centres[plane]))},
         scale=round_off(longest / _SCREEN),
         layout=layout,
         background="#ffffff" if white else "#000000",
-        viewer=viewer,
     )

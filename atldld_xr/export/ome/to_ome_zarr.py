@@ -19,10 +19,10 @@ from atldld_xr.arrays.failures import absences, failure_entries
 from atldld_xr.arrays.made_of import made_of
 from atldld_xr.arrays.variables import STATUSES
 from atldld_xr.compute.progress import Callback, check_callback
+from atldld_xr.export.ome import neuroglancer
 from atldld_xr.export.ome.arrays import channels_first, halve_block, level_zero
 from atldld_xr.export.ome.layout import create
 from atldld_xr.export.ome.metadata import Version, group_attributes
-from atldld_xr.export.ome.neuroglancer import link_of, url_for_viewers
 from atldld_xr.export.ome.pyramid import Axes, Pyramid, plan_pyramid
 from atldld_xr.export.run.on_dask import compute_and_write
 from atldld_xr.export.run.on_threads import Job
@@ -163,7 +163,8 @@ def _link(
     """Return an address that shows a section which could be read."""
     lost = () if _is_volume(dataset, pyramid) else failures
     name = str(dataset.attrs.get("title", pyramid.variable))
-    return link_of(pyramid, url_for_viewers(url), name, without=lost)
+    where = neuroglancer.url_for_viewers(url)
+    return neuroglancer.link(neuroglancer.state_of(pyramid, where, name, without=lost))
 
 
 def _lay_out(
