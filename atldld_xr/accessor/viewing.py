@@ -64,8 +64,9 @@ class Viewing:
         >>> ds = atldld_xr.open_dataset("phantom", chunks=None)
         >>> link = ds.atldld.view(at=6600, open_browser=False)
         """
+        from atldld_xr.export.ome.neuroglancer import VIEWER
         from atldld_xr.serve import DatasetStore
-        from atldld_xr.serve.view import VIEWER, view
+        from atldld_xr.serve.view import view
 
         store = DatasetStore(self._data, variable=variable, annotation=annotation, step=step)
         name = str(self._data.attrs.get("section_data_set_id", "dataset"))
