@@ -32,6 +32,7 @@ from atldld_xr.export.run.run import write_missing
 from atldld_xr.files.address import checked
 from atldld_xr.files.file_store import FileStore
 from atldld_xr.files.paths import absolute, is_path
+from atldld_xr.messages.html import AsHtml
 from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import is_one_of
 from atldld_xr.sources.resolve import resolve
@@ -44,7 +45,7 @@ _NOT_OF_ROWS = ("source", "refresh", "offline", "chunks")
 
 
 @dataclass(frozen=True)
-class SummaryReport:
+class SummaryReport(AsHtml):
     """What was done of a table.
 
     Attributes

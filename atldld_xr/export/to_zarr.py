@@ -25,6 +25,7 @@ from atldld_xr.export.run.on_threads import Job
 from atldld_xr.export.run.run import Event, make, write_missing
 from atldld_xr.export.run.trace_graph import SectionTasks
 from atldld_xr.files.file_store import FileStore
+from atldld_xr.messages.html import AsHtml
 from atldld_xr.store.attributes import check_attributes
 from atldld_xr.store.chunk_encoding import ChunkPlace
 from atldld_xr.store.coordinates import rounded_as_there
@@ -35,7 +36,7 @@ from atldld_xr.store.resume import Mode, invalidate, open_for_writing
 
 
 @dataclass(frozen=True)
-class ExportReport:
+class ExportReport(AsHtml):
     """What an export did.
 
     Attributes

@@ -14,6 +14,7 @@ import numpy as np
 from atldld_xr.compute.progress import progress_bar
 from atldld_xr.compute.threads import ending_threads, in_order
 from atldld_xr.files.file_store import FileStore
+from atldld_xr.messages.html import AsHtml
 from atldld_xr.store.inventory import root_problems, unexpected_files
 from atldld_xr.store.ledger import Ledger
 from atldld_xr.store.small_arrays import read_small
@@ -24,7 +25,7 @@ _AT_A_TIME = 64
 
 
 @dataclass(frozen=True)
-class Verification:
+class Verification(AsHtml):
     """What was found in a store.
 
     Attributes

@@ -18,6 +18,7 @@ from atldld_xr.arrays.made_of import made_of
 from atldld_xr.arrays.variables import MEANINGS, NO_MASK, STATUSES, UNREADABLE
 from atldld_xr.compute.progress import Callback, check_callback, progress_bar
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.messages.html import AsHtml
 from atldld_xr.messages.repeating import short
 from atldld_xr.messages.words import one_line
 from atldld_xr.plan.arguments import is_one_of
@@ -60,7 +61,7 @@ _BEST_COMPRESSION = 1032
 
 
 @dataclass(frozen=True)
-class VolumeReport:
+class VolumeReport(AsHtml):
     """What was written.
 
     Attributes

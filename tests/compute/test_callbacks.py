@@ -9,6 +9,7 @@ import pytest
 import atldld_xr
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export import ProgressEvent, status, verify
+from collection import write_atlas
 from noise import DATASET_ID, NoiseSource
 
 
@@ -22,8 +23,11 @@ def noise(**options):
 
 
 def summarize(path, **options):
+    atlas = path.parent.parent / "atlas"
+    atlas = atlas if atlas.exists() else write_atlas(atlas)
     both = ["phantom", "phantom-sagittal"]
-    atldld_xr.summarize(both, url=path, method="grid", structures="root", **options)
+    asked = {"annotation": atlas, "structures": "root", "method": "grid"}
+    atldld_xr.summarize(both, url=path, **asked, **options)
 
 
 WRITERS = {
