@@ -94,7 +94,11 @@ area = tissue * (ds.attrs["resolution"] / 1000) ** 2
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
 mean.atldld.plot.section(
-    variable="darkness", ax=axes[0], cmap="magma", title="mean darkness over all sections"
+    variable="darkness",
+    ax=axes[0],
+    cmap="magma",
+    vmax=float(mean.darkness.quantile(0.998)),
+    title="mean darkness over all sections",
 )
 axes[1].plot(area.coronal / 1000, area, marker="o")
 axes[1].set(
