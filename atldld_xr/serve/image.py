@@ -61,22 +61,17 @@ class Image:
         if found is None:
             return None
         level, plane, row, column = map(int, found.groups())
-        if level >= self.pyramid.levels or self.section(level, plane) is None:
+        if level >= self.pyramid.levels or plane not in self.pyramid.sections(level):
             return None
         sizes = zip(self.pyramid.shape(level), self.pyramid.chunks(level), strict=True)
         counts = [-(-size // side) for size, side in sizes]
         is_inside = row < counts[2] and column < counts[3]
         return (level, (0, plane, row, column)) if is_inside else None
 
-    def section(self, level: int, plane: int) -> int | None:
-        """Return which section of a level's array is in a plane; None where there is none."""
-        return planes_of(self.pyramid, level).get(plane)
-
     def make(self, level: int, place: Shape) -> bytes | None:
         """Return a chunk's bytes; None for one that is all fill, which Zarr does not store."""
         _, plane, row, column = place
-        section = self.section(level, plane)
-        assert section is not None
+        section = self.pyramid.sections(level)[plane]
         _, _, height, width = self.pyramid.chunks(level)
         rows = slice(row * height, (row + 1) * height)
         columns = slice(column * width, (column + 1) * width)
@@ -116,11 +111,9 @@ class VolumePyramid(Pyramid):
         """Return where the planes, rows and columns of a level are."""
         return self.each[level].axes(0)
 
-
-def planes_of(pyramid: Pyramid, level: int) -> dict[int, int]:
-    """Return the section, or plane of a volume, in each plane of a level that has one."""
-    own = pyramid.each[level] if isinstance(pyramid, VolumePyramid) else pyramid
-    return own.planes.sections
+    def sections(self, level: int) -> dict[int, int]:
+        """Return the plane of the volume in each plane of a level."""
+        return self.each[level].planes.sections
 
 
 def _name(level: xr.Variable) -> str:

@@ -100,6 +100,10 @@ class Pyramid:
         """Return where the planes, rows and columns of a level are."""
         return self.planes.axis, self.y.level(level), self.x.level(level)
 
+    def sections(self, level: int) -> dict[int, int]:
+        """Return the section in each plane of a level that has one, by its place."""
+        return self.planes.sections
+
     def shape(self, level: int) -> Shape:
         """Return the shape of a level, as (c, z, y, x)."""
         z, y, x = self.axes(level)
