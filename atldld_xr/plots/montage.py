@@ -15,10 +15,10 @@ from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import is_whole
 from atldld_xr.plots.axes import (
     add_scale_bar,
-    dress,
     frame_of,
     mark_sides,
     new_figure,
+    turn,
 )
 from atldld_xr.plots.extra import need_matplotlib
 from atldld_xr.plots.reading import check_variable, read_section
@@ -66,8 +66,7 @@ def plot_montage(
     tall = math.ceil(count / wide)
     panel = _WIDTH / wide
     size = figsize or (_WIDTH, tall * (panel * height / width + _TITLE) + 2 * _TITLE)
-    figure = new_figure(size)
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)  # type: ignore[union-attr, call-arg]  # it has one, the constrained
+    figure = new_figure(size, w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
     panels = figure.subplots(tall, wide, squeeze=False).ravel()
     finest = max(width / (size[0] / wide), height / (size[1] / tall)) / PRINT
     sections = [dataset.isel({dim: index}) for index in range(count)]
@@ -78,9 +77,9 @@ def plot_montage(
         for index, read in in_order(pool, jobs, lambda waiting: waiting >= _AT_ONCE):
             ax = panels[index]
             draw(ax, read, name, "mm", **imshow)
-            dress(ax, frame, "mm", labels=False)
+            turn(ax, frame, "mm")
             ax.set_title(section_title(read, short=True), fontsize="x-small", pad=2)
-    for ax in panels[count:]:
+    for ax in panels:
         ax.set_axis_off()
     mark_sides(panels[0], frame)
     if scale_bar:

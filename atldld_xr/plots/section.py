@@ -14,12 +14,10 @@ from atldld_xr.planes.spacing import is_size
 from atldld_xr.plots.axes import (
     Frame,
     Unit,
-    add_scale_bar,
-    axes_for,
     check_unit,
-    dress,
+    drawing_on,
+    finish,
     frame_of,
-    mark_sides,
     placed,
 )
 from atldld_xr.plots.reading import check_variable, one_section, read_section
@@ -57,15 +55,11 @@ def plot_section(
         raise InvalidArgumentError(f"resolution is a size in micrometres, not {short(resolution)}")
     section = one_section(dataset, at)
     frame = frame_of(section, [dim for dim in section[name].dims if dim not in _COLOURS])
-    axes = axes_for(ax, figsize)
-    finest = pixel_on(axes, frame) if resolution is None else float(resolution)
-    read = read_section(section, name, finest)
-    image = draw(axes, read, name, unit, **imshow)
-    dress(axes, frame, unit, labels=labels)
-    if not labels:
-        mark_sides(axes, frame)
-    if scale_bar:
-        add_scale_bar(axes, frame, unit)
+    with drawing_on(ax, figsize) as axes:
+        finest = pixel_on(axes, frame) if resolution is None else float(resolution)
+        read = read_section(section, name, finest)
+        image = draw(axes, read, name, unit, **imshow)
+    finish(axes, frame, unit, labels=labels, scale_bar=scale_bar)
     axes.set_title(full_title(section, name) if title is None else title)
     return image
 

@@ -7,13 +7,11 @@ from typing import Any
 import xarray as xr
 
 from atldld_xr.allen.reference import PLANES
+from atldld_xr.arrays.variables import PIXELS
 from atldld_xr.messages.words import one_line
 from atldld_xr.plan.arguments import is_whole
 
 _GENES = 4  # written out, at most
-MASKS = ("expression", "projection")
-"""Variables of pixels that a title names."""
-
 _LONGEST = 60  # characters of a gene's, or of a name
 
 
@@ -71,7 +69,7 @@ def section_title(dataset: xr.Dataset, *, short: bool = False) -> str:
 
 def full_title(dataset: xr.Dataset, variable: str = "image") -> str:
     """Return both, in two lines, with what is shown if that is no image."""
-    what = variable if variable in MASKS else ""
+    what = variable if variable in PIXELS and variable != "image" else ""
     lines = dataset_title(dataset), " · ".join(filter(None, (section_title(dataset), what)))
     return "\n".join(filter(None, lines))
 

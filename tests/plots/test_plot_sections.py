@@ -11,9 +11,9 @@ import pytest
 from matplotlib.figure import Figure
 
 import atldld_xr
-from atldld_xr.errors import InvalidArgumentError, MissingExtraError
+from atldld_xr.errors import InvalidArgumentError, MissingExtraError, SectionImageError
 from atldld_xr.phantom.brain import LANDMARK
-from noise import DATASET_ID, NoiseSource
+from noise import DATASET_ID, FIRST_IMAGE_ID, NoiseSource
 from pages import drawn, inside, likeness, page
 
 BARE = {"scale_bar": False, "title": ""}
@@ -193,6 +193,16 @@ def test_without_axes_it_is_where_xarrays_own_would_be():
             image = opened(resolution=400).atldld.plot.section(6600, figsize=(3, 2))
             assert image.figure is not figure
             assert image.figure.get_size_inches().tolist() == [3, 2]
+            # What fails leaves pyplot as it was.
+            numbers = pyplot.get_fignums()
+            bad = frozenset((FIRST_IMAGE_ID, x, y) for x in (0, 128) for y in (0, 128))
+            failing = atldld_xr.open_dataset(
+                DATASET_ID, source=NoiseSource(bad=tuple(bad)), resolution=10
+            )
+            section = failing.isel(coronal=failing.section_image_id.values == FIRST_IMAGE_ID)
+            with pytest.raises(SectionImageError, match="made to fail"):
+                section.atldld.plot.section(figsize=(30, 20))
+            assert pyplot.get_fignums() == numbers
         finally:
             pyplot.close("all")
 
