@@ -139,7 +139,7 @@ def installed(session: nox.Session, wheel: Path, folder: Path) -> None:
 def readme(session: nox.Session) -> None:
     """Run the README's quick start to the letter, and what it, docs and notebook show."""
     session.install("-e", ".", "--group", "test")
-    pytest(session, "tests/test_readme.py", "tests/test_notebooks.py")
+    pytest(session, "tests/test_readme.py", "tests/test_documents.py", "tests/test_notebooks.py")
     text = (ROOT / "README.md").read_text()
     found = re.search(r"^## Quick start\n.*?^```bash\n(.*?)\n```", text, re.M | re.S)
     if found is None:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from atldld_xr import cluster as cluster
     from atldld_xr import errors
     from atldld_xr import export as export
+    from atldld_xr import serve as serve
     from atldld_xr import sources as sources
     from atldld_xr import sync as sync
     from atldld_xr import testing as testing

@@ -88,6 +88,14 @@ def get_parallel_transform(
     exact one is ``(x + 0.5) / 2**downsample_img - 0.5``, less by 15/32 of a pixel at 4.
     `atldld_xr.open_dataset` uses the exact one, and has the centre of pixel k at
     ``(k + 0.5) * resolution``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from atldld_xr.sync import get_parallel_transform
+    >>> tvs, trv = np.eye(2, 3), np.eye(3, 4)
+    >>> get_parallel_transform(6600, tvs, trv, downsample_ref=100).delta_x.shape
+    (80, 114)
     """
     if not is_one_of(axis, _AXES):
         raise InvalidArgumentError(f"axis must be one of {', '.join(_AXES)}, not {short(axis)}")
@@ -150,6 +158,15 @@ class DatasetDownloader:
     ------
     InvalidArgumentError
         For an argument that cannot work.
+
+    Examples
+    --------
+    >>> from atldld_xr.sync import DatasetDownloader
+    >>> downloader = DatasetDownloader("phantom", downsample_ref=100, downsample_img=4)
+    >>> downloader.fetch_metadata()
+    >>> image_id, coordinate, image, _, field = next(downloader.run())
+    >>> field.warp(image).shape
+    (80, 114, 3)
     """
 
     def __init__(

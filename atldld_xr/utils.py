@@ -71,6 +71,7 @@ def get_image(
 
     Examples
     --------
+    >>> from atldld_xr.utils import get_image
     >>> get_image(910000001, downsample=4, source="phantom").dtype
     dtype('uint8')
     """
@@ -118,6 +119,12 @@ def get_experiment_list_from_gene(
         For another axis, or a name that cannot be asked for.
     ServiceError
         If the service cannot be reached or reports a failure.
+
+    Examples
+    --------
+    >>> from atldld_xr.utils import get_experiment_list_from_gene
+    >>> 71717640 in get_experiment_list_from_gene("Calb1", axis="coronal")
+    True
     """
     from atldld_xr.catalogue.ask import open_catalogue
     from atldld_xr.catalogue.find import find_datasets

@@ -10,10 +10,12 @@ from typing import Any
 
 from atldld_xr.sources.protocol import TILE_SIDE
 from benchmarks.cluster_case import FEW_REPEATS, cluster
+from benchmarks.collection_case import collection
 from benchmarks.connectivity_case import connectivity
 from benchmarks.folder import FEW_ID, MANY_ID
 from benchmarks.measure import Bench, order
 from benchmarks.results import Case
+from benchmarks.serving_case import serve
 from benchmarks.volume_case import volume
 from benchmarks.wide import wide
 
@@ -317,5 +319,7 @@ CASES: dict[str, Callable[[Bench], Case]] = {
     "wide": wide,
     "volume": volume,
     "connectivity": connectivity,
+    "collection": collection,
+    "serve": serve,
 }
 """By their names on the command line."""

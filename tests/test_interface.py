@@ -48,6 +48,7 @@ DOCUMENTED = [
     "errors.AtldldError",
     "export.status",
     "export.verify",
+    "serve.AllenStore",
     "sources.mirror.MirrorSource",
     "sync.DatasetDownloader",
     "sync.get_parallel_transform",

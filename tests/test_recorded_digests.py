@@ -48,7 +48,7 @@ def write(ds, path, name):
         ds.atldld.to_zarr(path, compressor=None, variables=every)
     elif name.endswith(".zarr"):
         version = "0.4" if name == "ome4.zarr" else "0.5"
-        ds.atldld.to_ome_zarr(path, compressor=None, ome_version=version)
+        ds.atldld.to_ome_zarr(path, compressor=None, ome_version=version, step=25)
     else:
         ds.atldld.to_volume(path, compress=False)
     if path.is_file():  # headers have versions and times

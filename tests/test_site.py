@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,17 @@ def test_each_page_is_in_one_list_of_pages():
     ]
     names = sorted(name for found in lists for name in found if "*" not in name)
     assert names == sorted(name.removesuffix(".md") for name in PAGES if name != "index.md")
+
+
+def test_each_figure_is_shown_and_can_be_drawn_anew(tmp_path):
+    pytest.importorskip("matplotlib")
+    committed = {path.name for path in (DOCS / "images").iterdir()}
+    shown = {name for text in PAGES.values() for name in re.findall(r"\(images/(\S+)\)", text)}
+    assert committed == shown
+    assert all(path.stat().st_size < 250_000 for path in (DOCS / "images").iterdir())
+    spec = spec_from_file_location("figures", DOCS / "figures.py")
+    figures = module_from_spec(spec)
+    spec.loader.exec_module(figures)
+    assert {f"{draw.__name__}.png" for draw in figures.FIGURES} == committed
+    figures.centres().savefig(tmp_path / "centres.png")
+    figures.tilt().savefig(tmp_path / "tilt.png")

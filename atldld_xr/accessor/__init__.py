@@ -14,16 +14,18 @@ from atldld_xr.accessor.of_structures import OfStructures
 from atldld_xr.accessor.plot import Plots
 from atldld_xr.accessor.plot_sections import PlotSections, plots_of_array
 from atldld_xr.accessor.to_quicknii import ToQuickNII
+from atldld_xr.accessor.viewing import Viewing
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from atldld_xr.compute.progress import Callback
     from atldld_xr.export import ExportReport
     from atldld_xr.volumes import VolumeReport
 
 
 @xr.register_dataset_accessor("atldld")  # type: ignore[no-untyped-call]  # xarray types it not
-class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
+class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, Viewing, OfSections[xr.Dataset]):
     """What this package does with a Dataset, whole or sliced."""
 
     @property
@@ -42,6 +44,13 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
         ------
         InvalidArgumentError
             If the Dataset has pixels and not their coverage.
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> ds = atldld_xr.open_dataset("phantom", resolution=100).isel(coronal=[8])
+        >>> bool(ds.atldld.masked.image.mean() < ds.image.mean())  # without the white around it
+        True
         """
         from atldld_xr.datasets.masked import mask
 
@@ -61,6 +70,18 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
             ``status`` ("unreadable"; "absent" of masks that the service has none of; "pending" in a
             store that is not finished) and ``reason``. Under ``on_error="raise"``, where what
             cannot be read raises, only absences are told.
+
+        Raises
+        ------
+        SectionImageError
+            If a section cannot be read, and the Dataset was opened with ``on_error="raise"``.
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> ds = atldld_xr.open_dataset("phantom", resolution=100, on_error="fill")
+        >>> len(ds.isel(coronal=[8]).atldld.failures())
+        0
         """
         from atldld_xr.arrays.failures import failures_table
 
@@ -79,6 +100,12 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
         ------
         InvalidArgumentError
             If the attribute that has it is no such record.
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> atldld_xr.open_dataset("phantom").atldld.excluded().reason.tolist()
+        ['Allen marked it as failed']
         """
         from atldld_xr.allen.excluded import excluded_table
 
@@ -95,6 +122,7 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
         variables: str | Sequence[str] | None = None,
         retry_failed: bool = False,
         progress: bool = False,
+        callback: Callback | None = None,
     ) -> ExportReport:
         """Compute the Dataset block by block and write it as a Zarr v3 store.
 
@@ -122,6 +150,10 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
             Whether to try sections again that an earlier run left at the fill value.
         progress : bool
             Whether to show a progress bar on standard error.
+        callback : callable, optional
+            For a progress bar of one's own: given a ``ProgressEvent`` (what, done, total) at once,
+            and whenever chunks have been entered in the ledger, by this thread. What it raises ends
+            the export, which the same call finishes.
 
         Returns
         -------
@@ -136,6 +168,13 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
         SectionImageError
             If a section cannot be read and the Dataset was opened with ``on_error="raise"``. The
             store's attribute ``atldld_xr_export`` then says "incomplete".
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> ds = atldld_xr.open_dataset("phantom", resolution=100)
+        >>> ds.isel(coronal=[8, 9]).atldld.to_zarr("phantom.zarr").failures
+        ()
         """
         from atldld_xr.export import export
 
@@ -149,6 +188,7 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
             variables=variables,
             retry_failed=retry_failed,
             progress=progress,
+            callback=callback,
         )
 
     def to_ome_zarr(
@@ -159,11 +199,13 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
         variable: str = "image",
         step: float | None = None,
         levels: int | None = None,
+        axes: Literal["zyx", "pir"] = "zyx",
         mode: Literal["w-", "w"] = "w-",
         storage_options: Mapping[str, Any] | None = None,
         compressor: Any | Literal["auto"] | None = "auto",
         retry_failed: bool = False,
         progress: bool = False,
+        callback: Callback | None = None,
     ) -> ExportReport:
         """Write one variable as OME-Zarr: a pyramid on a regular grid, for viewers.
 
@@ -181,13 +223,22 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
         variable : str
             Which data variable.
         step : float, optional
-            From one plane to the next, in micrometres. Default: a section's thickness.
+            From one plane to the next, in micrometres; planes are then on the grid of the reference
+            space. Default: that of the sections, where each lies in equal steps to half of its
+            thickness, and planes are where the sections are; else a section's thickness. A store
+            that was begun with the latter is gone on with as it is.
         levels : int, optional
             Of the pyramid. Default: until no side is longer than 256 pixels.
-        mode, storage_options, retry_failed, progress
+        axes : {"zyx", "pir"}
+            Planes, rows and columns; or the axes of the reference space, posterior, inferior and
+            right, in which coronal and sagittal data sets overlay each other also in viewers that
+            go by the order of axes. These say where they lead (RFC-4 of OME-NGFF).
+        mode, storage_options
             As for `to_zarr`.
         compressor : codec, "auto" or None
             Of ``zarr.codecs`` for 0.5, of ``numcodecs`` for 0.4.
+        retry_failed, progress, callback
+            As for `to_zarr`.
 
         Returns
         -------
@@ -201,6 +252,13 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
             another dtype.
         StoreError, SectionImageError
             As `to_zarr`.
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> ds = atldld_xr.open_dataset("phantom", resolution=200)
+        >>> ds.isel(coronal=[8, 9]).atldld.to_ome_zarr("phantom.ome.zarr").failures
+        ()
         """
         from atldld_xr.export.ome import export_ome
 
@@ -211,11 +269,13 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
             variable=variable,
             step=step,
             levels=levels,
+            axes=axes,
             mode=mode,
             storage_options=storage_options,
             compressor=compressor,
             retry_failed=retry_failed,
             progress=progress,
+            callback=callback,
         )
 
     def to_volume(
@@ -230,6 +290,7 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
         compress: bool | None = None,
         mode: Literal["w-", "w"] = "w-",
         progress: bool = False,
+        callback: Callback | None = None,
     ) -> VolumeReport:
         """Write one variable as a volume of the reference space: NRRD, NIfTI or TIFF.
 
@@ -259,6 +320,8 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
             Whether files may be replaced.
         progress : bool
             Whether to show a progress bar on standard error.
+        callback : callable, optional
+            As for `to_zarr`, of planes. What it raises leaves nothing written.
 
         Returns
         -------
@@ -271,6 +334,12 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
             If the format cannot say what this is.
         StoreError
             If the file exists, or cannot be written.
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> ds = atldld_xr.open_dataset("phantom", resolution=200)
+        >>> report = ds.isel(coronal=[8, 9]).atldld.to_volume("phantom.nrrd", channel="grey")
         """
         from atldld_xr.volumes import save_volume
 
@@ -285,6 +354,7 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, OfSections[xr.Dataset]):
             compress=compress,
             mode=mode,
             progress=progress,
+            callback=callback,
         )
 
 

@@ -68,6 +68,15 @@ class Anatomy:
             If the Dataset does not say how its sections lie, or the annotation is none.
         ServiceError
             If it cannot be had.
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> ds = atldld_xr.open_dataset("phantom", resolution=100)
+        >>> labels = ds.atldld.annotation()
+        >>> label = int(labels.sel(coronal=5200, y=4000, x=7950, method="nearest"))
+        >>> atldld_xr.structures(source="phantom").acronym(label)
+        'CP'
         """
         from atldld_xr.datasets.cut_annotation import cut_annotation
 
@@ -100,6 +109,13 @@ class Anatomy:
         each rounded to six digits: the service's own ``image_to_reference`` differs by up to 0.1 um
         on Prox1 (69289763). Markers and displacement fields of a registration are left out, as by
         `to_image`: the attribute ``comment`` of the result says so.
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> ds = atldld_xr.open_dataset("phantom", resolution=100)
+        >>> ds.atldld.to_reference([1425, 1000]).isel(coronal=0).round().values.tolist()
+        [1982.0, 3980.0, 5446.0]
         """
         from atldld_xr.datasets.points import to_reference
 
@@ -141,7 +157,7 @@ class Anatomy:
         >>> pixels = ds.atldld.to_image([6600, 4000, 3000])
         >>> nearest = pixels.isel(coronal=abs(pixels.distance).argmin("coronal"))
         >>> int(nearest.section_number)
-        221
+        201
         """
         from atldld_xr.datasets.points import to_image
 

@@ -28,6 +28,12 @@ class OfSections(Generic[Stack]):
         ------
         InvalidArgumentError
             If there is none, as of one section or of a mean along it.
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> atldld_xr.open_dataset("phantom-sagittal").atldld.section_dim
+        'sagittal'
         """
         return section_dim(self._data)
 
@@ -50,6 +56,13 @@ class OfSections(Generic[Stack]):
         ------
         InvalidArgumentError
             If there is no dimension across sections, no section so near, or a number cannot work.
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> ds = atldld_xr.open_dataset("phantom")
+        >>> ds.image.atldld.section(6600).section_number.item()
+        201
         """
         return nearest_section(self._data, coordinate, tolerance)
 
@@ -97,6 +110,13 @@ class OfSections(Generic[Stack]):
         ------
         InvalidArgumentError
             If an argument is none of these, or the Dataset cannot be exported.
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> ds = atldld_xr.open_dataset("phantom")
+        >>> ds.isel(coronal=3).atldld.explain().requests
+        1
         """
         data: Any = self._data
         assumed = {"seconds_per_request": seconds_per_request, "bytes_per_second": bytes_per_second}

@@ -77,6 +77,15 @@ class OfStructures:
             If an argument cannot work, or the Dataset lacks what is counted.
         SectionImageError
             If a section cannot be read, and the Dataset was opened with ``on_error="raise"``.
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> ds = atldld_xr.open_dataset("phantom", resolution=100, expression="intensity")
+        >>> ds = ds.isel(coronal=[8, 9])
+        >>> numbers = ds.atldld.structure_summary(structures=["CP", "HPF"])
+        >>> numbers.n_sections.values.tolist()
+        [1, 2]
         """
         from atldld_xr.analysis.summary import structure_summary
 
@@ -98,7 +107,7 @@ class OfStructures:
         ----------
         path : str or path
             On this machine: ``.csv``, or ``.parquet``, which needs the extra "parquet". What is
-            there is replaced. (``to_dataframe()`` of xarray's gives the table itself.)
+            there is replaced. By ``to_dataframe()`` xarray gives the table itself.
 
         Returns
         -------
@@ -113,6 +122,14 @@ class OfStructures:
             If the extra is not there.
         StoreError
             If it cannot be written.
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> ds = atldld_xr.open_dataset("phantom", resolution=100, expression="intensity")
+        >>> ds = ds.isel(coronal=[8, 9])
+        >>> ds.atldld.structure_summary(structures="HPF").atldld.to_table("numbers.csv").name
+        'numbers.csv'
         """
         from atldld_xr.analysis.tables import to_table
 
@@ -135,6 +152,15 @@ class OfStructures:
         ------
         InvalidArgumentError
             If the Dataset is no summary, has no such column or several values of a structure.
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> ds = atldld_xr.open_dataset("phantom", resolution=100, expression="intensity")
+        >>> ds = ds.isel(coronal=[8, 9])
+        >>> numbers = ds.atldld.structure_summary(structures=["CP", "HPF"])
+        >>> numbers.atldld.structure_values("n_sections")
+        {'CP': 1.0, 'HPF': 2.0}
         """
         from atldld_xr.analysis.tables import values_by_acronym
 

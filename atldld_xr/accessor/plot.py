@@ -259,6 +259,8 @@ class Plots(PlotSections):
             If the Dataset is no summary, has no such column, or several values of a structure.
         MissingExtraError
             If matplotlib is not installed.
+        ServiceError, StoreError
+            If the ontology cannot be had: with ``color=`` it is not asked for.
         """
         from atldld_xr.plots.summary import plot_summary
 

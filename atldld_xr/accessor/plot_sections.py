@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
     from atldld_xr.plots.axes import Unit
+    from atldld_xr.plots.browse import Browser
 
 
 class PlotSections:
@@ -62,7 +63,8 @@ class PlotSections:
         unit : {"mm", "um"}
             Of the axes.
         scale_bar, labels : bool
-            Whether there is a scale bar, and whether there are axes with labels.
+            Whether there is a scale bar, and whether there are axes with labels; without, letters
+            say what is where: D, V, L, R, A, P.
         title : str, optional
             Default: gene, data set, section number, image id and coordinate.
         **imshow
@@ -154,8 +156,47 @@ class PlotSections:
             **imshow,
         )
 
+    def browse(
+        self,
+        *,
+        variable: str | None = None,
+        figsize: tuple[float, float] = (8.0, 6.0),
+        **imshow: Any,
+    ) -> Browser:
+        """Return a browser for a notebook: sliders for the section and the window of it.
+
+        Only what is on screen is fetched: one section, its window, in pixels of the screen, so that
+        a data set opened at 1 um is seen as a whole by a coarse tier, and in a window sharply. What
+        cannot be read is told in the picture's place. Needs the extra "browse".
+
+        Parameters
+        ----------
+        variable : str, optional
+            As for `section`.
+        figsize : tuple of float
+            Width and height of the picture, in inches of 100 pixels.
+        **imshow
+            For matplotlib's ``imshow``.
+
+        Returns
+        -------
+        Browser
+            Its ``section``, ``y``, ``x`` and ``outlines`` are widgets, whose ``value`` may be set,
+            and its ``image`` has the picture.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If an argument cannot work.
+        MissingExtraError
+            If ipywidgets or matplotlib is not installed.
+        """
+        from atldld_xr.plots.browse import browse
+
+        return browse(self._data, variable=variable or self._variable, figsize=figsize, **imshow)
+
 
 def plots_of_array(array: xr.DataArray) -> PlotSections:
     """Return the plots of an array: it is drawn as a variable of a Dataset of nothing else."""
-    name = "values" if array.name is None else str(array.name)
+    name = "values" if array.name is None or array.name in array.coords else str(array.name)
     return PlotSections(array.to_dataset(name=name).assign_attrs(array.attrs), name)

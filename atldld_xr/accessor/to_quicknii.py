@@ -64,6 +64,12 @@ class ToQuickNII:
             If a file is there already, or cannot be written.
         SectionImageError
             If a section cannot be read, under ``on_error="raise"``.
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> ds = atldld_xr.open_dataset("phantom", resolution=100)
+        >>> report = ds.isel(coronal=[8]).atldld.to_quicknii("anchors/", longest=300)
         """
         from atldld_xr.export.to_quicknii import save_quicknii
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -23,7 +23,7 @@ FINEST_RESOLUTION = 0.1
 class ReferenceSpace:
     """An Allen reference space.
 
-    Attributes
+    Parameters
     ----------
     id : int
         Allen's ``ReferenceSpace.id``.
@@ -39,6 +39,7 @@ class ReferenceSpace:
 
     Examples
     --------
+    >>> from atldld_xr import ReferenceSpace
     >>> ReferenceSpace(2, "E13.5 Brain", (8900.0, 10900.0, 6900.0)).extent
     (8900.0, 10900.0, 6900.0)
     """
@@ -232,8 +233,6 @@ class Grid:
         Pixel size, in micrometres.
     anchor : {"center", "edge"}
         Whether pixel k is centred at ``(k + 0.5) * resolution`` or at ``k * resolution``.
-    size : tuple of int, optional
-        Rows and columns. Default: the whole pixels that fit the reference space.
 
     Raises
     ------
@@ -245,7 +244,6 @@ class Grid:
     space: ReferenceSpace
     resolution: float
     anchor: Anchor = "center"
-    size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         largest = min(self.space.extent[self.plane.y_axis], self.space.extent[self.plane.x_axis])
@@ -268,8 +266,8 @@ class Grid:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns: those asked for, or the whole pixels that fit the reference space."""
-        return self.size or (self._count(self.plane.y_axis), self._count(self.plane.x_axis))
+        """Rows and columns: the whole pixels that fit the reference space."""
+        return self._count(self.plane.y_axis), self._count(self.plane.x_axis)
 
     @property
     def offset(self) -> float:
@@ -291,22 +289,6 @@ class Grid:
         """The (3, 3) affine that takes (y, x, 1) in micrometres to (row, column, 1)."""
         step = 1 / self.resolution
         return np.array([[step, 0, -self.offset], [0, step, -self.offset], [0, 0, 1]])
-
-    def halved(self, times: int) -> Grid:
-        """Return the grid of which each pixel covers ``2**times`` of these along both sides.
-
-        An odd pixel at the end stays one of its own, as in a pyramid.
-
-        Raises
-        ------
-        InvalidArgumentError
-            If pixels get larger than the reference space, or are anchored at their edges.
-        """
-        if times and self.anchor != "center":
-            raise InvalidArgumentError('pixels are halved about their centres: anchor="center"')
-        factor = 2**times
-        rows, columns = (-(-size // factor) for size in self.shape)
-        return replace(self, resolution=self.resolution * factor, size=(rows, columns))
 
     def _centres(self, count: int) -> NDArray[np.float64]:
         return (np.arange(count, dtype=np.float64) + self.offset) * self.resolution

@@ -40,8 +40,20 @@ def xy_to_pir(coords_img: ArrayLike, affine_2d: ArrayLike, affine_3d: ArrayLike)
 
     Returns
     -------
-    coords_ref : ndarray, shape (3, N)
+    ndarray, shape (3, N)
         Rows p, i, r, in micrometres.
+
+    Raises
+    ------
+    ValueError
+        If the arrays have other shapes, by NumPy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from atldld_xr.sync import xy_to_pir
+    >>> xy_to_pir([[10.0], [20.0], [400.0]], np.eye(2, 3), np.eye(3, 4)).ravel().tolist()
+    [10.0, 20.0, 400.0]
     """
     x = np.asarray(coords_img, dtype=np.float64)
     volume = np.concatenate([_apply(affine_2d, x[:2]), x[2:3]])
@@ -62,9 +74,21 @@ def pir_to_xy(coords_ref: ArrayLike, affine_2d: ArrayLike, affine_3d: ArrayLike)
 
     Returns
     -------
-    coords_img : ndarray, shape (3, N)
+    ndarray, shape (3, N)
         Rows x, y (full-resolution pixels) and the point's own place across sections in the volume
         (um), which need not be that of any section.
+
+    Raises
+    ------
+    ValueError
+        If the arrays have other shapes, by NumPy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from atldld_xr.sync import pir_to_xy
+    >>> pir_to_xy([[10.0], [20.0], [400.0]], np.eye(2, 3), np.eye(3, 4)).ravel().tolist()
+    [10.0, 20.0, 400.0]
     """
     volume = _apply(affine_3d, np.asarray(coords_ref, dtype=np.float64))
     return np.concatenate([_apply(affine_2d, volume[:2]), volume[2:]])

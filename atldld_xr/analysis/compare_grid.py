@@ -58,6 +58,14 @@ def compare_grid(
         If the grid cannot be had, as of `open_grid`.
     SectionImageError
         If a section cannot be read, under ``on_error="raise"``.
+
+    Examples
+    --------
+    >>> import atldld_xr
+    >>> ds = atldld_xr.open_dataset("phantom", resolution=100, expression="intensity")
+    >>> ds = ds.isel(coronal=[8, 9])  # or all of it
+    >>> atldld_xr.compare_grid(ds).attrs["best_shift"]
+    [0.0, 0.0, 0.0]
     """
     threshold = check_threshold(threshold)
     for name, given in (("dataset", dataset), ("grid", dataset if grid is None else grid)):

@@ -6,6 +6,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Literal
 
 from atldld_xr.allen.tiers import View
@@ -60,6 +62,18 @@ _NARROW: Counter[str] = Counter()
 
 _TOO_MANY = 2  # one may be an accident
 
+_AT_ONCE: ContextVar[int | None] = ContextVar("atldld_at_once", default=None)
+
+
+@contextmanager
+def asked_at_once(count: int) -> Iterator[None]:
+    """Have this thread ask for so few pieces at a time: others use the connections meanwhile."""
+    before = _AT_ONCE.set(count)
+    try:
+        yield
+    finally:
+        _AT_ONCE.reset(before)
+
 
 def plan_pieces(
     source: Source, section: SectionPlan, places: Iterable[TilePlace], view: View
@@ -81,7 +95,7 @@ def plan_pieces(
     if isinstance(source, WideSource) and _NARROW[source.url] < _TOO_MANY:
         side = source.piece_side(section.image, section.tier, view)
     divides = not (isinstance(source, FileSource) and source.has_files)
-    at_once = setting("http.connections", as_int) if divides else 1
+    at_once = (_AT_ONCE.get() or setting("http.connections", as_int)) if divides else 1
     return pieces_of(section, places, side=side, at_once=at_once)
 
 

@@ -118,7 +118,10 @@ def search(
 
     Examples
     --------
-    >>> atldld_xr.search(gene="Pvalb", plane="coronal").id  # doctest: +SKIP
+    >>> import atldld_xr
+    >>> found = atldld_xr.search(gene="Pvalb", plane="coronal")
+    >>> found.plane.unique().tolist()
+    ['coronal']
     """
     catalogue = open_catalogue(source, refresh=refresh, offline=offline, progress=progress)
     found = find_datasets(
@@ -189,7 +192,9 @@ def search_images(
 
     Examples
     --------
-    >>> atldld_xr.search_images(gene="Pvalb", plane="coronal").id  # doctest: +SKIP
+    >>> import atldld_xr
+    >>> images = atldld_xr.search_images(gene="Pvalb", plane="coronal")
+    >>> pixels = atldld_xr.open_image(images.id[0], tier=3)
     """
     catalogue = open_catalogue(source, refresh=refresh, offline=offline, progress=progress)
     found = find_images(
@@ -245,7 +250,9 @@ def genes(
 
     Examples
     --------
-    >>> atldld_xr.genes("Pva*")  # doctest: +SKIP
+    >>> import atldld_xr
+    >>> "Pvalb" in atldld_xr.genes("Pva*").acronym.tolist()
+    True
     """
     catalogue = open_catalogue(source, refresh=refresh, offline=offline, progress=progress)
     found = find_genes(catalogue, pattern, check_limit(limit))

@@ -24,6 +24,7 @@ from atldld_xr.cli.look import image, info, preview
 from atldld_xr.cli.mirror import mirror
 from atldld_xr.cli.numbers import grid, summary
 from atldld_xr.cli.search import genes, search
+from atldld_xr.cli.serve import serve
 from atldld_xr.cli.signals import ENDING, heeded
 from atldld_xr.cli.stores import status, verify
 from atldld_xr.cli.structures import structures
@@ -73,7 +74,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
     options.help_if_alone(ctx)
 
 
-_LOOK = (search, genes, info, image, preview, structures, status, verify, doctor)
+_LOOK = (search, genes, info, image, preview, serve, structures, status, verify, doctor)
 _MAKE = (export, volume, summary, grid, mirror)
 for command in (*_LOOK, *_MAKE, cache, config):
     cli.add_command(command)

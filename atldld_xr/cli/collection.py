@@ -11,6 +11,7 @@ import click
 from atldld_xr.cli.failures import NOT_FOUND, PARTIAL
 from atldld_xr.cli.selection import is_asked, select
 from atldld_xr.cli.text import print_json, say
+from atldld_xr.messages.repeating import short
 from atldld_xr.messages.text import format_count
 
 _MOST_TOLD = 10
@@ -38,6 +39,11 @@ def summarize_many(
         raise click.UsageError("Missing argument 'DATASET', or what to search for, as --gene Pvalb")
     if output is None:
         raise click.UsageError("the table of many data sets needs a place: -o table.zarr")
+    if output.lower().endswith(".csv"):
+        raise click.UsageError(
+            f"{short(output)}: CSV is of one data set; of many -o ends in .parquet, or is a Zarr "
+            "store, as table.zarr"
+        )
     from atldld_xr.collection.summarize import summarize
 
     found = select(datasets, {**reading, **chosen, "progress": progress})
@@ -59,6 +65,8 @@ def summarize_many(
             say(f"{failure['dataset']}: {' '.join(failure['reason'].split())}")
         if len(report.failures) > _MOST_TOLD:
             say(f"and {len(report.failures) - _MOST_TOLD:,} more; --json has them all")
+        if report.failures:
+            say("the same command with --retry-failed counts these again")
     if report.failures:
         return PARTIAL
     return NOT_FOUND if found.unknown else 0

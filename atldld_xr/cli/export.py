@@ -120,6 +120,11 @@ def tell_written(report: Any) -> None:
             f"{report.url}: {format_count(report.blocks, 'chunk')} written{earlier}, "
             f"{format_bytes(report.nbytes)} in all"
         )
+    if link := getattr(report, "link", None):
+        from atldld_xr.export.ome.neuroglancer import LOCAL
+
+        where = f", of the store served at {LOCAL} with CORS" if LOCAL in link else ""
+        say(f"in neuroglancer{where}: {link}")
     if report.excluded:
         from atldld_xr.allen.excluded import say_excluded
 

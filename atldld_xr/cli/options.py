@@ -192,6 +192,18 @@ _PLANE = click.option(
     default="projected",
     help="Project sections on the plane of their coordinate, or read each on its own.",
 )
+_ANCHOR = click.option(
+    "--anchor",
+    type=click.Choice(["center", "edge"]),
+    default="center",
+    help="Whether pixel k is centred at (k + 0.5) * resolution, or at k * resolution.",
+)
+_ON_ERROR = click.option(
+    "--on-error",
+    type=click.Choice(["raise", "fill"]),
+    default="raise",
+    help="Fail on a section that cannot be read, or leave it at the fill value.",
+)
 _READING = (
     resolution,
     click.option(
@@ -211,24 +223,14 @@ _READING = (
         metavar="auto|N|y=N,x=N",
         help="Sides of the blocks that are made, and stored, at a time; -1 is the whole side.",
     ),
-    click.option(
-        "--anchor",
-        type=click.Choice(["center", "edge"]),
-        default="center",
-        help="Whether pixel k is centred at (k + 0.5) * resolution, or at k * resolution.",
-    ),
+    _ANCHOR,
     click.option(
         "--interpolation",
         type=click.Choice(["nearest", "linear", "cubic", "lanczos"]),
         default="linear",
         help="How pixels are sampled.",
     ),
-    click.option(
-        "--on-error",
-        type=click.Choice(["raise", "fill"]),
-        default="raise",
-        help="Fail on a section that cannot be read, or leave it at the fill value.",
-    ),
+    _ON_ERROR,
     click.option(
         "--fill-value",
         type=int,
@@ -311,6 +313,13 @@ def cluster(command: F) -> F:
 def reading(command: F) -> F:
     """Add all options of `atldld_xr.open_dataset`; the command gets them under their names."""
     for option in reversed(_READING):
+        command = option(command)
+    return command
+
+
+def viewing(command: F) -> F:
+    """Add the options of `atldld_xr.open_dataset` that what is served to viewers has."""
+    for option in reversed([option for option in _READING if option not in (_ANCHOR, _ON_ERROR)]):
         command = option(command)
     return command
 

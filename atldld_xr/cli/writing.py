@@ -97,9 +97,17 @@ _OPTIONS = (
         "--step",
         type=float,
         metavar="UM",
-        help="From plane to plane. [default: a section's thickness, in volumes the resolution]",
+        help="From plane to plane. [default: that of the sections where they lie in equal steps, "
+        "else their thickness; in volumes the resolution]",
     ),
     click.option("--levels", type=int, metavar="N", help="Of the OME-Zarr pyramid."),
+    click.option(
+        "--axes",
+        type=click.Choice(["zyx", "pir"]),
+        default="zyx",
+        help="Of OME-Zarr: planes, rows and columns, or those of the reference space, in which "
+        "coronal and sagittal data sets overlay each other.",
+    ),
     click.option(
         "--channel",
         type=click.Choice(["grey", "red", "green", "blue"]),

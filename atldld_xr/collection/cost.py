@@ -11,14 +11,14 @@ from atldld_xr.messages.text import format_bytes, format_count, format_duration
 
 T = TypeVar("T")
 
-PROCESSOR_SECONDS_PER_MEGAPIXEL = 0.04
-"""Of pixels that are fetched, images and masks alike: decoded, warped to the resolution that asked
-for that tier, and counted by structure. Measured, see docs/costs.md."""
+PROCESSOR_SECONDS_PER_SECTION, PROCESSOR_SECONDS_PER_MEGAPIXEL = 0.01, 0.052
+"""Of a section and its mask, and of their pixels that are fetched: these are decoded, warped to the
+resolution that asked for that tier, and counted by structure. Measured, see docs/costs.md."""
 
 GRID_BYTES = 130_000
 """Of a grid of 200 um as it is sent: a recorded one of energy, compressed."""
 
-PROCESSOR_SECONDS_PER_GRID = 0.1
+PROCESSOR_SECONDS_PER_GRID = 0.14
 """Unpacked, and counted by structure."""
 
 
@@ -74,12 +74,14 @@ class Cost:
     processor_seconds: float
 
     def __str__(self) -> str:
-        of = "" if self.is_exact else f", by the records of {self.known:,}"
+        by = "" if self.is_exact else f", by the records of {self.known:,}"
         about = "" if self.is_exact else "about "
-        counted = f"{about}{format_count(self.requests, 'request')} for images"
+        asked = format_count(self.requests, "grid")
+        if self.sections:
+            sections = format_count(self.sections, "section")
+            asked = f"{sections}, {format_count(self.requests, 'image request')}"
         return (
-            f"{format_count(self.datasets, 'data set')}{of}: "
-            f"{format_count(self.sections, 'section')}, {counted}, "
+            f"{format_count(self.datasets, 'data set')}{by}: {about}{asked}, "
             f"about {format_bytes(self.estimated_bytes)}\n"
             f"to fetch: {self.assumed}; to count: about "
             f"{format_duration(self.processor_seconds)} of one processor"

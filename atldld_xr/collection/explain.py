@@ -11,6 +11,7 @@ from atldld_xr.collection.cost import (
     GRID_BYTES,
     PROCESSOR_SECONDS_PER_GRID,
     PROCESSOR_SECONDS_PER_MEGAPIXEL,
+    PROCESSOR_SECONDS_PER_SECTION,
     Cost,
     Need,
     cost_of,
@@ -22,6 +23,7 @@ from atldld_xr.datasets.costs import explain_plan
 from atldld_xr.datasets.explain import Explanation
 from atldld_xr.datasets.open_each import groups_of
 from atldld_xr.datasets.plan_dataset import plan_dataset
+from atldld_xr.datasets.records_ahead import WHERE
 from atldld_xr.errors import AtldldError, ServiceError, StoreError
 from atldld_xr.settings import as_int, as_rate, setting
 from atldld_xr.sources.record_pages import PAGE, dataset_records
@@ -61,7 +63,7 @@ def explain_rows(ids: Sequence[int], wanted: Wanted) -> Cost:
 
 
 def _needs(ids: Sequence[int], opening: Mapping[str, Any]) -> Iterator[Need]:
-    rest = {key: v for key, v in opening.items() if key not in ("source", "refresh", "offline")}
+    rest = {key: v for key, v in opening.items() if key not in WHERE}
     failed: list[AtldldError] = []
     for source, _, some in groups_of(
         list(ids), opening.get("source"), False, opening.get("offline")
@@ -86,5 +88,6 @@ def _of_sections(explained: Explanation) -> Need:
         explained.images,
         explained.requests,
         explained.estimated_bytes,
-        explained.pixels / 1e6 * PROCESSOR_SECONDS_PER_MEGAPIXEL,
+        explained.images * PROCESSOR_SECONDS_PER_SECTION
+        + explained.pixels / 1e6 * PROCESSOR_SECONDS_PER_MEGAPIXEL,
     )

@@ -34,10 +34,15 @@ class HeldLabels(BackendArray):
         self.dtype = labels.dtype
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        basic = indexing.IndexingSupport.BASIC
-        return indexing.explicit_indexing_adapter(
-            key, self.shape, basic, lambda k: self._labels[self._places[k]]
-        )
+        outer = indexing.IndexingSupport.OUTER  # or grids of 200 um would read 308 MB each
+        return indexing.explicit_indexing_adapter(key, self.shape, outer, self._read)
+
+    def _read(self, key: tuple[Any, ...]) -> NDArray[np.uint32]:
+        places = self._places
+        for axis in reversed(range(places.ndim)):  # numbers take their axis away
+            places = places[(slice(None),) * axis + (key[axis],)]
+        labels: NDArray[np.uint32] = self._labels[places]
+        return labels
 
     def __dask_tokenize__(self) -> object:
         return type(self).__name__, self._name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import suppress
@@ -20,15 +21,18 @@ from atldld_xr.collection.missing import look, missing_rows, row_parts
 from atldld_xr.collection.parquet import check_folder, is_parquet, rows_of, write_parts
 from atldld_xr.collection.row import Wanted, check_labels, ontology_at
 from atldld_xr.collection.run import LOST, RowTask, make_rows
-from atldld_xr.compute.progress import progress_bar
+from atldld_xr.compute.progress import Callback, check_callback, progress_bar
 from atldld_xr.datasets.answered import Answered, NotAskedYet
 from atldld_xr.datasets.arguments import with_arguments_too
 from atldld_xr.datasets.plan_dataset import plan_dataset
+from atldld_xr.datasets.records_ahead import WHERE, records_ahead
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.run.on_threads import Job
 from atldld_xr.export.run.run import write_missing
+from atldld_xr.files.address import checked
 from atldld_xr.files.file_store import FileStore
 from atldld_xr.files.paths import absolute, is_path
+from atldld_xr.messages.html import AsHtml
 from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import is_one_of
 from atldld_xr.sources.resolve import resolve
@@ -41,7 +45,7 @@ _NOT_OF_ROWS = ("source", "refresh", "offline", "chunks")
 
 
 @dataclass(frozen=True)
-class SummaryReport:
+class SummaryReport(AsHtml):
     """What was done of a table.
 
     Attributes
@@ -82,6 +86,7 @@ def summarize(
     dry_run: bool = False,
     storage_options: Mapping[str, Any] | None = None,
     progress: bool = False,
+    callback: Callback | None = None,
     **arguments: Any,
 ) -> SummaryReport:
     """Write the numbers of structures of many data sets as one table: a row for each data set.
@@ -114,6 +119,8 @@ def summarize(
         For the file system.
     progress : bool
         Whether to show a progress bar on standard error.
+    callback : callable, optional
+        Given a ``ProgressEvent`` at once, and whenever a row has been entered.
     **arguments
         All else that `open_dataset` takes, the same for all. `expression` is "intensity" by
         default.
@@ -132,7 +139,8 @@ def summarize(
     MissingExtraError
         If Parquet is asked for, and cannot be written.
     MetadataError, ServiceError
-        If the annotation or its structures cannot be had.
+        If the annotation or its structures cannot be had; or the latter, if one data set after the
+        other fails as the service cannot be reached. The same call goes on there.
 
     Notes
     -----
@@ -145,15 +153,19 @@ def summarize(
 
     Examples
     --------
-    >>> import tempfile
+    >>> import xarray as xr
     >>> import atldld_xr
-    >>> where = tempfile.mkdtemp()
     >>> both = ["phantom", "phantom-sagittal"]
-    >>> report = atldld_xr.summarize(both, url=f"{where}/table.zarr")  # doctest: +SKIP
+    >>> report = atldld_xr.summarize(both, url="table.zarr", structures="HPF")  # doctest: +SKIP
+    >>> xr.open_zarr("table.zarr").expression_energy.sizes  # doctest: +SKIP
+    Frozen({'dataset': 2, 'structure': 1})
     """
+    check_callback(callback)
     if not is_one_of(method, ("sections", "grid")):
         raise InvalidArgumentError(f'method is "sections" or "grid", not {short(method)}')
-    hemispheres = check_hemisphere(hemisphere)
+    hemispheres, threshold = check_hemisphere(hemisphere), check_threshold(threshold)
+    address = checked(url)
+    place = FileStore(rows_of(address), storage_options)
     ids = dataset_ids(datasets)
     arguments["expression"] = arguments.get("expression") or "intensity"
     source = resolve(arguments.get("source"), dataset_name(ids[0]))
@@ -164,17 +176,15 @@ def summarize(
     chosen = choose(ontology_at(where), structures)
     wanted = Wanted(
         None if structures is None else tuple(chosen.ids),
-        check_threshold(threshold),
+        threshold,
         method,
         hemisphere,
         where,
         arguments,
     )
     layout = table_layout(ids, chosen, hemispheres, method, _attributes(wanted, source.url))
-    address = os.fspath(url)
     if is_parquet(address):
         check_folder(FileStore(address, storage_options))
-    place = FileStore(rows_of(address), storage_options)
     if dry_run:
         ledger = look(place, layout, mode, retry_failed=retry_failed)
         missing = missing_rows(layout, ledger)
@@ -189,12 +199,17 @@ def summarize(
             check_labels(where)
         job = Job(store, layout.arrays, may_overwrite=ledger.may_overwrite, lease=lease)
         task = RowTask(job, wanted, shape_of(layout))
-        with progress_bar("data sets", len(missing), enabled=progress) as advance:
+        asked = {key: value for key, value in arguments.items() if key in WHERE}
+        ahead = records_ahead([ids[at] for at in missing], **asked)
+        count = len(missing)
+        with progress_bar(
+            "data sets", count, enabled=progress, what="data set", callback=callback
+        ) as advance:
 
             def events() -> Generator[SectionEntry, None, None]:
-                for entry in make_rows(((at, ids[at]) for at in missing), task):
-                    advance(1)
+                for entry in make_rows(zip(missing, map(int, ahead), strict=True), task):
                     yield entry
+                    advance(1)  # once it is entered: a callback may raise
 
             write_missing(events(), layout, store, ledger, lease, progress=False)
     if is_parquet(address):
@@ -234,12 +249,15 @@ def _attributes(wanted: Wanted, source: str) -> dict[str, Any]:
         for key, value in sorted(wanted.opening.items())
         if key not in (*_NOT_OF_ROWS, "resolution") and value is not None
     }
+    # What is as it would be anyway is the same table, said or not.
+    usual = inspect.signature(plan_dataset).parameters
+    opening = {key: value for key, value in opening.items() if value != usual[key].default}
     return {
         "title": "numbers of structures of section data sets",
         "method": wanted.method,
         "threshold": wanted.threshold,
         "hemisphere": wanted.hemisphere,
-        "resolution": wanted.opening.get("resolution", 25),
+        "resolution": float(wanted.opening.get("resolution", usual["resolution"].default)),
         "annotation": wanted.annotation or "Allen's",
         "source": source,
         **{f"opened_with_{key}": value for key, value in opening.items()},

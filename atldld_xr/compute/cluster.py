@@ -82,6 +82,13 @@ def ship(client: Any, options: StorageOptionsRef | None = None) -> Awaitable[Non
         If `options` has an object that cannot be sent.
     StoreError
         If this process does not know the options itself.
+
+    Examples
+    --------
+    >>> from distributed import Client
+    >>> import atldld_xr
+    >>> with Client(processes=False, dashboard_address=None) as client:
+    ...     atldld_xr.cluster.ship(client)
     """
     plugins = _sendable() if options is None else [_plugin(options)] if options else []
     if client.asynchronous:

@@ -90,7 +90,9 @@ def mirror(
 
     Examples
     --------
-    >>> atldld_xr.mirror(71717640, path="mirror/", resolution=10)  # doctest: +SKIP
+    >>> import atldld_xr
+    >>> copied = atldld_xr.mirror("phantom-sagittal", path="mirror/", resolution=400)
+    >>> ds = atldld_xr.open_dataset(900000002, resolution=400, source="mirror/")
     """
     ids = dataset_ids(datasets)
     opened = asked_anew(_common_source(source, ids), refresh)

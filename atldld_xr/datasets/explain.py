@@ -17,6 +17,7 @@ from atldld_xr.datasets.fetching import (
     Fetching,
 )
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.messages.html import html_rows
 from atldld_xr.messages.repeating import short
 from atldld_xr.messages.text import format_bytes, format_count, format_rows
 from atldld_xr.settings import as_int, as_rate, setting
@@ -169,16 +170,9 @@ class Explanation:
         return format_rows(self._rows())
 
     def _repr_html_(self) -> str:
-        from html import escape
-
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{escape(name)}</th>"
-            f"<td style='text-align:left'>{escape(value)}</td></tr>"
-            for name, value in self._rows()
-        )
         table = self.to_dataframe().to_html(index=False, na_rep="")
         return (
-            f"<table>{rows}</table>"
+            f"{html_rows(self._rows())}"
             f"<details><summary>{format_count(len(self.sections), 'section')}</summary>"
             f"{table}</details>"
         )

@@ -14,6 +14,7 @@ from atldld_xr.datasets.arguments import with_arguments_of
 from atldld_xr.datasets.costs import Costs, estimate_costs
 from atldld_xr.datasets.fetching import JPEG_BYTES_PER_PIXEL
 from atldld_xr.datasets.plan_dataset import DatasetPlan, plan_dataset
+from atldld_xr.messages.html import html_rows
 from atldld_xr.messages.text import (
     format_bytes,
     format_count,
@@ -97,6 +98,9 @@ class DatasetInfo:
     def __repr__(self) -> str:
         return format_rows([*_dataset_rows(self), ("", ""), *_cost_rows(self)])
 
+    def _repr_html_(self) -> str:
+        return html_rows([*_dataset_rows(self), *_cost_rows(self)])
+
 
 @with_arguments_of(plan_dataset)
 def info(planned: DatasetPlan) -> DatasetInfo:
@@ -123,6 +127,7 @@ offline
 
     Examples
     --------
+    >>> import atldld_xr
     >>> atldld_xr.info("phantom", resolution=10).costs.requests
     17
     """

@@ -97,7 +97,7 @@ def open_annotation(
     >>> import atldld_xr
     >>> annotation = atldld_xr.open_annotation(resolution=100, source="phantom")
     >>> structures = atldld_xr.structures(source="phantom")
-    >>> structures.name(annotation.sel(coronal=5200, y=4000, x=7950, method="nearest").item())
+    >>> structures.name(int(annotation.sel(coronal=5200, y=4000, x=7950, method="nearest")))
     'caudoputamen'
     """
     if not is_one_of(version, VERSIONS):

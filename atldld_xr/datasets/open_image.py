@@ -82,6 +82,12 @@ def open_image(
     ------
     InvalidArgumentError, DatasetNotFoundError, MetadataError, ServiceError
         As for `open_dataset`.
+
+    Examples
+    --------
+    >>> import atldld_xr
+    >>> atldld_xr.open_image(910000001, tier=4, source="phantom").image.shape
+    (125, 178, 3)
     """
     check_options("nearest", "raise", None, expression, None)
     check_masks("projection", projection)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os import PathLike
 from typing import Literal
 
@@ -64,8 +64,6 @@ class DatasetPlan:
         As they were asked for.
     registration : Registration or None
         What says how sections lie in place of Allen's matrices.
-    detection_xy : tuple of float, optional
-        As it was asked for.
     """
 
     data: SectionDataset
@@ -77,7 +75,6 @@ class DatasetPlan:
     interpolation: Interpolation
     plane: Viewed
     registration: Registration | None = None
-    detection_xy: tuple[float, float] | None = None
 
     @property
     def variables(self) -> list[BlockVariable | SectionVariable]:
@@ -123,70 +120,28 @@ def plan_dataset(
     space = space_of(data, reference_space, extent, opened)
     grid = Grid(data.plane, space, resolution, anchor)
     registered = resolve_registration(registration, data)
-    fills = {
-        view: default_fill(view, data.fluorescence) if fill_value is None else int(fill_value)
-        for view in _views(data, expression, projection)
-    }
-    return _plan(
-        DatasetPlan(
-            data, grid, (), {}, opened, chunks, interpolation, plane, registered, detection_xy
-        ),
-        fills,
-        tier,
-        on_error,
-    )
-
-
-def halved(planned: DatasetPlan, times: int) -> DatasetPlan:
-    """Return the plan of the same data set in pixels that are larger; nothing is asked for.
-
-    Parameters
-    ----------
-    planned : DatasetPlan
-        As `plan_dataset` returns it.
-    times : int
-        Each pixel covers ``2**times`` of its own along both sides, and is read at the tier that it
-        needs; an odd one at the end stays one. 0 gives the plan itself.
-
-    Raises
-    ------
-    InvalidArgumentError
-        As `Grid.halved`.
-    """
-    if not times:
-        return planned
-    fills = {view: plan.fill_value for view, plan in planned.plans.items()}
-    on_error = planned.plans["image"].on_error
-    return _plan(replace(planned, grid=planned.grid.halved(times)), fills, "auto", on_error)
-
-
-def _plan(
-    planned: DatasetPlan, fills: Mapping[View, int], tier: Tier, on_error: OnError
-) -> DatasetPlan:
-    """Return a plan with its sections placed on its grid, and what each view of them takes."""
-    data, grid, registered = planned.data, planned.grid, planned.registration
     poses = None if registered is None else registered.of_dataset(data)
     bends = {} if registered is None else registered.bends
-    placed = place_images(
-        data, grid, plane=planned.plane, detection_xy=planned.detection_xy, poses=poses
-    )
+    placed = place_images(data, grid, plane=plane, detection_xy=detection_xy, poses=poses)
     plans = {
         view: LoadPlan(
             sections=tuple(
-                _plan_section(
-                    section, grid, view, tier, planned.interpolation, planned.source, bends
-                )
+                _plan_section(section, grid, view, tier, interpolation, opened, bends)
                 for section in placed
             ),
             shape=grid.shape,
-            chunks=split_blocks(planned.chunks, grid.shape),
+            chunks=split_blocks(chunks, grid.shape),
             view=view,
-            fill_value=fill,
+            fill_value=default_fill(view, data.fluorescence)
+            if fill_value is None
+            else int(fill_value),
             on_error=on_error,
         )
-        for view, fill in fills.items()
+        for view in _views(data, expression, projection)
     }
-    return replace(planned, placed=tuple(placed), plans=plans)
+    return DatasetPlan(
+        data, grid, tuple(placed), plans, opened, chunks, interpolation, plane, registered
+    )
 
 
 def _views(data: SectionDataset, expression: bool | str, projection: bool | str) -> list[View]:

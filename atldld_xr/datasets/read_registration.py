@@ -65,8 +65,13 @@ def read_registration(
 
     Examples
     --------
-    >>> found = atldld_xr.read_registration("anchors.json", dataset=71717640)
-    >>> ds = atldld_xr.open_dataset(71717640, registration=found)
+    >>> import atldld_xr
+    >>> ds = atldld_xr.open_dataset("phantom", resolution=100)
+    >>> report = ds.atldld.to_quicknii("anchors/", longest=300)  # to be refined in QuickNII
+    >>> found = atldld_xr.read_registration("anchors/900000001.json", dataset="phantom")
+    >>> len(found.ids)
+    17
+    >>> ds = atldld_xr.open_dataset("phantom", resolution=100, registration=found)
     """
     check_anomalies(anomalies)
     dataset_id = parse_dataset_name(dataset)

@@ -7,15 +7,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-__all__ = ["ExportReport", "StoreStatus", "Verification", "export", "status", "verify"]
+__all__ = [
+    "ExportReport",
+    "ProgressEvent",
+    "StoreStatus",
+    "Verification",
+    "export",
+    "status",
+    "verify",
+]
 
 if TYPE_CHECKING:
+    from atldld_xr.compute.progress import ProgressEvent
     from atldld_xr.export.to_zarr import ExportReport, export
     from atldld_xr.store.status import StoreStatus, status
     from atldld_xr.store.verify import Verification, verify
 else:  # so that importing one of its modules does not import all
     _PLACES = {
         "ExportReport": "atldld_xr.export.to_zarr",
+        "ProgressEvent": "atldld_xr.compute.progress",
         "StoreStatus": "atldld_xr.store.status",
         "Verification": "atldld_xr.store.verify",
         "export": "atldld_xr.export.to_zarr",

@@ -23,6 +23,7 @@ from atldld_xr.export.run.trace_graph import SectionTasks, Trace
 from atldld_xr.export.to_zarr import lazy_dataset, reasons, regular_dataset
 from atldld_xr.plan.load_plan import Block, LoadPlan, SectionPlan
 from atldld_xr.sources.protocol import Source
+from atldld_xr.store.layout import check_not_empty
 
 
 def explain_export(dataset: xr.Dataset, **assumed: float) -> Explanation:
@@ -34,9 +35,15 @@ def explain_export(dataset: xr.Dataset, **assumed: float) -> Explanation:
         Whole, sliced, or with more done to it. What is not lazy takes nothing.
     **assumed : float
         As for `explain_needs`.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there is nothing in it, as `to_zarr`.
     """
     chosen = choose(dataset, None)
     lazy = lazy_dataset(chosen)
+    check_not_empty(lazy)
     arrays = {str(name): v.data for name, v in lazy.variables.items() if v.chunks is not None}
     # As a store has them: of one size in each array.
     chunks = {name: tuple(map(max, array.chunks)) for name, array in arrays.items()}

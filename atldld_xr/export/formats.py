@@ -20,7 +20,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     ),
     "ome-zarr": (
         "mode", "storage_options", "compressor", "retry_failed", "ome_version", "variable", "step",
-        "levels",
+        "levels", "axes",
     ),
     "nrrd": ("mode", "variable", "channel", "step", "header", "compress"),
     "nifti": ("mode", "variable", "channel", "step", "compress"),

@@ -17,6 +17,7 @@ from atldld_xr.arrays.failures import UNREAD, absences, failure_entries, told
 from atldld_xr.arrays.made_of import say_made_of
 from atldld_xr.arrays.readers import content_name
 from atldld_xr.arrays.variables import STATUSES
+from atldld_xr.compute.progress import Callback, check_callback
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.choose import choose
 from atldld_xr.export.run.on_dask import compute_and_write
@@ -24,6 +25,7 @@ from atldld_xr.export.run.on_threads import Job
 from atldld_xr.export.run.run import Event, make, write_missing
 from atldld_xr.export.run.trace_graph import SectionTasks
 from atldld_xr.files.file_store import FileStore
+from atldld_xr.messages.html import AsHtml
 from atldld_xr.store.attributes import check_attributes
 from atldld_xr.store.chunk_encoding import ChunkPlace
 from atldld_xr.store.coordinates import rounded_as_there
@@ -34,7 +36,7 @@ from atldld_xr.store.resume import Mode, invalidate, open_for_writing
 
 
 @dataclass(frozen=True)
-class ExportReport:
+class ExportReport(AsHtml):
     """What an export did.
 
     Attributes
@@ -53,6 +55,8 @@ class ExportReport:
         Those that the service has nothing of, in the same words: masks that there are none of.
     excluded : mapping of int
         How many sections of the data set cannot be registered, and so are left out, by reason.
+    link : str or None
+        Of an OME-Zarr: an address that shows its middle section in neuroglancer.
     """
 
     url: str
@@ -62,6 +66,7 @@ class ExportReport:
     failures: tuple[Mapping[str, Any], ...] = ()
     absent: tuple[Mapping[str, Any], ...] = ()
     excluded: Mapping[str, int] = field(default_factory=dict)
+    link: str | None = None
 
 
 def export(
@@ -75,8 +80,10 @@ def export(
     retry_failed: bool = False,
     variables: str | Sequence[str] | None = None,
     progress: bool = False,
+    callback: Callback | None = None,
 ) -> ExportReport:
     """Write a Dataset to a Zarr v3 store; see ``Dataset.atldld.to_zarr``."""
+    check_callback(callback)
     chosen, place = choose(dataset, variables), FileStore(url, storage_options)
     stored_plan = plan_there(place, mode)
     if is_earlier(stored_plan):
@@ -136,7 +143,9 @@ def export(
             why = reasons(dataset, section_tasks.names)
             yield from _computed_by_dask(others, why, job, is_missing, places)
 
-        done = write_missing(events(), layout, store, ledger, lease, progress=progress)
+        done = write_missing(
+            events(), layout, store, ledger, lease, progress=progress, callback=callback
+        )
     return ExportReport(
         url=place.url,
         blocks=done,

@@ -1,10 +1,11 @@
 """The planes of a Dataset, from its first section to its last. Pure.
 
-By default a step is what a section is thick: a plane then shows the tissue that was cut, and no
-position is off by more than half of it. At 25 um these are the planes of Allen's own reference
-volume. Only those from the first section to the last are kept: a slice of a data set takes no more
-than it holds, and a section that is registered to beyond the reference space has its place like the
-others.
+By default, planes are where the sections are, if these lie in equal steps; else, and of a step that
+is asked for, they are on the grid of the reference space, and what a section is thick apart: at 25
+um these are the planes of Allen's own reference volume. Either way a plane shows the tissue that
+was cut there, and no position is off by more than half of a section. Only those from the first
+section to the last are kept: a slice of a data set takes no more than it holds, and a section that
+is registered to beyond the reference space has its place like the others.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from atldld_xr.allen.reference import REFERENCE_SPACES, SECTION_DIMS
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.planes.axis import Axis, read_positions, round_off
 from atldld_xr.planes.placing import check_step, nearest_plane, place
+from atldld_xr.planes.spacing import find_spacing
 
 _THICKEST = max(max(space.extent) for space in REFERENCE_SPACES.values())
 
@@ -35,11 +37,14 @@ class Planes:
     step : float
         From one plane to the next, in micrometres.
     first : int
-        Which plane of the reference grid plane 0 is.
+        Which plane of the grid plane 0 is.
     places : tuple of int
         In which plane each section is, in the Dataset's order.
     positions : tuple of float
         Where each section is exactly, in micrometres.
+    origin : float
+        Where the grid begins, in micrometres: plane k of it is centred at ``origin + (k + 0.5) *
+        step``. That of the reference space begins at 0.
     """
 
     dim: str
@@ -47,11 +52,13 @@ class Planes:
     first: int
     places: tuple[int, ...]
     positions: tuple[float, ...]
+    origin: float = 0.0
 
     @property
     def axis(self) -> Axis:
         """The planes' centres."""
-        return Axis(round_off((self.first + 0.5) * self.step), self.step, max(self.places) + 1)
+        first = round_off(self.origin + (self.first + 0.5) * self.step)
+        return Axis(first, self.step, max(self.places) + 1)
 
     @property
     def sections(self) -> dict[int, int]:
@@ -89,7 +96,8 @@ def find_planes(dataset: xr.Dataset, *, step: float | None = None) -> Planes:
     dataset : xarray.Dataset
         As `atldld_xr.open_dataset` returns it, whole or sliced; no pixels are read.
     step : float, optional
-        From one plane to the next, in micrometres. Default: the attribute ``section_thickness``.
+        From one plane to the next, in micrometres. Default: that of the sections, where they lie in
+        equal steps as `find_spacing` has them; else the attribute ``section_thickness``.
 
     Returns
     -------
@@ -108,6 +116,11 @@ def find_planes(dataset: xr.Dataset, *, step: float | None = None) -> Planes:
     if not positions:
         raise InvalidArgumentError("there is no section to be written")
     width = _find_step(dataset, step)
+    if step is None and "plane_spacing" not in dataset.attrs:
+        spacing = find_spacing(positions, width)
+        if spacing is not None and spacing.step <= _THICKEST:
+            origin = round_off(spacing.first - spacing.step / 2)
+            return Planes(dim, spacing.step, 0, spacing.places, tuple(positions), origin)
     first, last = (nearest_plane(end(positions), width) for end in (min, max))
     if last - first >= _MOST_PLANES:
         raise InvalidArgumentError(

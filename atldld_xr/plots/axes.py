@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -29,8 +30,10 @@ MICROMETRES = {"mm": 1000.0, "um": 1.0}
 """In one of each unit."""
 
 _WRITTEN = {"mm": "mm", "um": "µm"}
-_ENDS = {"p": ("anterior", "posterior"), "i": ("dorsal", "ventral"), "r": ("left", "right")}
-"""What is at the low and at the high end of each axis of the reference space."""
+_ENDS = {"p": ("anterior", "posterior"), "i": ("dorsal", "ventral")}
+"""What is at the low and at the high end of axes of the reference space."""
+_R_ENDS = {None: None, False: ("left", "right"), True: ("right", "left")}
+"""The same of r, by whether left tissue is shown right; None where nothing tells."""
 
 _BAR = 0.22  # of the picture's width, at most
 _ROUND = (5.0, 2.0, 1.0)
@@ -131,14 +134,11 @@ def _letters(dataset: xr.Dataset) -> dict[str, str]:
 def _along(dataset: xr.Dataset, dim: str, letters: dict[str, str]) -> Along:
     start, stop = _edges(dataset, dim)
     letter = letters[dim]
-    ends = _ENDS.get(letter)
-    is_reversed = False
-    if letter == "r":
-        across = next(name for name in letters if name not in ("y", "x"))
-        mirrored = find_sides(dataset, across).mirrored
-        is_reversed = bool(mirrored)
-        ends = None if mirrored is None else (ends or ())[::-1] if mirrored else ends  # type: ignore[assignment]  # two
-    return Along(dim, letter, ends, start, stop, is_reversed)
+    if letter != "r":
+        return Along(dim, letter, _ENDS.get(letter), start, stop)
+    across = next(name for name in letters if name not in ("y", "x"))
+    mirrored = find_sides(dataset, across).mirrored
+    return Along(dim, letter, _R_ENDS[mirrored], start, stop, is_reversed=bool(mirrored))
 
 
 def _edges(dataset: xr.Dataset, dim: str) -> tuple[float, float]:
@@ -165,8 +165,11 @@ def check_unit(unit: object) -> None:
         raise InvalidArgumentError(f'unit is "mm" or "um", not {short(unit)}')
 
 
-def axes_for(ax: Axes | None, figsize: tuple[float, float] | None = None) -> Axes:
-    """Return where to draw, as xarray does: what is given, a new figure of a size, or the current.
+@contextmanager
+def drawing_on(ax: Axes | None, figsize: tuple[float, float] | None) -> Iterator[Axes]:
+    """Give where to draw, as xarray does: what is given, a new figure of a size, or the current.
+
+    A figure that pyplot has made for it is closed again if drawing fails.
 
     Raises
     ------
@@ -181,33 +184,70 @@ def axes_for(ax: Axes | None, figsize: tuple[float, float] | None = None) -> Axe
     if ax is not None and figsize is not None:
         raise InvalidArgumentError("give ax, whose figure has a size, or figsize, and not both")
     if isinstance(ax, Axes):
-        return ax
+        yield ax
+        return
     if ax is not None:
         raise InvalidArgumentError(f"ax is one Axes of matplotlib's, not {short(ax)}")
     from matplotlib import pyplot
 
-    if figsize is not None:
-        return pyplot.figure(figsize=figsize, layout="constrained").add_subplot()
-    return pyplot.gca()
+    before = pyplot.get_fignums()
+    if figsize is None:
+        figure = pyplot.gcf()
+        axes = figure.gca()
+    else:
+        figure = pyplot.figure(figsize=figsize, layout="constrained")
+        axes = figure.add_subplot()
+    try:
+        yield axes
+    except BaseException:
+        if figure.number not in before:
+            pyplot.close(figure)
+        raise
 
 
-def new_figure(figsize: tuple[float, float]) -> Figure:
+def new_figure(figsize: tuple[float, float], **layout: float) -> Figure:
     """Return a figure that pyplot knows nothing of: it is gone with its last reference."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=figsize, layout="constrained")
+    figure = Figure(figsize=figsize)
+    figure.set_layout_engine("constrained", **layout)
+    return figure
 
 
-def dress(ax: Axes, frame: Frame, unit: Unit, *, labels: bool = True) -> None:
-    """Turn axes the right way up, in equal aspect, with labels or without anything around."""
+def turn(ax: Axes, frame: Frame, unit: Unit) -> None:
+    """Turn axes the right way up, in equal aspect."""
     ax.set_xlim(*frame.right.limits(unit))
     ax.set_ylim(*frame.down.limits(unit)[::-1])
     ax.set_aspect("equal")
+
+
+def finish(
+    ax: Axes, frame: Frame, unit: Unit, *, labels: bool = True, scale_bar: bool = True
+) -> None:
+    """Turn axes the right way up, and say what is where and how large.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where something is drawn.
+    frame : Frame
+        How it lies.
+    unit : {"mm", "um"}
+        Of the axes' numbers.
+    labels : bool
+        Whether there are axes with numbers and words; else there are letters.
+    scale_bar : bool
+        Whether there is a scale bar.
+    """
+    turn(ax, frame, unit)
     if labels:
         ax.set_xlabel(frame.right.label(unit, downwards=False))
         ax.set_ylabel(frame.down.label(unit, downwards=True))
     else:
         ax.set_axis_off()
+        mark_sides(ax, frame)
+    if scale_bar:
+        add_scale_bar(ax, frame, unit)
 
 
 def mark_sides(ax: Axes, frame: Frame) -> None:

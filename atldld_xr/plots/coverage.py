@@ -9,7 +9,7 @@ import xarray as xr
 
 from atldld_xr.allen.reference import SECTION_DIMS
 from atldld_xr.datasets.sections import TABLE_DIM
-from atldld_xr.plots.axes import Unit, add_scale_bar, axes_for, check_unit, dress, frame_of
+from atldld_xr.plots.axes import Unit, check_unit, drawing_on, finish, frame_of
 from atldld_xr.plots.reading import check_variable, one_section
 from atldld_xr.plots.section import draw
 from atldld_xr.plots.titles import full_title, stack_title
@@ -42,16 +42,14 @@ def plot_coverage(
     else:
         counted = dataset[[name]].sum(dim, keep_attrs=True).assign_coords({dim: np.nan}).load()
         most, said = dataset.sizes[dim], stack_title(dataset)
-    axes = axes_for(ax, figsize)
     frame = frame_of(counted, counted[name].dims)
     counts = counted.assign({name: counted[name].astype(np.int32)})
     shown = {"cmap": "Blues", "vmin": 0, "vmax": most, "interpolation": "nearest", **imshow}
-    image = draw(axes, counts, name, unit, **shown)
+    with drawing_on(ax, figsize) as axes:
+        image = draw(axes, counts, name, unit, **shown)
     figure = axes.get_figure()
     if most > 1 and figure is not None:
         figure.colorbar(image, ax=axes, label="sections with a pixel", shrink=0.8)
-    dress(axes, frame, unit)
-    if scale_bar:
-        add_scale_bar(axes, frame, unit)
+    finish(axes, frame, unit, scale_bar=scale_bar)
     axes.set_title(said if title is None else title)
     return image

@@ -14,13 +14,12 @@ from atldld_xr.plan.arguments import is_whole
 from atldld_xr.plots.axes import (
     MICROMETRES,
     Unit,
-    add_scale_bar,
-    axes_for,
     check_unit,
-    dress,
+    drawing_on,
+    finish,
     frame_of,
 )
-from atldld_xr.plots.reading import check_variable, one_section
+from atldld_xr.plots.reading import one_section
 from atldld_xr.plots.titles import full_title
 
 if TYPE_CHECKING:
@@ -46,12 +45,17 @@ def plot_field(
 ) -> Quiver:
     """Draw the displacement field of a section as arrows; see ``Dataset.atldld.plot.field``."""
     check_unit(unit)
+    name = "displacement"
     if not is_whole(arrows) or not 2 <= arrows <= _LARGEST:
         raise InvalidArgumentError(
             f"arrows is how many there are along the longer side, from 2 to {_LARGEST}, not "
             f"{short(arrows)}"
         )
-    name = check_variable(dataset, "displacement")
+    if name not in dataset.data_vars:
+        raise InvalidArgumentError(
+            "this Dataset has no displacement: open the data set, as stores leave it out unless "
+            "variables= names it when they are written"
+        )
     section = one_section(dataset, at)
     frame = frame_of(section, ("y", "x"))
     step = max(1, round(max(section.sizes["y"], section.sizes["x"]) / arrows))
@@ -65,7 +69,6 @@ def plot_field(
     rows, columns, offsets = rows[covered], columns[covered], offsets[covered]
     if bend:
         offsets = without_affine(rows, columns, offsets)
-    axes = axes_for(ax, figsize)
     length = np.hypot(offsets[:, 0], offsets[:, 1])
     most = float(length.max(initial=0.0))
     apart = step * (frame.right.stop - frame.right.start) / section.sizes["x"]
@@ -78,16 +81,16 @@ def plot_field(
         "width": 0.0025,
         **quiver,
     }
-    drawn = axes.quiver(columns / per, rows / per, offsets[:, 0], offsets[:, 1], length, **shown)
+    given = (columns / per, rows / per, offsets[:, 0], offsets[:, 1], length)
+    with drawing_on(ax, figsize) as axes:
+        drawn = axes.quiver(*given, **shown)
     figure = axes.get_figure()
     if figure is not None:
         tier = int(section["tier"]) if "tier" in section.coords else None
         pixels = "px of the source image" + ("" if tier is None else f", tier {tier}")
         said = f"{'bend' if bend else 'displacement'} ({pixels})"
         figure.colorbar(drawn, ax=axes, label=said, shrink=0.8)
-    dress(axes, frame, unit)
-    if scale_bar:
-        add_scale_bar(axes, frame, unit)
+    finish(axes, frame, unit, scale_bar=scale_bar)
     axes.set_title(full_title(section) if title is None else title)
     return drawn
 

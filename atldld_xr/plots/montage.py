@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from atldld_xr.compute.threads import ending_threads, in_order
 from atldld_xr.datasets.sections import section_dim
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import is_whole
 from atldld_xr.plots.axes import (
     add_scale_bar,
-    dress,
     frame_of,
     mark_sides,
     new_figure,
+    turn,
 )
 from atldld_xr.plots.extra import need_matplotlib
 from atldld_xr.plots.reading import check_variable, read_section
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDTH = 10.0  # inches
+_AT_ONCE = 4  # sections read at a time
 _TITLE = 0.22  # inches above each panel
 _MOST = 200  # panels: no data set has as many sections
 _SHAPE = 1.4  # width by height of the montage, about
@@ -63,18 +66,21 @@ def plot_montage(
     tall = math.ceil(count / wide)
     panel = _WIDTH / wide
     size = figsize or (_WIDTH, tall * (panel * height / width + _TITLE) + 2 * _TITLE)
-    figure = new_figure(size)
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)  # type: ignore[union-attr, call-arg]  # it has one, the constrained
+    figure = new_figure(size, w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
     panels = figure.subplots(tall, wide, squeeze=False).ravel()
     finest = max(width / (size[0] / wide), height / (size[1] / tall)) / PRINT
-    for index, ax in enumerate(panels):
-        if index >= count:
-            ax.set_axis_off()
-            continue
-        section = dataset.isel({dim: index})
-        draw(ax, read_section(section, name, finest), name, "mm", **imshow)
-        dress(ax, frame, "mm", labels=False)
-        ax.set_title(section_title(section, short=True), fontsize="x-small", pad=2)
+    sections = [dataset.isel({dim: index}) for index in range(count)]
+    jobs = [
+        (index, partial(read_section, each, name, finest)) for index, each in enumerate(sections)
+    ]
+    with ending_threads(_AT_ONCE, "atldld-montage") as pool:
+        for index, read in in_order(pool, jobs, lambda waiting: waiting >= _AT_ONCE):
+            ax = panels[index]
+            draw(ax, read, name, "mm", **imshow)
+            turn(ax, frame, "mm")
+            ax.set_title(section_title(read, short=True), fontsize="x-small", pad=2)
+    for ax in panels:
+        ax.set_axis_off()
     mark_sides(panels[0], frame)
     if scale_bar:
         add_scale_bar(panels[count - 1], frame, "mm")

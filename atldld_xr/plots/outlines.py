@@ -1,4 +1,4 @@
-"""Outlines of labels: closed lines through the outermost pixels of each. Pure."""
+"""Outlines of labels: lines through the outermost pixels of each. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ def outlines(labels: ArrayLike) -> dict[int, list[Array]]:
     """Return the outlines of each label but 0.
 
     They run through the centres of a label's own outermost pixels, half a pixel inside of its
-    border, so that those of neighbours lie beside each other.
+    border, so that those of neighbours lie beside each other. Where the picture ends a label need
+    not, and there is none.
 
     Parameters
     ----------
@@ -23,8 +24,7 @@ def outlines(labels: ArrayLike) -> dict[int, list[Array]]:
     Returns
     -------
     dict of list of ndarray, shape (N, 2)
-        By label, ascending: (row, column) of each corner, the first one again at the end; also
-        around holes.
+        By label, ascending: (row, column) of each corner; also around holes.
     """
     of = np.asarray(labels)
     found, numbered = np.unique(of, return_inverse=True)
@@ -36,8 +36,21 @@ def outlines(labels: ArrayLike) -> dict[int, list[Array]]:
         mask, corner = _cut(numbered == index)
         lines, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
         closed = (np.concatenate([line, line[:1]])[:, 0, ::-1] for line in lines)
-        out[int(label)] = [line.astype(np.float64) + corner for line in closed]
+        parts = (_within(line + corner, of.shape) for line in closed)
+        out[int(label)] = [part for of_line in parts for part in of_line]
     return out
+
+
+def _within(line: Array, shape: tuple[int, ...]) -> list[Array]:
+    """Return the parts of a closed line that do not run along the picture's edge."""
+    at_edge = (line == 0) | (line == np.array(shape) - 1)
+    is_along = (at_edge[1:] & at_edge[:-1] & (line[1:] == line[:-1])).any(axis=1)
+    if not is_along.any():
+        return [line]
+    start = int(np.flatnonzero(is_along)[0]) + 1  # begin where one such stretch ends
+    turned = np.concatenate([line[start:-1], line[: start + 1]])
+    along = np.roll(is_along, -start)
+    return [part for part in np.split(turned, np.flatnonzero(along) + 1) if len(part) > 1]
 
 
 def innermost(labels: ArrayLike) -> dict[int, tuple[float, float]]:

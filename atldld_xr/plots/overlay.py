@@ -84,12 +84,13 @@ def _labels(
     if not isinstance(annotation, xr.DataArray) or "section_image_id" not in annotation.coords:
         return cut_annotation(grid, annotation).load()
     ids = annotation["section_image_id"]
-    if own is None or own.ndim or not (ids == own).any():
+    same = np.atleast_1d(ids.values == (None if own is None else own.values))
+    if not same.any():
         raise InvalidArgumentError(
             "these labels are of other sections than the one that is drawn: leave them out, or "
             "give those that ds.atldld.annotation() of this Dataset has"
         )
-    return annotation.isel({ids.dims[0]: int((ids == own).argmax())}) if ids.ndim else annotation
+    return annotation.isel({ids.dims[0]: int(same.argmax())}) if ids.ndim else annotation
 
 
 def _draw_outlines(

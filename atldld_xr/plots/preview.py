@@ -91,6 +91,11 @@ def preview(
         If matplotlib is not installed.
     InvalidArgumentError, DatasetNotFoundError, MetadataError, ServiceError
         As for `atldld_xr.open_dataset`.
+
+    Examples
+    --------
+    >>> import atldld_xr
+    >>> atldld_xr.preview("phantom").savefig("sections.png")
     """
     need_matplotlib()
     from matplotlib.figure import Figure

@@ -8,7 +8,7 @@ it shows. What is no plain part of a plan, as what was computed or is in a store
 from __future__ import annotations
 
 import math
-from dataclasses import fields
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
@@ -17,15 +17,14 @@ from atldld_xr.allen.reference import SECTION_DIMS
 from atldld_xr.allen.tiers import plan_section
 from atldld_xr.arrays.lazy_array import PlanArray
 from atldld_xr.arrays.made_of import made_of
-from atldld_xr.arrays.readers import Reader, behind_selections, readers
+from atldld_xr.arrays.readers import Reader, behind_selections, plan_arrays, readers
 from atldld_xr.arrays.variables import PIXELS, coverage_variable, pixels_variable
 from atldld_xr.datasets.assemble import assemble
 from atldld_xr.datasets.masked import find_coverage
 from atldld_xr.datasets.sections import TABLE_DIM, nearest_section
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
-from atldld_xr.plan.bent_section import BentSectionPlan
-from atldld_xr.plan.load_plan import LoadPlan, SectionPlan
+from atldld_xr.plan.load_plan import SectionPlan
 from atldld_xr.planes.spacing import find_pixel_size
 
 _LARGEST = 1 << 26  # pixels of a picture: 8192 a side
@@ -104,15 +103,17 @@ def read_section(dataset: xr.Dataset, name: str, finest: float) -> xr.Dataset:
         If it cannot be read, and the Dataset was opened with ``on_error="raise"``.
     """
     covered = find_coverage(dataset, name)
-    wanted = dataset[[name] if covered is None else [name, covered]]
+    # Not `dataset[[...]]`, which loses the coordinates that say how sections lie.
+    wanted = dataset.drop_vars([v for v in dataset.data_vars if v not in (name, covered)])
     if covered not in (None, name):
         wanted = wanted.rename({covered: "coverage"})
     factor = factor_of(dataset, finest)
-    coarse = coarser(wanted, name, factor) if factor > 1 else None
-    if coarse is None:
-        _check_size(wanted, name)
-        return _averaged(wanted.load(), factor)
-    return coarse.load()
+    # By Dask a window would be read with all blocks that it touches.
+    by_plan = factor > 1 or wanted[name].chunks is not None
+    coarse = coarser(wanted, name, factor) if by_plan else None
+    if coarse is not None:
+        return check_size(coarse, name).load()
+    return _averaged(check_size(wanted, name).load(), factor)
 
 
 def factor_of(dataset: xr.Dataset, finest: float) -> int:
@@ -140,10 +141,16 @@ def coarser(dataset: xr.Dataset, name: str, factor: int) -> xr.Dataset | None:
         return None
     reader, section = found
     grid = coarser_grid(dataset, factor)
-    y, x, step = grid["y"].values, grid["x"].values, grid.attrs["resolution"]
+    y, x = grid["y"].values, grid["x"].values
+    step = (find_pixel_size(dataset) or math.nan) * factor
     to_place = np.array([[step, 0, y[0]], [0, step, x[0]], [0, 0, 1]])
-    affine = np.asarray(grid["affine"].values, dtype=np.float64) @ to_place
-    plan = _plan(reader, section, affine, (len(y), len(x)), step)
+    row_x, row_y = (np.asarray(grid["affine"].values, dtype=np.float64) @ to_place).tolist()
+    section = replace(section, affine=(tuple(row_x), tuple(row_y)))
+    if factor > 1:
+        section = _of_its_tier(section, reader, step)
+    shape = len(y), len(x)
+    chunks = ((shape[0],), (shape[1],))
+    plan = replace(reader.plan, sections=(section,), shape=shape, chunks=chunks)
     variables = [pixels_variable(name, plan)]
     if "coverage" in dataset:
         variables.append(coverage_variable("coverage", plan))
@@ -177,35 +184,24 @@ def coarser_grid(dataset: xr.Dataset, factor: int) -> xr.Dataset:
     return xr.Dataset(coords={**kept, **places}, attrs=attributes)
 
 
-def _plan(
-    reader: Reader, section: SectionPlan, affine: np.ndarray, shape: tuple[int, int], step: float
-) -> LoadPlan:
-    """Return a plan of one section as another plan reads it, on a grid of its own."""
+def _of_its_tier(section: SectionPlan, reader: Reader, step: float) -> SectionPlan:
+    """Return how a section is read from the tier that pixels of another size need."""
     image, view = section.image, reader.plan.view
     tier, reduction, subsamples = plan_section(
         image,
-        affine,
+        np.asarray(section.affine),
         tier=None,
         tiers=reader.source.tiers(image, view),
         interpolation=section.interpolation,
         resolution=step,
     )
-    row_x, row_y = affine.tolist()
-    coarse = SectionPlan(
-        image=image,
-        affine=(tuple(row_x), tuple(row_y)),
+    return replace(
+        section,
         tier=tier,
         reduction=reduction,
         subsamples=subsamples,
         tile_side=reader.source.tile_side(image, tier, view),
-        interpolation=section.interpolation,
-        readable=section.readable,
     )
-    if isinstance(section, BentSectionPlan):
-        coarse = BentSectionPlan.of(coarse, section.bend)
-    own = {field.name: getattr(reader.plan, field.name) for field in fields(LoadPlan)}
-    chunks = ((shape[0],), (shape[1],))
-    return LoadPlan(**{**own, "sections": (coarse,), "shape": shape, "chunks": chunks})
 
 
 def _plan_behind(dataset: xr.Dataset, name: str) -> tuple[Reader, SectionPlan] | None:
@@ -214,7 +210,15 @@ def _plan_behind(dataset: xr.Dataset, name: str) -> tuple[Reader, SectionPlan] |
     bases = made_of(dataset, name)
     ids = dataset.coords.get("section_image_id")
     affine = dataset.coords.get("affine")
-    if len(bases) != 1 or ids is None or ids.ndim or affine is None or affine.shape != (2, 3):
+    size = find_pixel_size(dataset) if {"y", "x"} <= {*dataset.indexes} else None
+    if (
+        size is None
+        or len(bases) != 1
+        or ids is None
+        or ids.ndim
+        or affine is None
+        or affine.shape != (2, 3)
+    ):
         return None
     ascending = all(dataset.indexes[dim].is_monotonic_increasing for dim in ("y", "x"))
     if variable.dims[:2] != ("y", "x") or not ascending or not _is_selected(variable):
@@ -234,11 +238,14 @@ def _is_selected(variable: xr.Variable) -> bool:
     from atldld_xr.arrays.dask_graph import BlockLayer, FetchLayer
 
     layers = variable.data.dask.layers
-    others = [name for name, it in layers.items() if not isinstance(it, BlockLayer | FetchLayer)]
     made = [layer.variable for layer in layers.values() if isinstance(layer, BlockLayer)]
-    return all(name.startswith("getitem-") for name in others) and all(
-        variable.name in PIXELS for variable in made
-    )
+    made += [array.variable for array in plan_arrays(variable)]
+    others = {name for name, it in layers.items() if not isinstance(it, BlockLayer | FetchLayer)}
+    # What slices, and what xarray makes chunks by.
+    known = {
+        n for n in others if n.startswith(("getitem-", "original-")) or f"original-{n}" in others
+    }
+    return bool(made) and others == known and all(one.name in PIXELS for one in made)
 
 
 def _averaged(dataset: xr.Dataset, factor: int) -> xr.Dataset:
@@ -254,10 +261,18 @@ def _averaged(dataset: xr.Dataset, factor: int) -> xr.Dataset:
     return means.assign(out)
 
 
-def _check_size(dataset: xr.Dataset, name: str) -> None:
-    count = math.prod(dataset[name].shape[:2])
+def check_size(dataset: xr.Dataset, name: str) -> xr.Dataset:
+    """Return what can be read for a picture.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is too large.
+    """
+    count = math.prod(n for d, n in dataset[name].sizes.items() if d in dataset.indexes)
     if count > _LARGEST:
         raise InvalidArgumentError(
             f"a picture of {count:,} pixels is too large: open the data set at a coarser "
             "resolution, or take a window with .sel(y=slice(...), x=slice(...))"
         )
+    return dataset

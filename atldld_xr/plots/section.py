@@ -14,10 +14,9 @@ from atldld_xr.planes.spacing import is_size
 from atldld_xr.plots.axes import (
     Frame,
     Unit,
-    add_scale_bar,
-    axes_for,
     check_unit,
-    dress,
+    drawing_on,
+    finish,
     frame_of,
     placed,
 )
@@ -56,14 +55,12 @@ def plot_section(
         raise InvalidArgumentError(f"resolution is a size in micrometres, not {short(resolution)}")
     section = one_section(dataset, at)
     frame = frame_of(section, [dim for dim in section[name].dims if dim not in _COLOURS])
-    axes = axes_for(ax, figsize)
-    finest = pixel_on(axes, frame) if resolution is None else float(resolution)
-    read = read_section(section, name, finest)
-    image = draw(axes, read, name, unit, **imshow)
-    dress(axes, frame, unit, labels=labels)
-    if scale_bar:
-        add_scale_bar(axes, frame, unit)
-    axes.set_title(full_title(section) if title is None else title)
+    with drawing_on(ax, figsize) as axes:
+        finest = pixel_on(axes, frame) if resolution is None else float(resolution)
+        read = read_section(section, name, finest)
+        image = draw(axes, read, name, unit, **imshow)
+    finish(axes, frame, unit, labels=labels, scale_bar=scale_bar)
+    axes.set_title(full_title(section, name) if title is None else title)
     return image
 
 
@@ -121,7 +118,7 @@ def draw(ax: Axes, read: xr.Dataset, name: str, unit: Unit, **imshow: Any) -> Ax
             f"{name} has {pixels.shape[-1]} values a pixel: choose one, or three of colour"
         )
     if covered is not None and not covered.any():
-        middle = {"ha": "center", "va": "center", "transform": ax.transAxes}
+        middle: dict[str, Any] = {"ha": "center", "va": "center", "transform": ax.transAxes}
         ax.text(0.5, 0.5, "no pixels", color="0.4", fontsize="small", **middle)
     extent = frame.extent(unit)
     return ax.imshow(shown, **{"origin": "upper", "extent": extent, "aspect": "equal", **imshow})

@@ -14,7 +14,8 @@ from atldld_xr.datasets.open_structures import structures as open_structures
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import is_whole
-from atldld_xr.plots.axes import axes_for
+from atldld_xr.plots.axes import drawing_on
+from atldld_xr.plots.extra import need_matplotlib
 from atldld_xr.plots.titles import dataset_title
 
 if TYPE_CHECKING:
@@ -49,26 +50,27 @@ def plot_summary(
     shown = _chosen(by_side, most, sort)
     if not shown:
         raise InvalidArgumentError(f"no structure of this summary has a number in {column}")
-    axes = axes_for(ax, figsize)
+    need_matplotlib()
     if ontology is None and "color" not in bars:
         ontology = open_structures(source=atlas_of(summary))
     colours = [_colour(ontology, acronym) for acronym in shown]
     thick = _HEIGHT / len(by_side)
     at = np.arange(len(shown), dtype=np.float64)
     drawn = []
-    for place, (side, values) in enumerate(by_side.items()):
-        offset = (place - (len(by_side) - 1) / 2) * thick
-        widths = [values.get(acronym, np.nan) for acronym in shown]
-        options: dict[str, Any] = {
-            "height": thick,
-            "color": colours,
-            "edgecolor": "0.2",
-            "linewidth": 0.6,
-            "hatch": _HATCHES[side] if len(by_side) > 1 else "",
-            "label": _SIDES[side],
-            **bars,
-        }
-        drawn.append(axes.barh(at + offset, widths, **options))
+    with drawing_on(ax, figsize) as axes:
+        for place, (side, values) in enumerate(by_side.items()):
+            options: dict[str, Any] = {
+                "height": thick,
+                "color": colours,
+                "edgecolor": "0.2",
+                "linewidth": 0.6,
+                "hatch": _HATCHES[side] if len(by_side) > 1 else "",
+                "label": _SIDES[side],
+                **bars,
+            }
+            places = at + (place - (len(by_side) - 1) / 2) * thick
+            widths = [values.get(acronym, np.nan) for acronym in shown]
+            drawn.append(axes.barh(places, widths, **options))
     called = dict(zip(summary["structure"].values.tolist(), _names(summary), strict=True))
     written = [f"{called[one]} ({one})" if names else str(one) for one in shown]
     axes.set_yticks(at, written, fontsize="small" if len(shown) <= 30 else "x-small")

@@ -7,7 +7,9 @@ from typing import Any
 import xarray as xr
 
 from atldld_xr.allen.reference import PLANES
+from atldld_xr.arrays.variables import PIXELS
 from atldld_xr.messages.words import one_line
+from atldld_xr.plan.arguments import is_whole
 
 _GENES = 4  # written out, at most
 _LONGEST = 60  # characters of a gene's, or of a name
@@ -45,8 +47,10 @@ def section_title(dataset: xr.Dataset, *, short: bool = False) -> str:
     """
     parts = []
     for name, word in (("section_number", "section"), ("section_image_id", "image")):
-        value = _scalar(dataset, name) or dataset.attrs.get(name)  # of an image as it is
-        if isinstance(value, int | float) and not (short and word == "image"):
+        value: Any = _scalar(dataset, name)
+        if value is None and is_whole(dataset.attrs.get(name)):  # of an image as it is
+            value = dataset.attrs[name]
+        if value is not None and not (short and word == "image"):
             parts.append(f"{word} {int(value)}")
     for plane in PLANES.values():
         places = {plane.dim: plane.section_axis, "y": plane.y_axis, "x": plane.x_axis}
@@ -63,9 +67,11 @@ def section_title(dataset: xr.Dataset, *, short: bool = False) -> str:
     return " · ".join(parts)
 
 
-def full_title(dataset: xr.Dataset) -> str:
-    """Return both, in two lines."""
-    return "\n".join(filter(None, (dataset_title(dataset), section_title(dataset))))
+def full_title(dataset: xr.Dataset, variable: str = "image") -> str:
+    """Return both, in two lines, with what is shown if that is no image."""
+    what = variable if variable in PIXELS and variable != "image" else ""
+    lines = dataset_title(dataset), " · ".join(filter(None, (section_title(dataset), what)))
+    return "\n".join(filter(None, lines))
 
 
 def _is_listed(value: Any) -> bool:

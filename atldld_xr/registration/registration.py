@@ -45,6 +45,18 @@ class Registration:
     ------
     InvalidArgumentError
         If these are no poses, or no displacement fields, by ids.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import xarray as xr
+    >>> import atldld_xr
+    >>> places = {"y": [0, 2000], "x": [0, 2850], "component": ["x", "y"]}
+    >>> bend = xr.DataArray(np.full((2, 2, 2), 3.0), places, dims=("y", "x", "component"))
+    >>> further = atldld_xr.Registration(bends={910000001: bend}, name="three pixels on")
+    >>> further
+    <Registration 'three pixels on': 1 section>
+    >>> ds = atldld_xr.open_dataset("phantom", resolution=100, registration=further)
     """
 
     poses: Mapping[int, SectionPose] = field(default_factory=dict)

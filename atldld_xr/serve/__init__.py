@@ -3,6 +3,6 @@
 It imports data sets and what an OME-Zarr is; it writes nothing.
 """
 
-from atldld_xr.serve.allen_store import AllenStore
+from atldld_xr.serve.allen_store import AllenStore, DatasetStore, VolumeStore
 
-__all__ = ["AllenStore"]
+__all__ = ["AllenStore", "DatasetStore", "VolumeStore"]

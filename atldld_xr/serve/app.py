@@ -6,17 +6,19 @@ for ever; errors are never kept. Who leaves before their chunk was begun costs n
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 from collections.abc import Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from atldld_xr.errors import AtldldError, MissingExtraError, SectionImageError, ServiceError
+from atldld_xr.serve.view import state_asked
 from atldld_xr.settings import as_int, setting
 
 try:
-    import anyio
-    import anyio.to_thread
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.middleware.cors import CORSMiddleware
@@ -29,7 +31,7 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
-    from atldld_xr.serve.allen_store import AllenStore
+    from atldld_xr.serve.plan_store import PlanStore
 
 SUFFIX = ".ome.zarr"
 
@@ -40,22 +42,27 @@ _LEFT = 499  # what servers log of a client that did not wait
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
 
 
-def make_app(stores: Mapping[str, AllenStore], *, token: str | None = None) -> Starlette:
+def make_app(
+    stores: Mapping[str, PlanStore],
+    *,
+    token: str | None = None,
+    threads: Executor | None = None,
+) -> Starlette:
     """Return an ASGI application that serves stores, for any server of such.
 
     Parameters
     ----------
-    stores : mapping of AllenStore
+    stores : mapping of PlanStore
         By name: that of "71717640" is at ``/DIGEST/71717640.ome.zarr/``, to which
-        ``/71717640.ome.zarr/`` leads.
+        ``/71717640.ome.zarr/`` leads. What is added to it later is served, too.
     token : str, optional
         What all paths begin with, where others may not look: ``/TOKEN/71717640.ome.zarr/``.
-
-    Notes
-    -----
-    As many chunks are made at a time as the setting ``http.connections`` says.
+    threads : Executor, optional
+        What makes chunks. Default: as many threads as the setting ``http.connections`` says.
     """
-    shelf = _Shelf(stores)
+    if threads is None:
+        threads = ThreadPoolExecutor(setting("http.connections", as_int), "atldld-serve")
+    shelf = _Shelf(stores, threads)
     # A viewer asks for what is on screen, in any page: nothing here is secret but by the token.
     cross_origin = Middleware(
         CORSMiddleware,
@@ -80,9 +87,8 @@ def make_app(stores: Mapping[str, AllenStore], *, token: str | None = None) -> S
 class _Shelf:
     """What is served, and what each kind of path is answered with."""
 
-    def __init__(self, stores: Mapping[str, AllenStore]) -> None:
-        self._stores = dict(stores)
-        self._limiter: anyio.CapacityLimiter | None = None
+    def __init__(self, stores: Mapping[str, PlanStore], threads: Executor) -> None:
+        self._stores, self._threads = stores, threads
 
     async def index(self, request: Request) -> Response:
         """Tell what there is."""
@@ -105,6 +111,8 @@ class _Shelf:
         store = self._stores.get(name)
         if store is None or store.digest != request.path_params["digest"]:
             return self._nothing(f"{name} is not served here with these options")
+        if "/" not in key and (state := state_asked(store, str(request.url))):
+            return JSONResponse(state, headers=_NEVER)
         if not store.has(key):
             return PlainTextResponse("there is nothing", 404, headers=_FOR_EVER)
         try:
@@ -121,7 +129,7 @@ class _Shelf:
         kind = "application/json" if is_json else "application/octet-stream"
         return _whole_or_part(content, request.headers.get("range"), kind)
 
-    async def _make(self, request: Request, store: AllenStore, key: str) -> bytes | None:
+    async def _make(self, request: Request, store: PlanStore, key: str) -> bytes | None:
         """Make a chunk in a thread, unless the client leaves before one is free.
 
         Raises
@@ -129,33 +137,28 @@ class _Shelf:
         ClientLeft
             If it has left.
         """
-        if self._limiter is None:  # here, as it is of an event loop
-            self._limiter = anyio.CapacityLimiter(setting("http.connections", as_int))
-        made: list[bytes | None] = []
-        failed: list[AtldldError] = []
-        async with anyio.create_task_group() as group:
-
-            async def leave_with_client() -> None:
-                while (await request.receive())["type"] != "http.disconnect":
-                    pass
-                group.cancel_scope.cancel()
-
-            group.start_soon(leave_with_client)
-            try:
-                # What has begun goes on to its end, as others may be waiting for it.
-                made.append(await anyio.to_thread.run_sync(store.read, key, limiter=self._limiter))
-            except AtldldError as error:  # or it would come in a group of errors
-                failed.append(error)
-            group.cancel_scope.cancel()
-        if failed:
-            raise failed[0]
-        if not made:
-            raise ClientLeft
-        return made[0]
+        made = asyncio.wrap_future(self._threads.submit(store.read, key))
+        left = asyncio.ensure_future(_client_leaves(request))
+        try:
+            either: set[asyncio.Future[Any]] = {made, left}
+            with suppress(asyncio.CancelledError):  # as the server ends
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not made.done():
+                raise ClientLeft
+            return made.result()
+        finally:
+            made.cancel()  # if it has begun it goes on to its end, as others may be waiting for it
+            left.cancel()
 
     @staticmethod
     def _nothing(why: str) -> Response:
         return PlainTextResponse(why, 404, headers=_NEVER)
+
+
+async def _client_leaves(request: Request) -> None:
+    """Wait until a client has left."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 class ClientLeft(Exception):
@@ -176,7 +179,7 @@ class _Guard:
         await app(scope, receive, send)
 
 
-def path_of(name: str, store: AllenStore) -> str:
+def path_of(name: str, store: PlanStore) -> str:
     """Return where a store is."""
     return f"/{store.digest}/{name}{SUFFIX}/"
 

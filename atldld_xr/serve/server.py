@@ -7,11 +7,13 @@ import secrets
 import socket
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from atldld_xr.errors import InvalidArgumentError, MissingExtraError
 from atldld_xr.serve.app import make_app, path_of
+from atldld_xr.settings import as_int, setting
 
 try:
     import uvicorn
@@ -21,7 +23,7 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
-    from atldld_xr.serve.allen_store import AllenStore
+    from atldld_xr.serve.plan_store import PlanStore
 
 _MOST_CONNECTIONS = 1000
 _LONGEST_END = 5  # seconds that answers under way have, when it ends
@@ -32,7 +34,7 @@ class Server:
 
     Parameters
     ----------
-    stores : mapping of AllenStore
+    stores : mapping of PlanStore
         By name, as for `make_app`.
     host : str
         On which address it listens. On one that others can reach, all paths begin with a token.
@@ -49,7 +51,7 @@ class Server:
 
     def __init__(
         self,
-        stores: Mapping[str, AllenStore],
+        stores: Mapping[str, PlanStore],
         *,
         host: str = "127.0.0.1",
         port: int = 8000,
@@ -65,8 +67,9 @@ class Server:
         name = f"[{host}]" if ":" in host else host
         port = self._socket.getsockname()[1]
         self.url = f"http://{name}:{port}" + (f"/{token}" if token else "")
+        self._threads = ThreadPoolExecutor(setting("http.connections", as_int), "atldld-serve")
         config = uvicorn.Config(
-            make_app(self._stores, token=token),
+            make_app(self._stores, token=token, threads=self._threads),
             log_config=None,
             log_level="warning",
             access_log=False,
@@ -82,10 +85,18 @@ class Server:
         """Return the URL of a store, for viewers: it changes with the options."""
         return f"{self.url}{path_of(name, self._stores[name])}"
 
+    def add(self, name: str, store: PlanStore) -> str:
+        """Serve another store too, and return its URL."""
+        self._stores[name] = store
+        return self.address(name)
+
     def run(self) -> None:
-        """Serve until the process is told to end."""
+        """Serve until the process is told to end; chunks that have begun are not waited for."""
         with self._socket:
-            self._server.run([self._socket])
+            try:
+                self._server.run([self._socket])
+            finally:
+                self._threads.shutdown(wait=False, cancel_futures=True)
 
     def start(self) -> Server:
         """Serve from a thread."""
@@ -94,10 +105,11 @@ class Server:
         return self
 
     def stop(self) -> None:
-        """End: answers under way have some seconds."""
+        """End: answers under way have some seconds, and chunks that have begun are waited for."""
         self._server.should_exit = True
         if self._thread is not None:
             self._thread.join()
+        self._threads.shutdown(cancel_futures=True)
         self._socket.close()
 
     def __enter__(self) -> Server:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +21,39 @@ from atldld_xr.errors import (
     ServiceError,
     SourceFallbackWarning,
 )
+from atldld_xr.files.paths import is_path
+from atldld_xr.messages.text import format_count
 from atldld_xr.settings import as_list, setting, told_origin
 from atldld_xr.sources.api import ApiSource
 from atldld_xr.sources.heard import last_heard, note
+from atldld_xr.sources.kinds import KINDS, open_mirror
+from atldld_xr.sources.mirror import MirrorSource
 from atldld_xr.sources.protocol import QueryAnswer, Source, asked_anew, kept_alone
+from atldld_xr.sources.record_pages import Records, dataset_records
 
 if TYPE_CHECKING:
     from atldld_xr.allen.structures import Structures
     from atldld_xr.sources.metaimage import MetaImage
 
 T = TypeVar("T")
+
+
+class _Failure(NamedTuple):
+    source: Source
+    error: AtldldError
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the source was asked and has no such data set, as it has others: no failure."""
+        has_any = not isinstance(self.source, MirrorSource) or self.source.has_any
+        return isinstance(self.error, DatasetNotFoundError) and has_any
+
+
+class _Taken(NamedTuple):
+    number: int
+    source: Source
+    record: Mapping[str, Any] | AtldldError
+    failures: Sequence[_Failure]
 
 
 @dataclass(frozen=True)
@@ -56,8 +80,9 @@ class AutoSource:
         """Return the first source that answers, and its answer.
 
         A service that is not known to be there is asked for its record though the cache has it:
-        whoever opens a data set wants its images too. If another was tried before the one that is
-        taken, a warning says why it was not.
+        whoever opens a data set wants its images too. If another that was tried before the one
+        that is taken could not be asked, a warning says why; that it does not have it is no
+        failure, unless it is a mirror that has nothing.
 
         Parameters
         ----------
@@ -73,24 +98,62 @@ class AutoSource:
         ServiceError
             If none has it, and one could not be asked.
         """
-        failures: list[tuple[Source, AtldldError]] = []
+        failures: list[_Failure] = []
         for source in self.sources:
             try:
                 answer = _ask(source, ask, refresh)
             except InvalidArgumentError:
                 raise  # it would be the same anywhere
             except AtldldError as error:
-                failures.append((source, error))
+                failures.append(_Failure(source, error))
                 continue
-            if failures:
-                reasons = "; ".join(str(error) for _, error in failures)
-                message = f"{source.url} is taken, as another source failed: {reasons}"
-                warnings.warn(message, SourceFallbackWarning, stacklevel=2)
+            reasons = [str(failure.error) for failure in failures if not failure.is_plain]
+            if reasons:
+                _warn(f"{source.url} is taken, as another source failed: {'; '.join(reasons)}")
             return source, answer
-        told = "; ".join(f"{source.url}: {error}" for source, error in failures)
-        if all(isinstance(error, DatasetNotFoundError) for _, error in failures):
-            raise DatasetNotFoundError(told)
-        raise ServiceError(f"no source has it: {told}") from failures[0][1]
+        raise _no_source_has_it(failures)
+
+    def choose_each(
+        self, dataset_ids: Iterable[int], refresh: bool = False
+    ) -> Iterator[tuple[int, Source, Mapping[str, Any] | AtldldError]]:
+        """Yield of each data set the source that is taken for it and its record, or why none is.
+
+        Sources are asked as `choose` asks them, where they can be for many at once. In the end a
+        warning of each that could not be asked says for how many data sets.
+
+        Parameters
+        ----------
+        dataset_ids : iterable of int
+            Distinct ones.
+        refresh : bool
+            Whether records are asked for anew.
+        """
+        failed: dict[Source, list[str]] = {}
+        for number, source, record, failures in self._each(dataset_ids, refresh):
+            yield number, source, record
+            for failure in failures if source is not self else ():
+                if not failure.is_plain:
+                    failed.setdefault(failure.source, []).append(str(failure.error))
+        for source, reasons in failed.items():
+            count = format_count(len(reasons), "data set")
+            _warn(f"another source is taken for {count}, as {source.url} failed: {reasons[0]}")
+
+    def dataset_records(self, dataset_ids: Iterable[int]) -> Records:
+        """Yield what `choose_each` does, without sources and warnings."""
+        return ((number, record) for number, _, record, _ in self._each(dataset_ids, False))
+
+    def _each(self, dataset_ids: Iterable[int], refresh: bool) -> Iterator[_Taken]:
+        failures: dict[int, list[_Failure]] = {number: [] for number in dataset_ids}
+        for source in self.sources:
+            for number, record in _ask_for_each(source, list(failures), refresh):
+                if isinstance(record, InvalidArgumentError):  # it would be the same anywhere
+                    yield _Taken(number, self, record, failures.pop(number))
+                elif isinstance(record, AtldldError):
+                    failures[number].append(_Failure(source, record))
+                else:
+                    yield _Taken(number, source, record, failures.pop(number))
+        for number, several in failures.items():
+            yield _Taken(number, self, _no_source_has_it(several), several)
 
     def kept_only(self, offline: bool) -> AutoSource:
         """Return the same of sources that take from the cache alone what they have, or not."""
@@ -146,22 +209,66 @@ class AutoSource:
 def open_auto() -> AutoSource:
     """Return the sources that the setting ``auto.sources`` names.
 
+    A path is a mirror's also while nothing is there, as of a disk that is not mounted: the others
+    are taken then.
+
     Raises
     ------
     InvalidArgumentError
         If it names what is no source.
     """
-    from atldld_xr.sources.resolve import resolve  # which opens this one, too
-
     try:
         names = setting("auto.sources", as_list)
         if "auto" in names:
             raise InvalidArgumentError("auto cannot be one of the sources that it tries")
-        sources = tuple(resolve(name) for name in names)
+        sources = tuple(map(_open, names))
     except InvalidArgumentError as error:
         told = told_origin("auto.sources")
         raise InvalidArgumentError(f"the setting auto.sources ({told}): {error}") from None
     return AutoSource(sources)
+
+
+def _open(name: str) -> Source:
+    from atldld_xr.sources.resolve import resolve  # which opens `auto`, too
+
+    is_known = any(kind.is_named_by(name) for kind in KINDS)
+    if not is_known and is_path(name) and os.sep in name:  # more than a word: it was meant so
+        return open_mirror(name)
+    return resolve(name)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, SourceFallbackWarning, stacklevel=3)
+
+
+def _no_source_has_it(failures: Sequence[_Failure]) -> AtldldError:
+    told = "; ".join(f"{source.url}: {error}" for source, error in failures)
+    if all(isinstance(failure.error, DatasetNotFoundError) for failure in failures):
+        return DatasetNotFoundError(told)
+    error = ServiceError(f"no source has it: {told}")
+    error.__cause__ = failures[0].error
+    return error
+
+
+def _ask_for_each(source: Source, dataset_ids: list[int], refresh: bool) -> Records:
+    """Yield a source's records; of a service, once one has shown that it is there."""
+    if not isinstance(source, ApiSource) or source.is_offline:
+        yield from dataset_records(asked_anew(source, refresh), dataset_ids)
+        return
+    asked = list(dataset_ids)
+    if asked and not refresh and last_heard(source) != "":
+        first = asked.pop(0)
+        try:
+            yield first, _ask(source, lambda service: service.dataset_record(first), refresh)
+        except AtldldError as error:
+            yield first, error
+        if failure := last_heard(source):
+            yield from ((number, ServiceError(failure)) for number in asked)
+            return
+    for number, record in dataset_records(asked_anew(source, refresh), asked):
+        if isinstance(record, ServiceError):
+            note(source, str(record))
+        yield number, record
 
 
 def _ask(source: Source, ask: Callable[[Source], T], refresh: bool) -> T:

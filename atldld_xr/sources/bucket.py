@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import functools
 import json
-import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -28,6 +27,7 @@ from atldld_xr.allen.ids import check_id
 from atldld_xr.allen.metadata import SectionImage
 from atldld_xr.allen.tiers import Tile, View
 from atldld_xr.errors import (
+    AtldldError,
     DatasetNotFoundError,
     InvalidArgumentError,
     MetadataError,
@@ -45,7 +45,6 @@ from atldld_xr.settings import as_bool, as_text, setting
 from atldld_xr.sources.answers import fit
 from atldld_xr.sources.api import ApiSource
 from atldld_xr.sources.cache import default_cache
-from atldld_xr.sources.heard import last_heard, note
 from atldld_xr.sources.kept_pixels import kept_or_read
 from atldld_xr.sources.kinds import PUBLIC_BUCKET
 from atldld_xr.sources.protocol import (
@@ -57,6 +56,8 @@ from atldld_xr.sources.protocol import (
     asked_anew,
     service_tile_side,
 )
+from atldld_xr.sources.record_or_kept import record_or_kept, records_or_kept
+from atldld_xr.sources.record_pages import PAGE, Records
 from atldld_xr.sources.retry import TransportError, TryError, persist
 from atldld_xr.sources.service_images import cache_folder
 from atldld_xr.sources.slides import Slide
@@ -65,8 +66,6 @@ from atldld_xr.sources.tiff import check_installed
 if TYPE_CHECKING:
     from atldld_xr.allen.structures import Structures
     from atldld_xr.sources.metaimage import MetaImage
-
-_log = logging.getLogger(__name__)
 
 # Whoever asks needs no account, and must not need one.
 _PUBLIC = {"anon": True, "client_kwargs": {"region_name": "us-west-2"}}
@@ -92,6 +91,12 @@ class BucketSource:
     ------
     InvalidArgumentError
         If an address is none, or holds a password; or the options are no mapping.
+
+    Examples
+    --------
+    >>> import atldld_xr
+    >>> atldld_xr.BucketSource("/data/slides").url
+    '/data/slides'
     """
 
     url: str = PUBLIC_BUCKET
@@ -134,13 +139,28 @@ class BucketSource:
             If the packages that read TIFFs are not installed.
         """
         dataset_id = check_id(dataset_id, "section data set")
-        check_installed()  # now, not when pixels are looked at
-        slides_of(self, dataset_id)
-        return self._of_service(lambda service: service.dataset_record(dataset_id))
+        self._check_slides(dataset_id)
+        return record_or_kept(self._service, lambda service: service.dataset_record(dataset_id))
+
+    def dataset_records(self, dataset_ids: Iterable[int]) -> Records:
+        """Yield many records, as `dataset_record` returns them or why not.
+
+        What the bucket has of each is a file of its own; the service is asked for many at once.
+        """
+        rest = iter(dataset_ids)
+        while some := list(islice(rest, PAGE)):
+            there = []
+            for number in some:
+                try:
+                    self._check_slides(number)
+                    there.append(number)
+                except AtldldError as error:
+                    yield number, error
+            yield from records_or_kept(self._service, there)
 
     def image_record(self, image_id: int) -> Mapping[str, Any]:
         """Return the service's ``SectionImage`` record; raises as `dataset_record` does."""
-        return self._of_service(lambda service: service.image_record(image_id))
+        return record_or_kept(self._service, lambda service: service.image_record(image_id))
 
     def refreshed(self) -> BucketSource:
         """Return the same, which asks the service anew; raises as the service does."""
@@ -288,25 +308,9 @@ class BucketSource:
         except TransportError as error:
             raise StoreError(str(error)) from error
 
-    def _of_service(self, ask: Callable[[Source], Mapping[str, Any]]) -> Mapping[str, Any]:
-        """Return a record of the service, or the cache's where the service cannot be asked."""
-        service = self._service
-        if not isinstance(service, RemoteSource) or getattr(service, "is_offline", False):
-            return ask(service)
-        kept = service.kept_only(True)
-        if last_heard(service):  # that it failed
-            with suppress(ServiceError):
-                return ask(kept)
-        try:
-            return ask(service)
-        except ServiceError as error:
-            note(service, str(error))
-            try:
-                record = ask(kept)
-            except ServiceError:
-                raise error from None
-            _log.warning("%s; what the cache has of it is taken", error)
-            return record
+    def _check_slides(self, dataset_id: int) -> None:
+        check_installed()  # now, not when pixels are looked at
+        slides_of(self, dataset_id)
 
     @property
     def _service(self) -> Source:

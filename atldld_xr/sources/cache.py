@@ -323,6 +323,13 @@ def open_cache() -> Cache:
     ------
     InvalidArgumentError
         If a setting ``cache.*`` has no value that it can have.
+
+    Examples
+    --------
+    >>> import atldld_xr
+    >>> cache = atldld_xr.open_cache()
+    >>> cache.size() <= cache.limit
+    True
     """
     directory = setting("cache.directory", as_path)
     if directory is None:

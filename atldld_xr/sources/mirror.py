@@ -81,6 +81,12 @@ class MirrorSource:
     InvalidArgumentError
         If it is no path or URL, or one that holds a password or a signature, which would end up in
         attributes and errors; or the options are no mapping.
+
+    Examples
+    --------
+    >>> import atldld_xr
+    >>> atldld_xr.MirrorSource("/data/allen").path
+    '/data/allen'
     """
 
     path: str
@@ -298,6 +304,12 @@ class MirrorSource:
         if self.is_zip:
             return ZipFiles(self.path, register(self.storage_options))
         return FileStore(self.path, self.storage_options, kind="mirror")
+
+    @property
+    def has_any(self) -> bool:
+        """Whether it has anything, or nobody lists what it has."""
+        contents = contents_of(self)
+        return bool(contents.datasets or contents.images) or self.files().is_web
 
     @property
     def is_zip(self) -> bool:

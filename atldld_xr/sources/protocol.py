@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from atldld_xr.allen.metadata import SectionImage
 from atldld_xr.allen.tiers import Tile, View, tier_size
-from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.errors import AtldldError, InvalidArgumentError
 from atldld_xr.messages.repeating import short
 
 T = TypeVar("T")
@@ -163,6 +163,11 @@ class ChoosingSource(Source, Protocol):
 
     def choose(self, ask: Callable[[Source], T], refresh: bool = False) -> tuple[Source, T]:
         """Return the one that is taken, and what it answers: see `ask_source`."""
+
+    def choose_each(
+        self, dataset_ids: Iterable[int], refresh: bool = False
+    ) -> Iterator[tuple[int, Source, Mapping[str, Any] | AtldldError]]:
+        """Yield of each data set the one that is taken and its record, or why there is none."""
 
 
 def ask_source(

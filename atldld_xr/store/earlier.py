@@ -65,6 +65,22 @@ def without_later(chosen: xr.Dataset, plan: Plan | None) -> xr.Dataset:
     return chosen.drop_vars(POSE, errors="ignore")
 
 
+def step_there(plan: Plan | None) -> float | None:
+    """Return how far apart the planes of an OME-Zarr are that was begun with the former default.
+
+    That was what a section is thick, on the grid of the reference space: it is gone on with where
+    no step is asked for. None of all others.
+    """
+    own = {} if plan is None else plan["dataset"].get(OME_KEY)
+    if not isinstance(own, dict):
+        return None
+    grid, attributes = own.get("planes"), own.get("attributes")
+    if not isinstance(grid, dict) or not isinstance(attributes, dict) or "origin" in grid:
+        return None
+    step: float | None = grid.get("step")
+    return step if step == attributes.get("section_thickness") else None
+
+
 def as_earlier(dataset: xr.Dataset, chosen: xr.Dataset, plan: Plan) -> xr.Dataset:
     """Return what an earlier version would have written of a Dataset.
 

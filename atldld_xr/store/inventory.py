@@ -14,6 +14,7 @@ from atldld_xr.store.ledger import LEDGER
 from atldld_xr.store.ledger_pages import numbered
 from atldld_xr.store.replace import MARK
 from atldld_xr.store.store_plan import (
+    LINK,
     METADATA,
     OME_KEY,
     PLAN,
@@ -76,7 +77,7 @@ def root_problems(
     if unread is not None and complete and OME_KEY not in planned and is_told:
         planned[UNREAD] = unread
     # An OME-Zarr's own attribute tells of sections that could not be read.
-    not_compared = {STATE, *((OME_KEY,) if unread is not None else ())}
+    not_compared = {STATE, LINK, *((OME_KEY,) if unread is not None else ())}
     if any(key.startswith("section_image_id/") for key in changed):
         not_compared.add(UNREAD)  # it cannot be told what it should be
     compared = (

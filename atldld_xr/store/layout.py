@@ -59,9 +59,7 @@ def layout_of_dataset(
 
     _check_compressor(compressor)
     _check_inner_chunks(inner_chunks, dataset)
-    for name, variable in dataset.variables.items():
-        if variable.chunks is not None and not variable.size:
-            raise InvalidArgumentError(f"{name} is empty, of shape {variable.shape}: select more")
+    check_not_empty(dataset)
     small, large, values = _parted(dataset)
     memory: dict[str, Any] = {}
     try:
@@ -92,6 +90,19 @@ def layout_of_dataset(
     if compressor not in (None, "auto"):
         check_codecs(layout.arrays.values())
     return layout
+
+
+def check_not_empty(dataset: xr.Dataset) -> None:
+    """Refuse a Dataset of which an array that would be computed has no element.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Then; it says which.
+    """
+    for name, variable in dataset.variables.items():
+        if variable.chunks is not None and not variable.size:
+            raise InvalidArgumentError(f"{name} is empty, of shape {variable.shape}: select more")
 
 
 def _parted(

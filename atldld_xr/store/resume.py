@@ -20,6 +20,7 @@ from atldld_xr.store.ledger import Ledger
 from atldld_xr.store.occupant import clear, occupant
 from atldld_xr.store.replace import MARK, exchange, is_begun, recover, staging_store
 from atldld_xr.store.store_plan import (
+    OME_KEY,
     PLAN,
     RECORDS,
     Layout,
@@ -311,17 +312,25 @@ def difference(stored: Mapping[str, Any], asked: Mapping[str, Any], most: int = 
     most : int
         How many differences are told of.
     """
+    words = list(differences(_grid(stored), _grid(asked)))
     if stored["format"] != asked["format"]:  # which explains nothing
         stored, asked = shared(stored), shared(asked)
 
     def differing_in(part: Callable[[Mapping[str, Any]], Any]) -> list[str]:
         return list(islice(differences(part(stored), part(asked)), most + 1))
 
-    words = differing_in(lambda plan: {key: plan["dataset"].get(key) for key in _ASKED})
+    words += differing_in(lambda plan: {key: plan["dataset"].get(key) for key in _ASKED})
     words += differing_in(lambda plan: dict.fromkeys(plan["arrays"]))
     if not words:  # digests are told of only where nothing says it better
         words = differing_in(lambda plan: {k: v for k, v in plan.items() if k not in _DIGESTS})
     return "; ".join([*words[:most], *(["and more"] if len(words) > most else [])])
+
+
+def _grid(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where the planes of an OME-Zarr are."""
+    own = plan["dataset"].get(OME_KEY)
+    grid = own.get("planes") if isinstance(own, Mapping) else None
+    return {"step": grid.get("step")} if isinstance(grid, Mapping) else {}
 
 
 def changed(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:

@@ -16,6 +16,7 @@ from atldld_xr.arrays.made_of import said_in
 from atldld_xr.arrays.variables import MADE_OF, NO_MASK
 from atldld_xr.errors import StoreError
 from atldld_xr.files.file_store import FileStore
+from atldld_xr.messages.html import AsHtml
 from atldld_xr.store.chunk_encoding import ArraySpec
 from atldld_xr.store.done import REASON, Failures
 from atldld_xr.store.lease import is_alive, read_holder
@@ -25,7 +26,7 @@ from atldld_xr.store.store_plan import OME_KEY, PLAN, RecordsError, is_complete,
 
 
 @dataclass(frozen=True)
-class StoreStatus:
+class StoreStatus(AsHtml):
     """How far an export is.
 
     Attributes
@@ -78,6 +79,14 @@ def status(
     ------
     StoreError
         If no export of this package is there, it cannot be read, or its records are damaged.
+
+    Examples
+    --------
+    >>> import atldld_xr
+    >>> ds = atldld_xr.open_dataset("phantom", resolution=100).isel(coronal=[8, 9])
+    >>> report = ds.atldld.to_zarr("phantom.zarr")
+    >>> atldld_xr.status("phantom.zarr").state
+    'complete'
     """
     store, plan, ledger = open_records(url, storage_options)
     running = _is_running(store)

@@ -27,6 +27,9 @@ PLAN = f"{RECORDS}/plan.json"
 OME_KEY = "atldld_xr"
 """Attribute of an OME-Zarr: what is ours to say, as of each section."""
 
+LINK = "neuroglancer"
+"""Attribute of a finished OME-Zarr: an address that shows it, by where it is; in no plan."""
+
 MOST = 1 << 24
 """Bytes of JSON that a store's metadata can sensibly have."""
 
@@ -78,6 +81,17 @@ class Layout:
     def root(self) -> str:
         """The file whose attributes say the state."""
         return ROOTS[self.plan["zarr format"]]
+
+    def tells(self, more: Tell) -> None:
+        """Have a finished store keep something more, of which its plan knows nothing."""
+        before = self._tell
+
+        def both(group: Any, failures: Mapping[int, Mapping[str, str]]) -> None:
+            if before is not None:
+                before(group, failures)
+            more(group, failures)
+
+        self._tell = both
 
     def finished(
         self, values: Mapping[str, Sequence[Any]], failures: Mapping[int, Mapping[str, str]]
@@ -291,7 +305,7 @@ def _is_plan(plan: dict[str, Any]) -> bool:
         return (
             isinstance(plan["dataset"], dict)
             and plan["zarr format"] in ROOTS
-            and sections["axis"] in (0, 1)
+            and sections["axis"] in range(4)
             and type(count) is int
             and 0 <= count <= MOST
             and plan["on_error"] in ("raise", "fill", None)

@@ -14,6 +14,7 @@ import numpy as np
 from atldld_xr.compute.progress import progress_bar
 from atldld_xr.compute.threads import ending_threads, in_order
 from atldld_xr.files.file_store import FileStore
+from atldld_xr.messages.html import AsHtml
 from atldld_xr.store.inventory import root_problems, unexpected_files
 from atldld_xr.store.ledger import Ledger
 from atldld_xr.store.small_arrays import read_small
@@ -24,7 +25,7 @@ _AT_A_TIME = 64
 
 
 @dataclass(frozen=True)
-class Verification:
+class Verification(AsHtml):
     """What was found in a store.
 
     Attributes
@@ -77,6 +78,14 @@ def verify(
     ------
     StoreError
         If no export of this package is there, it cannot be read, or its records are damaged.
+
+    Examples
+    --------
+    >>> import atldld_xr
+    >>> ds = atldld_xr.open_dataset("phantom", resolution=100).isel(coronal=[8, 9])
+    >>> report = ds.atldld.to_zarr("phantom.zarr")
+    >>> atldld_xr.verify("phantom.zarr").problems
+    ()
     """
     store, plan, ledger = open_records(url, storage_options)
     listing = store.listing()

@@ -32,13 +32,13 @@ class Atlas(Protocol):
 class PhantomAtlas:
     """The phantom's: one annotation, whatever its version is called."""
 
-    def annotation(self, version: str, spacing: int) -> bytes | None:
+    def annotation(self, version: str, spacing: int) -> bytes:
         """Return it by formula: at 25 um that takes a while."""
         p, i, r = ((np.arange(side // spacing) + 0.5) * spacing for side in _EXTENT)
         planes = [label(plane, i[:, None], r) for plane in p]
         return nrrd_file(np.stack(planes), spacing)
 
-    def structures(self) -> Mapping[str, Any] | None:
+    def structures(self) -> Mapping[str, Any]:
         """Return its ontology."""
         return ontology()
 
@@ -67,6 +67,23 @@ class FolderAtlas:
         """Return the file's content."""
         file = self._folder / "structure_graph_1.json"
         return dict(json.loads(file.read_bytes())) if file.is_file() else None
+
+
+def write_atlas(folder: Path, spacing: int = 100) -> str:
+    """Write the phantom's files as `FolderAtlas` reads them, and return where they are.
+
+    Parameters
+    ----------
+    folder : Path
+        Is made.
+    spacing : int
+        Of the annotation, in micrometres; at 25 it takes a while.
+    """
+    atlas = PhantomAtlas()
+    folder.mkdir()
+    (folder / f"annotation_{spacing}.nrrd").write_bytes(atlas.annotation("", spacing))
+    (folder / "structure_graph_1.json").write_text(json.dumps(atlas.structures()))
+    return str(folder)
 
 
 _TYPES = {"float32": "float", "float64": "double"}

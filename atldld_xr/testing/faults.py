@@ -51,6 +51,12 @@ class Faults:
     ------
     ValueError
         For an unknown kind, or a rate that is no share.
+
+    Examples
+    --------
+    >>> from atldld_xr.testing import Faults
+    >>> Faults(rate=0.2, kinds=("503", "reset")).never_kind
+    'html'
     """
 
     rate: float = 0.0

@@ -74,6 +74,20 @@ class AllenServer:
         What it does otherwise than Allen's service.
     catalogue : Catalogue, optional
         Records of many more data sets, beside phantoms.
+
+    Raises
+    ------
+    OSError
+        As it starts, if the port is taken.
+
+    Examples
+    --------
+    >>> import atldld_xr
+    >>> from atldld_xr.testing import AllenServer
+    >>> with AllenServer() as server:
+    ...     ds = atldld_xr.open_dataset(900000001, source=server.url)
+    ...     server.image_requests
+    0
     """
 
     def __init__(

@@ -16,8 +16,9 @@ from atldld_xr.allen.excluded import count_excluded
 from atldld_xr.arrays.failures import failures_table
 from atldld_xr.arrays.made_of import made_of
 from atldld_xr.arrays.variables import MEANINGS, NO_MASK, STATUSES, UNREADABLE
-from atldld_xr.compute.progress import progress_bar
+from atldld_xr.compute.progress import Callback, check_callback, progress_bar
 from atldld_xr.errors import InvalidArgumentError
+from atldld_xr.messages.html import AsHtml
 from atldld_xr.messages.repeating import short
 from atldld_xr.messages.words import one_line
 from atldld_xr.plan.arguments import is_one_of
@@ -60,7 +61,7 @@ _BEST_COMPRESSION = 1032
 
 
 @dataclass(frozen=True)
-class VolumeReport:
+class VolumeReport(AsHtml):
     """What was written.
 
     Attributes
@@ -106,6 +107,7 @@ def save_volume(
     compress: bool | None = None,
     mode: Mode = "w-",
     progress: bool = False,
+    callback: Callback | None = None,
     skip_written: bool = False,
 ) -> VolumeReport:
     """Write the sections of a Dataset as a volume of the whole reference space.
@@ -148,6 +150,8 @@ def save_volume(
         "w-" refuses to write where something exists; "w" replaces a file.
     progress : bool
         Whether to show a progress bar on standard error.
+    callback : callable, optional
+        Told how many sections are read and planes written.
     skip_written : bool
         Whether a volume that is there, and by the list beside it is what this would be, is left as
         it is, whatever of it could be read. Its header and compression are not looked at.
@@ -187,6 +191,7 @@ def save_volume(
     TIFF: OME-TIFF, whose pages are coronal planes, also of sagittal data sets; BigTIFF from 4 GB.
     Deflate or raw. The list is the image's Description.
     """
+    check_callback(callback)
     target = resolve_path(path)
     form = choose_format(target, format)
     compress = choose_compression(target, form, compress)
@@ -222,7 +227,9 @@ def save_volume(
     with (
         beside(files, mode) as (new, new_list),
         Spool(target, pixels.plane_shape, pixels.dtype, crossed=crossed) as spool,
-        progress_bar(f"writing {target.name}", steps, enabled=progress) as advance,
+        progress_bar(
+            f"writing {target.name}", steps, enabled=progress, what="plane", callback=callback
+        ) as advance,
     ):
         reasons: dict[int, dict[str, str]] = {}
         for section, voxels, missing in read_sections(dataset, pixels, inside):

@@ -62,6 +62,7 @@ class DisplacementField:
     Examples
     --------
     >>> import numpy as np
+    >>> from atldld_xr import DisplacementField
     >>> image = np.array([[1, 2, 3]], dtype=np.uint8)
     >>> DisplacementField(np.full((1, 3), 1.0), np.zeros((1, 3))).warp(image)
     array([[2, 3, 0]], dtype=uint8)

@@ -6,8 +6,9 @@ import xarray as xr
 
 import atldld_xr
 from atldld_xr.testing import AllenServer, Faults
+from atldld_xr.testing.atlas import write_atlas
 from atldld_xr.testing.genes import gene_phantoms
-from collection import files, write_atlas
+from collection import files
 
 
 def test_genes_on_two_workers_with_a_third_of_requests_failing(tmp_path, request):

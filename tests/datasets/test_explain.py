@@ -232,6 +232,14 @@ def test_what_is_loaded_takes_nothing(server):
         assert (found.requests, found.pixels, found.seconds) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("chunks", ["auto", None])
+def test_an_export_of_nothing_is_refused_as_it_would_be(server, tmp_path, chunks):
+    data = open_large(server, chunks=chunks).isel(coronal=slice(2, 2))
+    for way in (data.atldld.explain, lambda: data.atldld.to_zarr(tmp_path / "a.zarr")):
+        with pytest.raises(InvalidArgumentError, match="is empty, of shape"):
+            way()
+
+
 def test_totals_and_time(server):
     data = open_large(server)
     found = data.atldld.explain()

@@ -82,9 +82,26 @@ def test_every_section_is_in_its_nearest_plane_or_the_advice_is_good(positions, 
     assert planes.positions == tuple(positions)
 
 
-def test_planes_are_a_sections_thickness_apart_and_on_the_reference_grid():
-    ds = atldld_xr.open_dataset("phantom")
+@pytest.mark.parametrize("name", ["phantom", "phantom-sagittal"])
+def test_sections_in_equal_steps_make_a_block(name):
+    ds = atldld_xr.open_dataset(name, resolution=100)
     planes = find_planes(ds)
+    numbers = ds.section_number.values
+    apart = np.abs(np.diff(numbers)).min()
+    assert list(planes.places) == [abs(n - numbers[0]) // apart for n in numbers]
+    assert planes.axis.size == len(numbers) + 2  # one is missing, and one is left out
+    off = planes.axis.centres[list(planes.places)] - ds[planes.dim].values
+    assert np.abs(off).max() <= ds.attrs["section_thickness"] / 2
+    grid = group_attributes(ds, plan_pyramid(ds))["atldld_xr"]["planes"]
+    assert grid["origin"] + grid["step"] / 2 == pytest.approx(planes.axis.first)
+    part = find_planes(ds.isel({planes.dim: [0]}))  # of one, no step is known
+    assert (part.step, part.origin) == (25, 0)
+
+
+def test_other_planes_are_a_sections_thickness_apart_and_on_the_reference_grid():
+    ds = atldld_xr.open_dataset("phantom")
+    moved = ds.assign_coords(coronal=ds.coronal + np.where(np.arange(17) == 4, 30, 0))
+    planes = find_planes(moved)
     assert planes.step == ds.attrs["section_thickness"] == 25
     assert planes.axis.first % 25 == 12.5
     assert planes.axis.size < 528
@@ -106,9 +123,11 @@ def test_two_sections_in_one_plane_are_named():
 
 
 def test_positions_need_no_order():
-    planes = find_planes(at_positions([500.0, 100.0, 312.5]))
+    planes = find_planes(at_positions([500.0, 100.0, 320.0]))
     assert planes.places == (16, 0, 8)
     assert planes.sections == {16: 0, 0: 1, 8: 2}
+    even = find_planes(at_positions([500.0, 100.0, 290.0]))
+    assert even.places == (2, 0, 1)
 
 
 # What OME-Zarr cannot say
@@ -226,7 +245,7 @@ class Unreadable(NoiseSource):
 @pytest.mark.parametrize("chunks", ["auto", None])
 def test_nothing_is_read_but_the_sections(chunks):
     ds = open_noise(source=Unreadable(), chunks=chunks)
-    pyramid = plan_pyramid(ds)
+    pyramid = plan_pyramid(ds, step=25)
     create(zarr.storage.MemoryStore(), pyramid, group_attributes(ds, pyramid))
     array = level_zero(ds, pyramid)
     empty = sorted(set(range(pyramid.planes.axis.size)) - set(pyramid.planes.places))
@@ -353,7 +372,7 @@ def transformations(group, level):
 @pytest.mark.parametrize("anchor", ["center", "edge"])
 def test_translations_are_the_centres_of_first_pixels(tmp_path, version, anchor):
     ds = open_noise(anchor=anchor).sel(y=slice(1000, None), x=slice(2000, None, 2))
-    group = write(ds, tmp_path / "a.zarr", ome_version=version, levels=4)
+    group = write(ds, tmp_path / "a.zarr", ome_version=version, levels=4, step=25)
     y, x = ds.y.values, ds.x.values
     for level in range(4):
         scale, translation = transformations(group, level)
@@ -376,13 +395,15 @@ def test_sections_keep_their_exact_place_and_their_tilt(tmp_path, version):
     ds = open_noise()
     group = write(ds, tmp_path / "a.zarr", ome_version=version)
     own = group.attrs["atldld_xr"]
-    _, translation = transformations(group, 0)
+    scale, translation = transformations(group, 0)
     for index, section in enumerate(own["sections"]):
         assert section["position"] == float(ds.coronal[index])
         assert section["section_image_id"] == FIRST_IMAGE_ID + index
         for name in ("tilt_y", "tilt_x", "detection_y", "detection_x", "tier", "section_number"):
             assert section[name] == ds[name].values[index]
-        assert section["plane_position"] == translation[1] + 25 * section["plane"]
+        assert section["plane_position"] == pytest.approx(
+            translation[1] + scale[1] * section["plane"]
+        )
         pixels = np.moveaxis(ds.image[index].values, -1, 0)
         np.testing.assert_array_equal(group["0"][:, section["plane"]], pixels)
     assert own["attributes"] == json.loads(json.dumps(ds.attrs))

@@ -27,7 +27,7 @@ def written(request, phantom, tmp_path_factory):
     """Write the phantom; gives the Dataset, the store's path and the version."""
     path = tmp_path_factory.mktemp("ome") / "phantom.zarr"
     with atldld_xr.config.set({"cache.enabled": False}):
-        phantom.atldld.to_ome_zarr(path, ome_version=request.param, levels=3)
+        phantom.atldld.to_ome_zarr(path, ome_version=request.param, levels=3, step=25)
     return phantom, path, request.param
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import http.server
-import shutil
 import threading
 
 import numpy as np
@@ -12,32 +11,11 @@ import pytest
 import zarr
 
 import atldld_xr
+from atldld_xr.export.ome import plan_pyramid
+from atldld_xr.export.ome.neuroglancer import layer_of, link, state_of
+from browser import BEYOND, SIZE, look, needs_browser, open_viewer, picture
 
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    not (BROWSER and DRIVER), reason="no Chromium or no chromedriver (Debian: chromium-driver)"
-)
-
-BEYOND = (32, 64, 128)
-"""Colour of what is beyond the image."""
-SIZE = (400, 300)
-
-# Without a graphics card, and without looking for anything beyond loopback.
-FLAGS = (
-    "--headless=new",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--ignore-gpu-blocklist",
-    "--no-sandbox",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--no-proxy-server",
-    "--window-size=800,600",
-)
+pytestmark = needs_browser
 
 COLOURS = """
 void main() {
@@ -75,34 +53,8 @@ def served(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def viewer(tmp_path_factory):
-    """Open neuroglancer in a browser that shows only its canvas."""
-    neuroglancer = pytest.importorskip("neuroglancer")
-    webdriver = pytest.importorskip("selenium.webdriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
-        options.add_argument(flag)
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    try:
-        neuroglancer.set_server_bind_address("127.0.0.1")
-        viewer = neuroglancer.Viewer()
-        with viewer.config_state.txn() as config:
-            config.show_ui_controls = False
-            config.show_panel_borders = False
-        with viewer.txn() as state:
-            state.dimensions = um(neuroglancer, ["x", "y", "z"], 1)
-            state.show_axis_lines = state.show_scale_bar = False
-            state.show_default_annotations = False
-            state.cross_section_background_color = "#{:02x}{:02x}{:02x}".format(*BEYOND)
-        driver.get(viewer.get_viewer_url())
+    with open_viewer(tmp_path_factory.mktemp("browser")) as (viewer, _):
         yield viewer
-    finally:
-        driver.quit()
-        neuroglancer.stop()
-
-
-def um(neuroglancer, names, scales):
-    return neuroglancer.CoordinateSpace(names=names, units="um", scales=np.full(len(names), scales))
 
 
 def show(viewer, url, scales):
@@ -119,40 +71,13 @@ def show(viewer, url, scales):
         state.layers["sections"] = neuroglancer.ImageLayer(source=source, shader=COLOURS)
 
 
-def look(viewer, path, layout, position, pixel):
-    """Return the picture, (y, x, 3), with `position` (x, y, z) in the middle; kept as a PNG."""
-    with viewer.txn() as state:
-        state.layout, state.position, state.cross_section_scale = layout, position, pixel
-    screenshot = viewer.screenshot(size=SIZE).screenshot
-    path.write_bytes(screenshot.image)
-    return screenshot.image_pixels[..., :3]
-
-
-def picture(levels, level, layout, position, pixel):
-    """Return the picture that there should be of one level, point by point."""
-    array, scale, translation = levels[level]
-    names = ["x", "y", "z"]
-    at = dict(zip(names, map(np.atleast_2d, np.array(position, float)), strict=True))
-    width, height = SIZE
-    across, down = layout
-    at[across] = at[across] + (np.arange(width) + 0.5 - width / 2)[None, :] * pixel
-    at[down] = at[down] + (np.arange(height) + 0.5 - height / 2)[:, None] * pixel
-    inside, index = np.ones((height, width), bool), []
-    for axis, name in ((1, "z"), (2, "y"), (3, "x")):
-        k = np.rint((at[name] - translation[axis]) / scale[axis]).astype(int)
-        inside = inside & (k >= 0) & (k < array.shape[axis])
-        index.append(np.broadcast_to(k.clip(0, array.shape[axis] - 1), (height, width)))
-    out = np.moveaxis(array[:, *index], 0, -1)
-    return np.where(inside[..., None], out, np.uint8(BEYOND))
-
-
 @pytest.mark.parametrize("version", ["0.5", "0.4"])
 def test_sections_are_in_their_place(served, viewer, tmp_path, version):
     directory, address = served
     name = f"phantom-{version}.zarr"
     ds = atldld_xr.open_dataset("phantom", resolution=50, chunks={"y": 70, "x": 100})
     ds = ds.isel(coronal=slice(4, 13), y=slice(3, None), x=slice(None, 219))
-    ds.atldld.to_ome_zarr(directory / name, ome_version=version, levels=2)
+    ds.atldld.to_ome_zarr(directory / name, ome_version=version, levels=2, step=25)
     group = zarr.open_group(directory / name, mode="r")
     # Where pixels are is asked of the Dataset: what the store says of it is what is tested.
     planes = ds.coronal.values // 25 * 25 + 12.5
@@ -190,6 +115,38 @@ def test_sections_are_in_their_place(served, viewer, tmp_path, version):
     rows = [int((plane - top) // 25) for plane in planes]
     assert lines.tolist() == [row for row in rows if 0 <= row < SIZE[1]]
     assert len(lines) == 9
+
+
+def test_a_link_shows_a_section_and_what_is_under_its_fill(served, viewer, tmp_path):
+    """The state of a link alone: two images of one place, the upper one of half the sections."""
+    import neuroglancer
+
+    directory, address = served
+    ds = atldld_xr.open_dataset("phantom", resolution=100)
+    layers, arrays = [], []
+    for name, part in {"lower": slice(4, 9), "upper": slice(6, 9)}.items():
+        # Half of the upper image's pixels hold the fill.
+        some = ds.isel(coronal=part)
+        if name == "upper":
+            some["image"] = some.image.where(some.x < 5700, 255).assign_attrs(some.image.attrs)
+        some.astype("u1", keep_attrs=True).atldld.to_ome_zarr(directory / name, levels=1, step=25)
+        pyramid = plan_pyramid(some, step=25)
+        layers.append(layer_of(pyramid, f"{address}/{name}", name))
+        arrays.append(some.image.isel(coronal=-1).values)
+    state = neuroglancer.parse_url(link(state_of(pyramid, layers[0].url, "lower", over=layers[1:])))
+    assert state.layout.type == "xy"
+    z = pyramid.planes.axis.centres[pyramid.planes.places[-1]]
+    with viewer.txn() as shown:
+        background = shown.cross_section_background_color
+        state.show_scale_bar = False
+    viewer.set_state(state)
+    got = look(viewer, tmp_path / "link.png", "xy", (5712.5, 4012.5, z), 25.0)
+    with viewer.txn() as shown:
+        shown.cross_section_background_color = background
+    y, x = (np.arange(n) + 0.5 - n / 2 for n in (SIZE[1], SIZE[0]))
+    rows, columns = (np.floor((4012.5 + 25 * y) / 100), np.floor((5712.5 + 25 * x) / 100))
+    want = arrays[0][np.ix_(rows.astype(int), columns.astype(int))]
+    np.testing.assert_array_equal(got, want)
 
 
 def test_what_is_served_is_what_was_written(served):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 import atldld_xr
-from atldld_xr.phantom.atlas import label, ontology
-from atldld_xr.testing.atlas import nrrd_file
 from atldld_xr.testing.genes import gene_phantoms
 
 SIX = gene_phantoms(6, count=3)
@@ -23,18 +21,6 @@ MEASURES = (
     "volume_mm3",
     "n_sections",
 )
-
-
-def write_atlas(folder, spacing=100):
-    """Write the phantom's annotation and ontology as files; the formula takes seconds at 25 um."""
-    import json
-
-    p, i, r = ((np.arange(side // spacing) + 0.5) * spacing for side in (13200, 8000, 11400))
-    planes = np.stack([label(plane, i[:, None], r) for plane in p])
-    folder.mkdir()
-    (folder / f"annotation_{spacing}.nrrd").write_bytes(nrrd_file(planes, spacing))
-    (folder / "structure_graph_1.json").write_text(json.dumps(ontology()))
-    return str(folder)
 
 
 def files(path):

@@ -1,10 +1,12 @@
-"""A source that waits in each read until it may go on, and what is asked of a store of it."""
+"""A source that waits in each read until it may go on, and clients that do not wait."""
 
 from __future__ import annotations
 
+import socket
 import threading
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from atldld_xr.errors import SectionImageError
 from noise import NoiseSource
@@ -29,3 +31,11 @@ class Gated(NoiseSource):
 def first_key(store: Any, level: int = 0) -> str:
     """Return the key of a chunk that has something."""
     return f"{level}/c/0/{store.pyramid.planes.places[0]}/1/1"
+
+
+def ask_and_keep_open(server: Any, key: str) -> socket.socket:
+    """Return a connection on which a key was asked for."""
+    address = urlsplit(server.address("5") + key)
+    connection = socket.create_connection((address.hostname, address.port))
+    connection.sendall(f"GET {address.path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    return connection

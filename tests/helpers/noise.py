@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from atldld_xr.errors import DatasetNotFoundError, SectionImageError
 from atldld_xr.known_as import known_as
@@ -75,6 +76,23 @@ class LoggedNoise(NoiseSource):
         return found
 
 
+@dataclass(frozen=True)
+class WatchedNoise(NoiseSource):
+    """Noise that tells, in this process, of which image and tier each tile was, and how large."""
+
+    seen: list[tuple[int, int, int]] = field(default_factory=list, compare=False)
+
+    def read(self, image: Any, tile: Any, view: str) -> np.ndarray:
+        self.seen.append((image.id, tile.tier, tile.width * tile.height))
+        return super().read(image, tile, view)
+
+    def told(self) -> tuple[set[int], set[int], int]:
+        """Return which images and tiers were read, and how many pixels; forget it."""
+        ids, tiers, counts = zip(*self.seen, strict=True) if self.seen else ((), (), ())
+        self.seen.clear()
+        return set(ids), set(tiers), sum(counts)
+
+
 @lru_cache(maxsize=16)
 def noise(seed: int, height: int, width: int, tier: int) -> np.ndarray:
     """Return uint8 noise, (height, width, 3)."""
@@ -128,3 +146,11 @@ def _pair(there: str, back: str, linear: np.ndarray, shift: Any) -> dict[str, fl
         values = [*a.ravel().tolist(), *t.tolist()]
         out.update({f"{name}_{k:02d}": value for k, value in enumerate(values)})
     return out
+
+
+def bend_of_noise() -> xr.DataArray:
+    """Return a displacement field of one of these images: a part of it is 12 pixels off."""
+    off = np.zeros((703, 901, 2))
+    off[200:500, 300:600, 0] = 12.0
+    coords = {"y": np.arange(703.0), "x": np.arange(901.0)}
+    return xr.DataArray(off, coords, ("y", "x", "component"))

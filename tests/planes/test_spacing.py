@@ -6,11 +6,13 @@ import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
 
 from atldld_xr.allen.reference import CORONAL, FINEST_RESOLUTION, SAGITTAL, Grid, get_space
 from atldld_xr.export.ome import plan_pyramid
 from atldld_xr.planes.axis import find_axis
-from atldld_xr.planes.spacing import find_pixel_size, find_step
+from atldld_xr.planes.spacing import find_pixel_size, find_spacing, find_step
 from atldld_xr.volumes.pixels import choose_pixels
 
 SPACE = get_space(9)
@@ -121,3 +123,42 @@ def test_the_finest_grid_there_is():
         size = find_pixel_size(coordinates.assign_attrs(resolution=resolution))
         assert size is not None
         assert Grid(CORONAL, SPACE, size).shape == (80_000, 114_000)
+
+
+@given(
+    st.floats(110, 400),
+    st.sets(st.integers(2, 12), max_size=9),
+    st.floats(-500, 12_000),
+    st.randoms(use_true_random=False),
+)
+def test_sections_in_equal_steps_are_known_as_such(step, others, first, random):
+    numbers = [0, 1, *others]
+    random.shuffle(numbers)
+    positions = [first + n * step + random.uniform(-2, 2) for n in numbers]
+    found = find_spacing(positions, 25)
+    assert found is not None
+    assert list(found.places) == numbers
+    assert found.step == pytest.approx(step, abs=4.01)
+    off = np.array(positions) - found.first - found.step * np.array(numbers)
+    assert np.abs(off).max() <= 12.5
+
+
+@pytest.mark.parametrize(
+    ("positions", "thickness"),
+    [
+        ([], 25),
+        ([7.0], 25),
+        ([0.0, 0.0, 200.0], 25),
+        ([0.0, 200.0, 430.0, 600.0], 25),  # one is out of line
+        ([0.0, 200.0, 443.0, 600.0, 831.0], 25),
+        (np.cumsum([10.0] * 20 + [14.0] * 20), 100),  # nearer to another's place
+    ],
+)
+def test_sections_in_other_steps_are_not(positions, thickness):
+    assert find_spacing(positions, thickness) is None
+
+
+def test_sections_in_equal_steps_need_not_be_neighbours():
+    found = find_spacing([900.0, 0.0, 402.0, 608.0], 25)
+    assert found is not None
+    assert found.places == (9, 0, 4, 6)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from atldld_xr.arrays.tile_memory import TILES
-from atldld_xr.serve.allen_store import CHUNKS
+from atldld_xr.serve.plan_store import CHUNKS
 
 
 @pytest.fixture(autouse=True)

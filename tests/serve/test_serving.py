@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
@@ -13,10 +13,10 @@ import zarr
 
 import atldld_xr
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.serve import AllenStore
-from atldld_xr.serve.allen_store import CHUNKS
+from atldld_xr.serve import AllenStore, VolumeStore
+from atldld_xr.serve.plan_store import CHUNKS
 from atldld_xr.testing import AllenServer, Faults
-from gated import Gated, first_key
+from gated import Gated, ask_and_keep_open, first_key
 from noise import DATASET_ID, NoiseSource
 
 server_module = pytest.importorskip("atldld_xr.serve.server", exc_type=ImportError)
@@ -62,14 +62,31 @@ def test_all_keys_are_those_of_the_store(served, store, http):
         assert head.headers["Content-Length"] == answer.headers["Content-Length"]
 
 
-def test_validators_and_zarr_read_it(served, store):
+EVERY = {
+    "sections": lambda: AllenStore(DATASET_ID, **NOISE),
+    "mask": lambda: AllenStore(DATASET_ID, **NOISE, variable="expression"),
+    "annotated": lambda: AllenStore("phantom-sagittal", resolution=400, levels=2, annotation=True),
+    "volume": lambda: VolumeStore(DATASET_ID, source=NoiseSource(), resolution=400, levels=2),
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_validators_and_zarr_read_each_address(name):
     pytest.importorskip("aiohttp")
     models, yaozarrs = map(pytest.importorskip, ("ome_zarr_models", "yaozarrs"))
-    group = zarr.open_group(served.address("5"), mode="r")
-    assert type(models.open_ome_zarr(group)).__name__ == "Image"
-    assert yaozarrs.validate_zarr_store(served.address("5")).ome_version() == "0.5"
-    plane = store.pyramid.planes.places[1]
-    assert (group["1"][:, plane] == zarr.open(store)["1"][:, plane]).all()
+    store = EVERY[name]()
+    with Server({name: store}, port=0) as server:
+        address = server.address(name)
+        kinds = {"": "Image"}
+        if name == "annotated":
+            kinds["labels/annotation/"] = "ImageLabel"
+        for path, kind in kinds.items():
+            group = zarr.open_group(address + path, mode="r")
+            assert type(models.open_ome_zarr(group)).__name__ == kind
+            assert yaozarrs.validate_zarr_store(address + path).ome_version() == "0.5"
+            plane = store.pyramid.planes.places[1]
+            got, want = (g["0"][:, plane] for g in (group, zarr.open(store, path=path)))
+            assert (got == want).all()
 
 
 @pytest.mark.parametrize(
@@ -123,7 +140,7 @@ def test_names_lead_to_the_digest_and_no_other(served, store, http):
 
 def test_nothing_is_asked_for_where_nothing_can_be(http):
     source = Gated()  # which would wait
-    store = AllenStore(DATASET_ID, **NOISE | {"source": source})
+    store = AllenStore(DATASET_ID, **NOISE | {"source": source, "step": 25})
     with Server({"5": store}, port=0) as server:
         for key in ("0/c/0/1/0/0", "9/c/0/0/0/0", ".zgroup", "0/.zarray", "..%2f0/zarr.json"):
             assert http.get(server.address("5") + key).status_code == 404
@@ -171,14 +188,6 @@ def test_what_the_service_cannot_give_is_told_and_not_kept(http):
         assert answer.content == store.read(key)
 
 
-def ask_and_keep_open(server, key):
-    """Return a connection on which a key was asked for."""
-    address = urlsplit(server.address("5") + key)
-    connection = socket.create_connection((address.hostname, address.port))
-    connection.sendall(f"GET {address.path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    return connection
-
-
 def test_clients_that_left_cost_nothing(http):
     source = Gated()
     before = {*threading.enumerate()}
@@ -188,8 +197,8 @@ def test_clients_that_left_cost_nothing(http):
         key = first_key(store).replace(f"/{planes[0]}/", "/{}/")
         with Server({"5": store}, port=0) as server, ThreadPoolExecutor(1) as threads:
             patient = threads.submit(http.get, server.address("5") + key.format(planes[0]))
-            while not source.reads:  # it has begun
-                pass
+            while not source.reads:  # it has not begun
+                time.sleep(0.001)
             left = [ask_and_keep_open(server, key.format(plane)) for plane in planes[1:]]
             # What is answered at once shows that the server has seen what came before it.
             http.get(server.url)
@@ -201,5 +210,5 @@ def test_clients_that_left_cost_nothing(http):
             assert patient.result().status_code == 200
             assert http.get(server.address("5") + key.format(planes[0])).status_code == 200
     assert {image for image, _ in source.reads} == {int(store.dataset.section_image_id[0])}
-    ours = ("atldld-serve", "AnyIO")
+    ours = ("atldld-serve", "AnyIO", "asyncio")
     assert [t for t in {*threading.enumerate()} - before if t.name.startswith(ours)] == []

@@ -290,3 +290,20 @@ def test_format_3_another_plan_is_refused(stores_of_3, case):
     with pytest.raises(StoreError, match=words):
         make().atldld.to_zarr(stores_of_3 / "begun.zarr")
     assert {p: p.read_bytes() for p in stores_of_3.rglob("*") if p.is_file()} == before
+
+
+def test_planes_of_the_former_default_are_gone_on_with_and_no_others(stores_of_3, tmp_path):
+    """Where the step is a section's thickness, and nothing else is asked for."""
+    for name, store in {"of 3": stores_of_3 / "begun.ome.zarr", "now": tmp_path / "a.zarr"}.items():
+        ds = open_phantom(expression="intensity", on_error="fill")
+        if name == "now":
+            ds.atldld.to_ome_zarr(store, step=25, levels=1)
+        options = {} if name == "of 3" else {"levels": 1}
+        with pytest.raises(StoreError, match=r"step: 25 there, 500 asked"):
+            ds.atldld.to_ome_zarr(store, step=500, **options)
+        assert ds.atldld.to_ome_zarr(store, **options).skipped > 0
+        assert ds.atldld.to_ome_zarr(store, step=25, **options).blocks == 0
+        assert verify(store).problems == ()
+    ds.atldld.to_ome_zarr(store, mode="w", levels=1)
+    with pytest.raises(StoreError, match=r"step: 513.\d+ there, 25 asked"):
+        ds.atldld.to_ome_zarr(store, step=25, levels=1)

@@ -35,8 +35,8 @@ def level_zero(dataset: xr.Dataset, pyramid: Pyramid) -> da.Array:
 
     Returns
     -------
-    dask.array.Array, shape (c, z, y, x)
-        In chunks of ``pyramid.chunks(0)``.
+    dask.array.Array
+        Over the axes of the store, and in its chunks.
     """
     planes = pyramid.planes
     image = dataset[pyramid.variable]
@@ -60,7 +60,7 @@ def level_zero(dataset: xr.Dataset, pyramid: Pyramid) -> da.Array:
     }
     fill = da.Array(tasks, name, (source.chunks[0], (1,), rows, columns), dtype=pyramid.dtype)
     places = [planes.sections.get(plane, -1) for plane in range(planes.axis.size)]
-    return da.concatenate([source, fill], axis=1).blocks[:, places]
+    return da.concatenate([source, fill], axis=1).blocks[:, places].transpose(pyramid.order)
 
 
 def as_grey(block: NDArray[Any]) -> NDArray[Any]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.ome.metadata import Version, check_version
-from atldld_xr.export.ome.pyramid import AXES, Pyramid
+from atldld_xr.export.ome.pyramid import Pyramid
 from atldld_xr.messages.repeating import short
 
 Compressor = Any | Literal["auto"] | None
@@ -39,7 +39,7 @@ def create(
     Returns
     -------
     zarr.Group
-        With an array over (c, z, y, x) per level, all fill.
+        With an array per level, all fill, over the axes of the pyramid.
 
     Raises
     ------
@@ -55,20 +55,20 @@ def create(
     for level in range(pyramid.levels):
         options: dict[str, Any] = (
             {
-                "dimension_names": AXES,
+                "dimension_names": pyramid.names,
                 "chunk_key_encoding": {"name": "default", "separator": "/"},
             }
             if zarr_format == 3
             else {
                 # Zarr v2 has no names of its own; xarray reads them here.
-                "attributes": {"_ARRAY_DIMENSIONS": list(AXES)},
+                "attributes": {"_ARRAY_DIMENSIONS": list(pyramid.names)},
                 "chunk_key_encoding": {"name": "v2", "separator": "/"},
             }
         )
         group.create_array(
             pyramid.path(level),
-            shape=pyramid.shape(level),
-            chunks=pyramid.chunks(level),
+            shape=pyramid.turned(pyramid.shape(level)),
+            chunks=pyramid.turned(pyramid.chunks(level)),
             dtype=pyramid.dtype,
             fill_value=pyramid.fill_value,
             compressors=codec,

@@ -14,14 +14,15 @@ import xarray as xr
 
 from atldld_xr._version import __version__
 from atldld_xr.allen.reference import PLANES
-from atldld_xr.allen.sides import orientation
+from atldld_xr.allen.sides import NOT_KNOWN, orientation
 from atldld_xr.arrays.failures import absent_sections
 from atldld_xr.arrays.made_of import made_of
 from atldld_xr.arrays.variables import MADE_OF
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.export.ome.pyramid import AXES, TRUE, Pyramid
+from atldld_xr.export.ome.pyramid import REFERENCE_AXES, TRUE, Pyramid
 from atldld_xr.messages.repeating import short
 from atldld_xr.planes.axis import UNIT, round_off
+from atldld_xr.planes.planes import Planes
 from atldld_xr.planes.sides import find_sides
 from atldld_xr.store.attributes import as_json
 from atldld_xr.store.store_plan import OME_KEY
@@ -103,12 +104,9 @@ def group_attributes(
 
 def multiscale(dataset: xr.Dataset, pyramid: Pyramid) -> dict[str, Any]:
     """Return the pyramid: its axes, and where the pixels of each level are."""
-    kinds = {"c": {"type": "channel"}}
     return {
         "name": str(dataset.attrs.get("title", pyramid.variable)),
-        "axes": [
-            {"name": axis, **kinds.get(axis, {"type": "space", "unit": UNIT})} for axis in AXES
-        ],
+        "axes": _axes(dataset, pyramid),
         "datasets": [
             {
                 "path": pyramid.path(level),
@@ -124,6 +122,17 @@ def multiscale(dataset: xr.Dataset, pyramid: Pyramid) -> dict[str, Any]:
     }
 
 
+def _axes(dataset: xr.Dataset, pyramid: Pyramid) -> list[dict[str, Any]]:
+    """Return the axes; those of the reference space say where they lead, as RFC-4 has it."""
+    leads = _leads(dataset, pyramid) if pyramid.names == REFERENCE_AXES else {}
+    kinds: dict[str, dict[str, Any]] = {"c": {"type": "channel"}}
+    for name in pyramid.names[1:]:
+        kinds[name] = {"type": "space", "unit": UNIT}
+        if leads.get(name, NOT_KNOWN) != NOT_KNOWN:
+            kinds[name]["orientation"] = {"type": "anatomical", "value": leads[name]}
+    return [{"name": name, **kinds[name]} for name in pyramid.names]
+
+
 def _describe(pyramid: Pyramid) -> str:
     """Return what a pixel of a coarser level is a mean of."""
     return (
@@ -133,10 +142,12 @@ def _describe(pyramid: Pyramid) -> str:
 
 
 def _transformations(pyramid: Pyramid, level: int) -> list[dict[str, Any]]:
-    axes = (pyramid.planes.axis, pyramid.y.level(level), pyramid.x.level(level))
+    axes = pyramid.axes(level)
+    scale = pyramid.turned([1.0, *(axis.step for axis in axes)])
+    translation = pyramid.turned([0.0, *(round_off(axis.first) for axis in axes)])
     return [
-        {"type": "scale", "scale": [1.0, *(axis.step for axis in axes)]},
-        {"type": "translation", "translation": [0.0, *(round_off(axis.first) for axis in axes)]},
+        {"type": "scale", "scale": list(scale)},
+        {"type": "translation", "translation": list(translation)},
     ]
 
 
@@ -145,6 +156,8 @@ def omero(pyramid: Pyramid) -> dict[str, Any]:
     largest = int(np.iinfo(pyramid.dtype).max)
     window = {"min": 0, "max": largest, "start": 0, "end": largest}
     places = sorted(pyramid.planes.places)
+    is_along_z = pyramid.section_axis == 1
+    middle = places[len(places) // 2] if is_along_z else pyramid.turned(pyramid.shape(0))[1] // 2
     return {
         "channels": [
             {
@@ -161,7 +174,7 @@ def omero(pyramid: Pyramid) -> dict[str, Any]:
         "rdefs": {
             "model": "color" if pyramid.channels > 1 else "greyscale",
             "defaultT": 0,
-            "defaultZ": places[len(places) // 2],
+            "defaultZ": middle,
         },
     }
 
@@ -182,8 +195,8 @@ def own_attributes(dataset: xr.Dataset, pyramid: Pyramid) -> dict[str, Any]:
         "plane_of_section": planes.dim,
         "comment": _COMMENT,
         "levels": _BLACK_AND_WHITE if is_bool else _LEVELS.format(pyramid.fill_value),
-        "orientation": dict(zip("zyx", _orientation(dataset, planes.dim), strict=True)),
-        "planes": {"step": planes.step, "first": planes.first, "count": planes.axis.size},
+        "orientation": _leads(dataset, pyramid),
+        "planes": _grid(planes),
         "sections": [
             {
                 "plane": place,
@@ -200,11 +213,19 @@ def own_attributes(dataset: xr.Dataset, pyramid: Pyramid) -> dict[str, Any]:
     }
 
 
-def _orientation(dataset: xr.Dataset, dim: str) -> list[str]:
-    """Return where planes, rows and columns lead in the brain."""
+def _grid(planes: Planes) -> dict[str, Any]:
+    """Return which planes they are, of the reference space's where no origin is told."""
+    grid = {"step": planes.step, "first": planes.first, "count": planes.axis.size}
+    return grid | ({"origin": planes.origin} if planes.origin else {})
+
+
+def _leads(dataset: xr.Dataset, pyramid: Pyramid) -> dict[str, str]:
+    """Return where the axes of a store lead in the brain."""
+    dim = pyramid.planes.dim
     plane = next(plane for plane in PLANES.values() if plane.dim == dim)
     leads = orientation(mirrored=find_sides(dataset, dim).mirrored)
-    return [leads[axis] for axis in (plane.section_axis, plane.y_axis, plane.x_axis)]
+    axes = ("", *(leads[axis] for axis in (plane.section_axis, plane.y_axis, plane.x_axis)))
+    return dict(zip(pyramid.names[1:], pyramid.turned(axes)[1:], strict=True))
 
 
 def plain(name: str, value: Any) -> Any:

@@ -7,14 +7,15 @@ are apart from one another, and a mean of two would show neither.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import xarray as xr
 
+from atldld_xr.allen.reference import PLANES
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import is_whole, split_blocks
@@ -22,6 +23,12 @@ from atldld_xr.planes.axis import Axis, find_axis
 from atldld_xr.planes.planes import Planes, find_planes
 
 AXES = ("c", "z", "y", "x")
+REFERENCE_AXES = ("c", "p", "i", "r")
+
+Axes = Literal["zyx", "pir"]
+"""Names of the axes: planes, rows and columns; or those of the reference space, in its order."""
+
+T = TypeVar("T")
 
 Shape = tuple[int, int, int, int]
 """Channels, planes, rows and columns."""
@@ -58,6 +65,10 @@ class Pyramid:
         Rows and columns of a block; levels smaller than it are one block.
     levels : int
         How many there are.
+    names : tuple of str
+        Of the store's axes.
+    order : tuple of int
+        Which of (c, z, y, x) each of them is; the same leads back.
     """
 
     variable: str
@@ -69,23 +80,45 @@ class Pyramid:
     fill_value: int
     block: tuple[int, int]
     levels: int
+    names: tuple[str, ...] = AXES
+    order: tuple[int, ...] = (0, 1, 2, 3)
 
     def path(self, level: int) -> str:
         """Return where a level is in the store."""
         return str(level)
 
+    @property
+    def section_axis(self) -> int:
+        """Which of the store's axes runs across sections."""
+        return self.order.index(1)
+
+    def turned(self, values: Sequence[T]) -> tuple[T, ...]:
+        """Return what is given for (c, z, y, x) in the order of the store's axes, or back."""
+        return tuple(values[axis] for axis in self.order)
+
+    def axes(self, level: int) -> tuple[Axis, Axis, Axis]:
+        """Return where the planes, rows and columns of a level are."""
+        return self.planes.axis, self.y.level(level), self.x.level(level)
+
+    def sections(self, level: int) -> dict[int, int]:
+        """Return the section in each plane of a level that has one, by its place."""
+        return self.planes.sections
+
     def shape(self, level: int) -> Shape:
-        """Return the shape of a level."""
-        y, x = self.y.level(level), self.x.level(level)
-        return self.channels, self.planes.axis.size, y.size, x.size
+        """Return the shape of a level, as (c, z, y, x)."""
+        z, y, x = self.axes(level)
+        return self.channels, z.size, y.size, x.size
 
     def chunks(self, level: int) -> Shape:
-        """Return the shape of a level's blocks."""
+        """Return the shape of a level's blocks, as (c, z, y, x)."""
         _, _, rows, columns = self.shape(level)
         return self.channels, 1, min(self.block[0], rows), min(self.block[1], columns)
 
     def blocks(self, level: int) -> Iterator[Shape]:
-        """Yield the places of blocks that hold a section; all others are fill, and stay absent."""
+        """Yield the places of blocks that hold a section; all others are fill, and stay absent.
+
+        As (c, z, y, x).
+        """
         _, _, rows, columns = (
             -(-size // step)
             for size, step in zip(self.shape(level), self.chunks(level), strict=True)
@@ -100,6 +133,7 @@ def plan_pyramid(
     variable: str = "image",
     step: float | None = None,
     levels: int | None = None,
+    axes: Axes = "zyx",
 ) -> Pyramid:
     """Plan the OME-Zarr image of a data set.
 
@@ -110,9 +144,11 @@ def plan_pyramid(
     variable : str
         Which data variable: over (coronal or sagittal, y, x) and, if it has colours, channel.
     step : float, optional
-        From one plane to the next, in micrometres. Default: a section's thickness.
+        From one plane to the next, in micrometres. Default: as `find_planes` has it.
     levels : int, optional
         How many levels the pyramid has. Default: until no side is longer than 256 pixels.
+    axes : {"zyx", "pir"}
+        What the store's axes are: planes, rows and columns, or those of the reference space.
 
     Returns
     -------
@@ -133,6 +169,7 @@ def plan_pyramid(
     # Without coordinates, whose chunks are no concern.
     array = dataset[variable].drop_vars(list(dataset[variable].coords))
     planes = find_planes(dataset, step=step)
+    axis_names, order = _check_axes(axes, planes.dim)
     y, x = find_axis(dataset, "y"), find_axis(dataset, "x")
     return Pyramid(
         variable=variable,
@@ -144,7 +181,21 @@ def plan_pyramid(
         fill_value=_check_fill(array),
         block=_find_block(array),
         levels=_check_levels(levels, y, x),
+        names=axis_names,
+        order=order,
     )
+
+
+def _check_axes(axes: Any, dim: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Return the names of the store's axes, and which of (c, z, y, x) each of them is."""
+    plain = tuple(range(len(AXES)))
+    if isinstance(axes, str) and axes == "zyx":
+        return AXES, plain
+    if not isinstance(axes, str) or axes != "pir":
+        raise InvalidArgumentError(f'axes must be "zyx" or "pir", not {short(axes)}')
+    plane = next(plane for plane in PLANES.values() if plane.dim == dim)
+    by_axis = {plane.section_axis: 1, plane.y_axis: 2, plane.x_axis: 3}
+    return REFERENCE_AXES, (0, *(by_axis[axis] for axis in range(3)))
 
 
 def _check_channels(array: xr.DataArray, dim: str) -> int:

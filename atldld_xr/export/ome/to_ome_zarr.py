@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import pairwise
@@ -17,10 +18,12 @@ from atldld_xr.allen.excluded import count_excluded
 from atldld_xr.arrays.failures import absences, failure_entries
 from atldld_xr.arrays.made_of import made_of
 from atldld_xr.arrays.variables import STATUSES
+from atldld_xr.compute.progress import Callback, check_callback
+from atldld_xr.export.ome import neuroglancer
 from atldld_xr.export.ome.arrays import channels_first, halve_block, level_zero
 from atldld_xr.export.ome.layout import create
 from atldld_xr.export.ome.metadata import Version, group_attributes
-from atldld_xr.export.ome.pyramid import Pyramid, plan_pyramid
+from atldld_xr.export.ome.pyramid import Axes, Pyramid, plan_pyramid
 from atldld_xr.export.run.on_dask import compute_and_write
 from atldld_xr.export.run.on_threads import Job
 from atldld_xr.export.run.run import Event, make, write_missing
@@ -30,30 +33,66 @@ from atldld_xr.export.to_zarr import ExportReport, lazy_dataset, reasons, sectio
 from atldld_xr.files.file_store import FileStore
 from atldld_xr.plan.load_plan import Block
 from atldld_xr.store.chunk_encoding import ChunkPlace, check_codecs
-from atldld_xr.store.earlier import adopted, is_earlier, plan_there, without_later
+from atldld_xr.store.earlier import adopted, is_earlier, plan_there, step_there, without_later
+from atldld_xr.store.ledger import Ledger
 from atldld_xr.store.ledger_entries import SectionEntry, ValuesEntry
 from atldld_xr.store.resume import Mode, invalidate, open_for_writing
-from atldld_xr.store.store_plan import OME_KEY, Layout, make_layout
+from atldld_xr.store.store_plan import LINK, OME_KEY, Layout, make_layout
 
 
-def export_ome(
+@dataclass(frozen=True)
+class BegunOme:
+    """An export that is under way, with what it writes to.
+
+    Attributes
+    ----------
+    dataset : xarray.Dataset
+        What is written, with Dask.
+    pyramid : Pyramid
+        Of it.
+    section_tasks : SectionTasks or None
+        What makes level 0 section by section.
+    layout : Layout
+        Of the store.
+    job : Job
+        Where chunks go.
+    ledger : Ledger
+        What is done.
+    link : callable
+        Takes the sections that could not be read, and returns an address that shows another.
+    """
+
+    dataset: xr.Dataset
+    pyramid: Pyramid
+    section_tasks: SectionTasks | None
+    layout: Layout
+    job: Job
+    ledger: Ledger
+    link: Callable[[Mapping[int, Mapping[str, str]]], str]
+
+    def is_missing(self, name: str, place: ChunkPlace) -> bool:
+        """Whether a chunk is still to be written."""
+        return not self.ledger.is_done(name, place)
+
+
+@contextmanager
+def begun_ome(
     dataset: xr.Dataset,
-    url: str | PathLike[str],
+    store: FileStore,
     *,
     ome_version: Version = "0.5",
     variable: str = "image",
     step: float | None = None,
     levels: int | None = None,
+    axes: Axes = "zyx",
     mode: Mode = "w-",
-    storage_options: Mapping[str, Any] | None = None,
     compressor: Any = "auto",
     retry_failed: bool = False,
-    progress: bool = False,
-) -> ExportReport:
-    """Write a Dataset as OME-Zarr; see ``Dataset.atldld.to_ome_zarr``."""
-    pyramid = plan_pyramid(dataset, variable=variable, step=step, levels=levels)
-    store = FileStore(url, storage_options)
+) -> Iterator[BegunOme]:
+    """Begin an OME-Zarr, or go on with it; others are refused for as long as this lasts."""
     stored_plan = plan_there(store, mode)
+    step = step_there(stored_plan) if step is None else step
+    pyramid = plan_pyramid(dataset, variable=variable, step=step, levels=levels, axes=axes)
     dataset = without_later(dataset, stored_plan)
     lazy = lazy_dataset(dataset)
     section_tasks = _section_tasks(lazy, pyramid)
@@ -61,6 +100,8 @@ def export_ome(
     layout = _lay_out(lazy, pyramid, section_tasks, attributes, ome_version, compressor)
     if is_earlier(stored_plan):
         layout = adopted(store, stored_plan, layout, _tell_failures)
+    link = partial(_link, dataset, pyramid, store.url)
+    layout.tells(lambda group, failures: group.attrs.update({LINK: link(failures)}))
     steps = open_for_writing(
         store, layout, mode, may_read=section_tasks is None, unproven=lambda is_done: ()
     )
@@ -69,21 +110,38 @@ def export_ome(
         parts, others = ((), layout.arrays) if _is_volume(dataset, pyramid) else (layout.arrays, ())
         invalidate(target, layout, ledger, parts, others, as_one=False, retry_failed=retry)
         job = Job(target, layout.arrays, may_overwrite=ledger.may_overwrite, lease=lease)
+        yield BegunOme(lazy, pyramid, section_tasks, layout, job, ledger, link)
 
-        def is_missing(name: str, place: ChunkPlace) -> bool:
-            return not ledger.is_done(name, place)
+
+def export_ome(
+    dataset: xr.Dataset,
+    url: str | PathLike[str],
+    *,
+    variable: str = "image",
+    storage_options: Mapping[str, Any] | None = None,
+    progress: bool = False,
+    callback: Callback | None = None,
+    **options: Any,
+) -> ExportReport:
+    """Write a Dataset as OME-Zarr; see ``Dataset.atldld.to_ome_zarr``."""
+    check_callback(callback)
+    store = FileStore(url, storage_options)
+    with begun_ome(dataset, store, variable=variable, **options) as begun:
+        job, ledger, pyramid, layout = begun.job, begun.ledger, begun.pyramid, begun.layout
 
         def events() -> Generator[Event, None, None]:
-            if section_tasks is None:
-                yield from _told(lazy, pyramid, job, is_missing)
-                yield from _planes(lazy, pyramid, job, is_missing)
+            if begun.section_tasks is None:
+                yield from _told(begun.dataset, pyramid, job, begun.is_missing)
+                yield from _planes(begun.dataset, pyramid, job, begun.is_missing)
             else:
-                yield from _sections(section_tasks, pyramid, job, is_missing)
+                yield from _sections(begun.section_tasks, pyramid, job, begun.is_missing)
             for level in range(1, pyramid.levels):
-                yield from make(_halved_tasks(pyramid, level, job, is_missing), job)
+                yield from make(_halved_tasks(pyramid, level, job, begun.is_missing), job)
 
-        done = write_missing(events(), layout, target, ledger, lease, progress=progress)
-    ids = dict(_places(dataset, pyramid))
+        done = write_missing(
+            events(), layout, job.store, ledger, job.lease, progress=progress, callback=callback
+        )
+    ids = dict(_places(begun.dataset, pyramid))
     return ExportReport(
         url=store.url,
         blocks=done,
@@ -93,9 +151,20 @@ def export_ome(
             for level in range(pyramid.levels)
         ),
         failures=failure_entries(ledger.failures, ids),
-        absent=absences(dataset, [variable]),
-        excluded=count_excluded(dataset.attrs),
+        absent=absences(begun.dataset, [variable]),
+        excluded=count_excluded(begun.dataset.attrs),
+        link=begun.link(ledger.failures),
     )
+
+
+def _link(
+    dataset: xr.Dataset, pyramid: Pyramid, url: str, failures: Mapping[int, Mapping[str, str]]
+) -> str:
+    """Return an address that shows a section which could be read."""
+    lost = () if _is_volume(dataset, pyramid) else failures
+    name = str(dataset.attrs.get("title", pyramid.variable))
+    where = neuroglancer.url_for_viewers(url)
+    return neuroglancer.link(neuroglancer.state_of(pyramid, where, name, without=lost))
 
 
 def _lay_out(
@@ -131,7 +200,7 @@ def _lay_out(
         {},
         count,
         zarr_format=3 if version == "0.5" else 2,
-        axis=1,
+        axis=pyramid.section_axis,
         places=pyramid.planes.places,
         on_error=None if section_tasks is None else section_tasks.on_error,
         tell=tell,
@@ -180,7 +249,7 @@ def _section_tasks(dataset: xr.Dataset, pyramid: Pyramid) -> SectionTasks | None
 
 def _planes(dataset: xr.Dataset, pyramid: Pyramid, job: Job, is_missing: Any) -> Iterator[Event]:
     """Have Dask make level 0, and write it."""
-    places = set(pyramid.blocks(0))
+    places = set(map(pyramid.turned, pyramid.blocks(0)))
     array = level_zero(dataset, pyramid)
 
     def is_to_be(name: str, at: ChunkPlace) -> bool:
@@ -193,8 +262,9 @@ def _told(dataset: xr.Dataset, pyramid: Pyramid, job: Job, is_missing: Any) -> I
     """Tell of sections that the Dataset says could not be read, before Dask makes any of them."""
     planes, bases = pyramid.planes, made_of(dataset, pyramid.variable)
     why = {name: array for name, array in reasons(dataset, ()).items() if STATUSES[name] in bases}
-    missing = {at for at in pyramid.blocks(0) if is_missing(pyramid.path(0), at)}
-    begun = {at[1] for at in pyramid.blocks(0) if not is_missing(pyramid.path(0), at)}
+    blocks = {at: is_missing(pyramid.path(0), pyramid.turned(at)) for at in pyramid.blocks(0)}
+    missing = {at for at, is_to_be_made in blocks.items() if is_to_be_made}
+    begun = {at[1] for at in blocks.keys() - missing}
     is_volume = _is_volume(dataset, pyramid)
 
     def is_new(name: str, at: ChunkPlace) -> bool:
@@ -218,7 +288,7 @@ def _sections(
     planes = pyramid.planes.places
 
     def place_in_store(at: int, place: ChunkPlace) -> ChunkPlace:
-        return 0, planes[at], place[1], place[2]
+        return pyramid.turned((0, planes[at], place[1], place[2]))
 
     def section_task(at: int) -> SectionTask:
         task = section_tasks.section_task(
@@ -226,7 +296,9 @@ def _sections(
         )
         chunk_tasks = tuple(
             replace(
-                chunk_task, place=place_in_store(at, chunk_task.place), transpose=channels_first
+                chunk_task,
+                place=place_in_store(at, chunk_task.place),
+                transpose=partial(_channels_first, pyramid.order),
             )
             for chunk_task in task.chunk_tasks
         )
@@ -235,20 +307,26 @@ def _sections(
     yield from make((section_task(at) for at in range(section_tasks.count)), job)
 
 
+def _channels_first(order: Sequence[int], block: NDArray[Any]) -> NDArray[Any]:
+    """Return (section, y, x[, channel]) over the axes of the store."""
+    return channels_first(block).transpose(order)
+
+
 def _halved_tasks(pyramid: Pyramid, level: int, job: Job, is_missing: Any) -> Iterator[SectionTask]:
     """Yield what is to be made of a level from the stored one before it, plane by plane."""
     path, chunks = pyramid.path(level), pyramid.chunks(level)
     _, _, rows, columns = pyramid.shape(level)
-    source = _Level(job.store, pyramid.path(level - 1))
+    source = _Level(job.store, pyramid.path(level - 1), pyramid.order)
     chunk_tasks: dict[int, list[ChunkTask]] = {}
-    for place in pyramid.blocks(level):
+    turn = partial(_turned, pyramid.order)
+    for _, plane, row, column in pyramid.blocks(level):
+        place = pyramid.turned((0, plane, row, column))
         if not is_missing(path, place):
             continue
-        _, plane, row, column = place
         y0, x0 = row * chunks[2], column * chunks[3]
         block = Block(y0, min(y0 + chunks[2], rows), x0, min(x0 + chunks[3], columns))
         chunk_task = ChunkTask(
-            path, place, partial(_halve, source, plane), None, block, (), None, transpose=_as_is
+            path, place, partial(_halve, source, plane), None, block, (), None, transpose=turn
         )
         chunk_tasks.setdefault(plane, []).append(chunk_task)
     for plane, made in chunk_tasks.items():
@@ -261,11 +339,13 @@ class _Level:
 
     store: FileStore
     path: str
+    order: tuple[int, ...]
 
     def read(self, plane: int, block: Block) -> NDArray[Any]:
         array = _open_array(self.store, self.path)
         rows, columns = slice(2 * block.y0, 2 * block.y1), slice(2 * block.x0, 2 * block.x1)
-        return np.asarray(array[:, plane : plane + 1, rows, columns])
+        part = (slice(None), slice(plane, plane + 1), rows, columns)
+        return np.asarray(array[tuple(part[axis] for axis in self.order)]).transpose(self.order)
 
 
 @lru_cache(maxsize=8)
@@ -279,9 +359,9 @@ def _halve(source: _Level, plane: int, section: None, block: Block, tiles: Any) 
     return halve_block(source.read(plane, block))
 
 
-def _as_is(block: NDArray[Any]) -> NDArray[Any]:
-    """Return a block without the axis of sections that a unit's gets: this one has it."""
-    out: NDArray[Any] = block[0]
+def _turned(order: Sequence[int], block: NDArray[Any]) -> NDArray[Any]:
+    """Return a block without the axis of sections that a unit's gets: (c, z, y, x) has it."""
+    out: NDArray[Any] = block[0].transpose(order)
     return out
 
 

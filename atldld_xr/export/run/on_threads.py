@@ -71,9 +71,11 @@ class Job:
 
     def write(self, array: str, place: ChunkPlace, block: Any) -> ChunkEntry:
         """Encode a chunk and put it in the store."""
-        spec = self.arrays[array]
-        content = spec.encode(place, block)
-        key = spec.key(place)
+        return self.put(array, place, self.arrays[array].encode(place, block))
+
+    def put(self, array: str, place: ChunkPlace, content: bytes | None) -> ChunkEntry:
+        """Put a chunk in the store as it is encoded; None is one of the fill value alone."""
+        key = self.arrays[array].key(place)
         self.lease.check(every=_CHECKED)
         try:
             if content is not None:

@@ -11,7 +11,7 @@ import dask
 
 from atldld_xr.compute.client import connected_client
 from atldld_xr.compute.processors import processors
-from atldld_xr.compute.progress import progress_bar
+from atldld_xr.compute.progress import Callback, progress_bar
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.run.on_cluster import make_on_cluster
 from atldld_xr.export.run.on_threads import Job, make_on_threads
@@ -81,6 +81,7 @@ def write_missing(
     lease: Lease,
     *,
     progress: bool,
+    callback: Callback | None = None,
 ) -> int:
     """Write what is missing of a store that has been begun, and finish it.
 
@@ -94,6 +95,8 @@ def write_missing(
         As `open_for_writing` gives them.
     progress : bool
         Whether to show a progress bar.
+    callback : callable, optional
+        Told how many chunks are written and entered in the ledger, by the thread that calls this.
 
     Returns
     -------
@@ -104,7 +107,9 @@ def write_missing(
     if missing:
         store.stage()
     with (
-        progress_bar("exporting", missing, enabled=progress) as advance,
+        progress_bar(
+            "exporting", missing, enabled=progress, what="chunk", callback=callback
+        ) as advance,
         closing(events),
         closing(_recorded(events, ledger, lease)) as recorded,
     ):

@@ -1,0 +1,120 @@
+"""A Dataset's sections in pixels of any size: planned anew, each at the tier that it then needs.
+
+The coordinate `affine` leads from micrometres to a section's image, so that this is of any slice
+of a Dataset, and of whatever registration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from atldld_xr.allen.tiers import plan_section
+from atldld_xr.arrays.readers import behind_selections, executor
+from atldld_xr.arrays.variables import BlockVariable
+from atldld_xr.plan.load_plan import Matrix, SectionPlan
+from atldld_xr.planes.axis import Axis
+from atldld_xr.sources.protocol import Source
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A variable that is a plain part of what a plan makes.
+
+    Attributes
+    ----------
+    made : BlockVariable
+        What makes it.
+    source : Source
+        Where its tiles come from.
+    """
+
+    made: BlockVariable
+    source: Source
+
+    def at(self, dataset: xr.Dataset, y: Axis, x: Axis) -> xr.Variable:
+        """Return the same of a Dataset's sections, without Dask, in other pixels.
+
+        Parameters
+        ----------
+        dataset : xarray.Dataset
+            Whose variable this is, with the coordinates `affine` and ``section_image_id``.
+        y, x : Axis
+            The pixels, in micrometres.
+        """
+        sections = {section.image.id: section for section in self.made.plan.sections}
+        affine = dataset["affine"].transpose(..., "component", "term").values
+        to_micrometres = np.array([[y.step, 0, y.first], [0, x.step, x.first], [0, 0, 1]])
+        planned = tuple(
+            self._section(sections[image_id], matrix @ to_micrometres, y.step)
+            for image_id, matrix in zip(
+                dataset["section_image_id"].values.tolist(), affine, strict=True
+            )
+        )
+        plan = replace(
+            self.made.plan,
+            sections=planned,
+            shape=(y.size, x.size),
+            chunks=((y.size,), (x.size,)),
+            on_error="raise",  # what is shown is right, or it is not shown
+        )
+        variable = replace(self.made, plan=plan)
+        trailing = (name for name, _ in variable.trailing_dims)
+        dims = (dataset["section_image_id"].dims[0], "y", "x", *trailing)
+        return xr.Variable(dims, executor(self.source, with_dask=False)(variable))
+
+    def _section(
+        self, section: SectionPlan, affine: np.ndarray[Any, Any], resolution: float
+    ) -> SectionPlan:
+        view = self.made.plan.view
+        tier, reduction, subsamples = plan_section(
+            section.image,
+            affine,
+            tier=None,
+            tiers=self.source.tiers(section.image, view),
+            interpolation=section.interpolation,
+            resolution=resolution,
+        )
+        first, second = (tuple(row) for row in affine.tolist())
+        matrix: Matrix = (first, second)
+        return replace(
+            section,
+            affine=matrix,
+            tier=tier,
+            reduction=reduction,
+            subsamples=subsamples,
+            tile_side=self.source.tile_side(section.image, tier, view),
+        )
+
+
+def planned_behind(dataset: xr.Dataset, name: str) -> Planned | None:
+    """Return what plan a variable is a plain part of; None if something else was done to it too."""
+    variable = dataset[name].variable
+    if not {"affine", "section_image_id"} <= {*map(str, dataset.coords)}:
+        return None
+    if variable.chunks is not None:
+        return _behind_dask(variable)
+    from atldld_xr.arrays.lazy_array import PlanArray
+
+    array, _ = behind_selections(variable)
+    is_plain = isinstance(array, PlanArray) and isinstance(array.variable, BlockVariable)
+    return Planned(array.variable, array.source) if is_plain else None
+
+
+def _behind_dask(variable: xr.Variable) -> Planned | None:
+    from atldld_xr.arrays.dask_graph import BlockLayer, FetchLayer
+
+    layers = variable.data.dask.layers
+    made = [layer for layer in layers.values() if isinstance(layer, BlockLayer)]
+    selecting = [
+        name
+        for name, layer in layers.items()
+        if not isinstance(layer, BlockLayer | FetchLayer) and name.startswith("getitem-")
+    ]
+    fetching = sum(isinstance(layer, FetchLayer) for layer in layers.values())
+    if len(made) != 1 or len(layers) != 1 + fetching + len(selecting):
+        return None
+    return Planned(made[0].variable, made[0].source)
