@@ -34,7 +34,8 @@ def executed(script: Path, dataset: str | None = None) -> nbformat.NotebookNode:
     if not first.source.startswith(_PARAMETER):
         raise SystemExit(f"{script.name}: its first cell is not {_PARAMETER}")
     if dataset is not None:
-        first.source = f"dataset = {dataset}"
+        _, end, rest = first.source.partition("\n")
+        first.source = f"dataset = {dataset}{end}{rest}"
     with tempfile.TemporaryDirectory() as folder:
         resources = {"metadata": {"path": folder}}
         nbclient.NotebookClient(

@@ -83,7 +83,7 @@ print(f"{told.requests} requests, {told.output_bytes / 1e6:.1f} MB in {told.bloc
 # %%
 command = [sys.executable, "-m", "atldld_xr", "export", str(dataset), url]
 command += ["--resolution", "50", "--variables", ",".join(variables)]
-slowly = os.environ | {"ATLDLD_XR_HTTP__CONNECTIONS": "1"}
+slowly = os.environ | {"ATLDLD_XR_HTTP__CONNECTIONS": "1", "ATLDLD_XR_CACHE__ENABLED": "false"}
 job = subprocess.Popen(command, env=slowly, stdout=subprocess.DEVNULL)
 
 
