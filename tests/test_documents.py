@@ -6,11 +6,12 @@ import re
 from dataclasses import replace
 
 import pytest
+from click.testing import CliRunner
 
 import atldld_xr
+from atldld_xr.cli import cli
 from atldld_xr.testing import AllenServer
 from atldld_xr.testing.atlas import PhantomAtlas
-from commandline import run
 from documents import PAGES, blocks, table_rows
 from stand_in import NAMED, coarse_annotation, instead, settings
 
@@ -26,6 +27,7 @@ NOT_RUN = [
     ("exporting.md", "needs a bucket, and reads at 1 um"),
     ("index.md", "ci/run runs it, to the letter"),
     ("names.md", "it is of the shell of who reads"),
+    ("serving.md", "it serves until it is ended"),
 ]
 # Pages of which it is looked at what their code gives.
 LOOKED_AT = {"README.md", "datasets.md", "many.md"}
@@ -72,7 +74,8 @@ def run_commands(page):
         if block.language != "python" and block.reason is None:
             for program, *words in replace(block, code=instead(block.code)).commands:
                 assert program == "atldld-xr", f"{page}: {program} is neither run nor marked"
-                run(*words)
+                result = CliRunner().invoke(cli, words)  # some say on standard error what is coming
+                assert result.exit_code == 0, (words, result.output, result.exception)
 
 
 @pytest.mark.parametrize("page", OTHERS)

@@ -30,7 +30,15 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, Viewing, OfSections[xr.D
 
     @property
     def plot(self) -> Plots:
-        """Pictures: `section`, `montage`, `overlay`, `field`, `coverage`, `preview`, `summary`."""
+        """Pictures: `section`, `montage`, `overlay`, `field`, `coverage`, `preview`, `summary`.
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> ds = atldld_xr.open_dataset("phantom", resolution=100)
+        >>> ds.atldld.plot.section(6600).get_extent()  # millimetres: left, right, bottom, top
+        (0.0, 11.4, 8.0, 0.0)
+        """
         return Plots(self._data)
 
     @property
