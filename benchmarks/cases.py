@@ -10,6 +10,7 @@ from typing import Any
 
 from atldld_xr.sources.protocol import TILE_SIDE
 from benchmarks.cluster_case import FEW_REPEATS, cluster
+from benchmarks.collection_case import collection
 from benchmarks.connectivity_case import connectivity
 from benchmarks.folder import FEW_ID, MANY_ID
 from benchmarks.measure import Bench, order
@@ -155,7 +156,7 @@ def window(bench: Bench) -> Case:
     bar = 3 if size.name == "full" else 100  # of a small section, tiles are large parts
     for name in ("this project", "this project, chunks=None"):
         served = race.runs[name][0].served
-        case.contestants[name].facts["images per window"] = served.images / windows  # type: ignore[index]
+        case.contestants[name].facts["images per window"] = served.images / windows  # type: ignore[index]  # set above
         share = 100 * served.image_bytes / windows / bench.folder.whole_bytes[0]
         case.at_most(f"share of the section's bytes, {name}", share, bar, "%", timed=False)
         case.at_most(
@@ -317,5 +318,6 @@ CASES: dict[str, Callable[[Bench], Case]] = {
     "wide": wide,
     "volume": volume,
     "connectivity": connectivity,
+    "collection": collection,
 }
 """By their names on the command line."""

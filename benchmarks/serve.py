@@ -1,6 +1,7 @@
 """The server, in a process of its own: ``python -m benchmarks.serve WHAT LATENCY BANDWIDTH``.
 
-WHAT is a folder, or the id of a data set of connectivity, which is drawn where it is asked for.
+WHAT is a folder, the id of a data set of connectivity, or ``genes:COUNT:SECTIONS:PIXEL``: many data
+sets. Those that are in no folder are drawn where they are asked for.
 
 It prints its address; for each line that it reads it prints, as JSON, what it has served since the
 last one. It ends with its input.
@@ -12,11 +13,12 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from atldld_xr.testing import AllenServer
+from atldld_xr.testing import AllenServer, Phantom
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,9 @@ class Server:
 
     Parameters
     ----------
-    what : Path or int
-        The folder to serve, or the id of one of `benchmarks.connectivity_case.DRAWN`.
+    what : Path, int or str
+        The folder to serve, the id of one of `benchmarks.connectivity_case.DRAWN`, or what
+        `benchmarks.collection_case.genes_of` takes.
     latency : float
         Seconds before each answer.
     bandwidth : float, optional
@@ -58,7 +61,7 @@ class Server:
     """
 
     def __init__(
-        self, what: Path | int, *, latency: float = 0, bandwidth: float | None = None
+        self, what: Path | int | str, *, latency: float = 0, bandwidth: float | None = None
     ) -> None:
         line = [str(latency), str(bandwidth or "")]
         self._process = subprocess.Popen(
@@ -97,12 +100,19 @@ class Server:
         return line
 
 
+def _drawn(what: str) -> Sequence[Phantom]:
+    from benchmarks.collection_case import genes_of
+    from benchmarks.connectivity_case import DRAWN
+
+    if what.startswith("genes:"):
+        return genes_of(what)
+    return [phantom for phantom in DRAWN.values() if str(phantom.id) == what]
+
+
 def main() -> None:
     """Serve until the input ends."""
     what, latency, bandwidth = sys.argv[1:]
-    from benchmarks.connectivity_case import DRAWN
-
-    drawn = [phantom for phantom in DRAWN.values() if str(phantom.id) == what]
+    drawn = _drawn(what)
     with AllenServer(
         drawn or None,
         mirror=None if drawn else what,

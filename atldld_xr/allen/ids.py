@@ -38,12 +38,14 @@ def check_id(value: object, what: str) -> int:
     if isinstance(found, str):
         name = _name(found)
         found = int(name) if _NUMBER.fullmatch(name) else None
-    is_whole = isinstance(found, int | np.integer) and not isinstance(found, bool)
-    if not is_whole or not 0 < int(found) < 2**63:  # type: ignore[call-overload]
+    if isinstance(found, bool) or not isinstance(found, int | np.integer):
+        found = 0
+    number = int(found)
+    if not 0 < number < 2**63:
         raise InvalidArgumentError(
             f"the id of a {what} is a positive whole number, not {short(value)}"
         )
-    return int(found)  # type: ignore[call-overload, no-any-return]
+    return number
 
 
 def parse_dataset_name(dataset: object) -> int:

@@ -200,7 +200,10 @@ def _texts(records: Iterable[Mapping[str, Any]], key: str) -> tuple[str, ...]:
 
 def _text(record: Mapping[str, Any], key: str) -> str | None:
     found = record.get(key)
-    return found if isinstance(found, str) and found else None
+    if not isinstance(found, str) or not found:
+        return None
+    # JSON can have halves of characters, which no table and no terminal takes.
+    return found.encode("utf-8", "replace").decode()
 
 
 def _flag(record: Mapping[str, Any], key: str) -> bool | None:

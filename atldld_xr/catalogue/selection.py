@@ -52,12 +52,12 @@ def dataset_name(dataset_id: int) -> int | str:
     return _NAMES.get(dataset_id, dataset_id)
 
 
-def _names(selection: object) -> Iterable[Any]:
+def _names(selection: Any) -> Iterable[Any]:
     columns = getattr(selection, "columns", None)
     if columns is not None:
         for name in _COLUMNS:
             if name in columns:
-                return list(selection[name])  # type: ignore[index]
+                return list(selection[name])
         raise InvalidArgumentError(
             f"a table without a column {' or '.join(map(repr, _COLUMNS))} names no data sets"
         )

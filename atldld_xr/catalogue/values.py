@@ -21,7 +21,7 @@ def number_of(value: object) -> Any:
     if isinstance(value, int):
         return value
     try:
-        number = float(value)  # type: ignore[arg-type]
+        number = float(value)  # type: ignore[arg-type]  # what is none raises
     except (TypeError, ValueError, OverflowError):
         return None
     if not math.isfinite(number):

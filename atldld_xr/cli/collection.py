@@ -11,6 +11,7 @@ import click
 from atldld_xr.cli.failures import NOT_FOUND, PARTIAL
 from atldld_xr.cli.selection import is_asked, select
 from atldld_xr.cli.text import print_json, say
+from atldld_xr.messages.repeating import short
 from atldld_xr.messages.text import format_count
 
 _MOST_TOLD = 10
@@ -22,22 +23,38 @@ def summarize_many(
     output: str | None,
     reading: dict[str, Any],
     *,
+    dry_run: bool,
     as_json: bool,
     progress: bool,
     computed_on: tuple[str | None, int | None],
     **asked: Any,
 ) -> int:
-    """Write the table of the data sets that are meant, and return the exit code."""
+    """Say what the table of the data sets that are meant takes, write it, and return the exit code.
+
+    Of a dry run all ends with the first.
+    """
     from atldld_xr.cli.computing import computing
 
     if not datasets and not is_asked(chosen):
         raise click.UsageError("Missing argument 'DATASET', or what to search for, as --gene Pvalb")
     if output is None:
         raise click.UsageError("the table of many data sets needs a place: -o table.zarr")
-    found = select(datasets, {**reading, **chosen, "progress": progress})
-    with computing(*computed_on):
-        from atldld_xr.collection.summarize import summarize
+    if output.lower().endswith(".csv"):
+        raise click.UsageError(
+            f"{short(output)}: CSV is of one data set; of many -o ends in .parquet, or is a Zarr "
+            "store, as table.zarr"
+        )
+    from atldld_xr.collection.summarize import summarize
 
+    found = select(datasets, {**reading, **chosen, "progress": progress})
+    told = summarize(found.datasets, url=output, dry_run=True, **asked, **reading)
+    if told.cost is not None and told.cost.datasets:
+        say(str(told.cost), err=True)
+    if dry_run:
+        if as_json:
+            print_json(asdict(told))
+        return NOT_FOUND if found.unknown else 0
+    with computing(*computed_on):
         report = summarize(found.datasets, url=output, progress=progress, **asked, **reading)
     if as_json:
         print_json(asdict(report))
@@ -48,6 +65,8 @@ def summarize_many(
             say(f"{failure['dataset']}: {' '.join(failure['reason'].split())}")
         if len(report.failures) > _MOST_TOLD:
             say(f"and {len(report.failures) - _MOST_TOLD:,} more; --json has them all")
+        if report.failures:
+            say("the same command with --retry-failed counts these again")
     if report.failures:
         return PARTIAL
     return NOT_FOUND if found.unknown else 0

@@ -67,7 +67,8 @@ def tell_all(
     progress, as_json : bool
         As the options.
     report : path, optional
-        Where the report goes, also after an interrupt.
+        Where the report goes: before anything is done, so that nothing is where it cannot be
+        written, and when all is, also after an interrupt.
 
     Raises
     ------
@@ -78,6 +79,8 @@ def tell_all(
 
     names = selection.datasets
     found: dict[str, Outcome] = {}
+    if report is not None:
+        _write(report, selection, found)
     try:
         with (
             progress_bar("data sets", len(names), enabled=progress) as advance,

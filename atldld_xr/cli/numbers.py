@@ -110,6 +110,11 @@ def _read_structures(
     is_flag=True,
     help="Of many: count again what has no numbers, or not all of them.",
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Of many: only say what it takes, requests, bytes and hours; no image is asked for.",
+)
 @options.storage_options
 @options.progress
 @options.cluster
@@ -128,6 +133,7 @@ def summary(
     output: str | None,
     mode: str,
     retry_failed: bool,
+    dry_run: bool,
     storage_options: dict[str, Any] | None,
     progress: bool,
     scheduler: str | None,
@@ -156,6 +162,7 @@ def summary(
                 chosen,
                 output,
                 reading,
+                dry_run=dry_run,
                 as_json=as_json,
                 progress=progress,
                 computed_on=(scheduler, workers),
@@ -169,6 +176,8 @@ def summary(
                 storage_options=storage_options,
             )
         )
+    if dry_run:
+        raise click.UsageError("--dry-run is of many data sets: of one, atldld-xr info says it")
     (name,) = dataset
     file = _read_output(output)
     where = _annotation_of(name, annotation)

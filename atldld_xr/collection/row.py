@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -22,9 +23,12 @@ from atldld_xr.datasets.open_annotation import open_annotation
 from atldld_xr.datasets.open_dataset import open_dataset
 from atldld_xr.datasets.open_grid import open_grid
 from atldld_xr.datasets.open_structures import structures as open_structures
+from atldld_xr.datasets.records_ahead import WHERE
 from atldld_xr.errors import AtldldError
 from atldld_xr.files.storage_options import redact
 from atldld_xr.forks import PerProcess
+from atldld_xr.sources.connections import is_gone
+from atldld_xr.sources.resolve import resolve
 
 _LABELS = 25  # um, of the annotation: as of one data set
 
@@ -67,11 +71,14 @@ class Row:
         What is known of the data set itself; all of `FACTS`.
     lost : str
         Why some, or all, of it could not be counted, if trying again may help; else empty.
+    is_gone : bool
+        Whether that says nothing about the data set, as the service could not be reached.
     """
 
     numbers: dict[str, NDArray[Any]]
     facts: dict[str, Any] = field(default_factory=dict)
     lost: str = ""
+    is_gone: bool = False
 
 
 def make_row(dataset_id: int, wanted: Wanted, shape: tuple[int, ...]) -> Row:
@@ -97,7 +104,7 @@ def make_row(dataset_id: int, wanted: Wanted, shape: tuple[int, ...]) -> Row:
             name: np.full(shape, column.fill, column.dtype)
             for name, column in columns_of(wanted.method).items()
         }
-        return Row(empty, facts, facts["error"])
+        return Row(empty, facts, facts["error"], _is_gone(dataset_id, wanted))
     numbers = {name: np.asarray(summary[name].values) for name in columns_of(wanted.method)}
     numbers["reason"] = _codes(numbers["reason"])
     lost = ""
@@ -107,7 +114,7 @@ def make_row(dataset_id: int, wanted: Wanted, shape: tuple[int, ...]) -> Row:
         masks = int(np.asarray(dataset["has_expression"].values).sum())
         if facts["sections_counted"] < masks:  # others have no mask, today or tomorrow
             lost = facts["sections_not_counted"]
-    return Row(numbers, facts, lost)
+    return Row(numbers, facts, lost, bool(lost) and _is_gone(dataset_id, wanted))
 
 
 def atlas_at(annotation: str | None) -> tuple[xr.DataArray, Structures]:
@@ -148,12 +155,15 @@ def _open(dataset_id: int, wanted: Wanted) -> xr.Dataset:
     name = dataset_name(dataset_id)
     if wanted.method == "sections":
         return open_dataset(name, **wanted.opening)
-    where = {
-        key: wanted.opening[key]
-        for key in ("source", "refresh", "offline")
-        if key in wanted.opening
-    }
+    where = {key: wanted.opening[key] for key in WHERE if key in wanted.opening}
     return open_grid(name, variables="energy", **where)
+
+
+def _is_gone(dataset_id: int, wanted: Wanted) -> bool:
+    """Tell whether where a data set is cannot be reached, as far as its last request tells."""
+    with suppress(AtldldError):  # then it is not even known where
+        return is_gone(resolve(wanted.opening.get("source"), dataset_name(dataset_id)).url)
+    return False
 
 
 def _summary(dataset: xr.Dataset, wanted: Wanted) -> xr.Dataset:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
-
-import numpy as np
 
 from atldld_xr._version import __version__
 from atldld_xr.allen.ids import is_phantom
 from atldld_xr.analysis.ontology import choose
 from atldld_xr.analysis.structure_summary import check_hemisphere, check_threshold
 from atldld_xr.catalogue.selection import dataset_ids, dataset_name
-from atldld_xr.collection.columns import FACTS
+from atldld_xr.collection.cost import Cost
+from atldld_xr.collection.explain import explain_rows
 from atldld_xr.collection.layout import shape_of, table_layout
+from atldld_xr.collection.missing import look, missing_rows, row_parts
 from atldld_xr.collection.parquet import check_folder, is_parquet, rows_of, write_parts
 from atldld_xr.collection.row import Wanted, check_labels, ontology_at
 from atldld_xr.collection.run import LOST, RowTask, make_rows
@@ -25,9 +25,11 @@ from atldld_xr.compute.progress import progress_bar
 from atldld_xr.datasets.answered import Answered, NotAskedYet
 from atldld_xr.datasets.arguments import with_arguments_too
 from atldld_xr.datasets.plan_dataset import plan_dataset
+from atldld_xr.datasets.records_ahead import WHERE, records_ahead
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export.run.on_threads import Job
 from atldld_xr.export.run.run import write_missing
+from atldld_xr.files.address import checked
 from atldld_xr.files.file_store import FileStore
 from atldld_xr.files.paths import absolute, is_path
 from atldld_xr.messages.repeating import short
@@ -36,7 +38,6 @@ from atldld_xr.sources.resolve import resolve
 from atldld_xr.store.ledger import Ledger
 from atldld_xr.store.ledger_entries import SectionEntry
 from atldld_xr.store.resume import Mode, invalidate, open_for_writing
-from atldld_xr.store.store_plan import Layout
 
 _NOT_OF_ROWS = ("source", "refresh", "offline", "chunks")
 """Of the arguments of `open_dataset`, those that change no number, and the source."""
@@ -57,6 +58,8 @@ class SummaryReport:
     failures : tuple of dict
         The ``dataset`` of each row that has no numbers, or not all of them, and the ``reason``.
         With ``retry_failed=True`` these are made again.
+    cost : Cost, optional
+        Of a dry run: what the missing rows take.
     """
 
     url: str
@@ -64,6 +67,7 @@ class SummaryReport:
     counted: int
     skipped: int
     failures: tuple[Mapping[str, Any], ...]
+    cost: Cost | None = None
 
 
 @with_arguments_too(plan_dataset)
@@ -78,6 +82,7 @@ def summarize(
     annotation: str | os.PathLike[str] | None = None,
     mode: Mode = "w-",
     retry_failed: bool = False,
+    dry_run: bool = False,
     storage_options: Mapping[str, Any] | None = None,
     progress: bool = False,
     **arguments: Any,
@@ -105,6 +110,9 @@ def summarize(
         Whether another table that is there is replaced, or a finished one made anew.
     retry_failed : bool
         Whether rows are made again that have no numbers, or not all.
+    dry_run : bool
+        Whether only to say what it takes, as the report's ``cost``: no image is asked for, nothing
+        is written, and of many data sets the records of 50 are looked at.
     storage_options : mapping, optional
         For the file system.
     progress : bool
@@ -127,7 +135,8 @@ def summarize(
     MissingExtraError
         If Parquet is asked for, and cannot be written.
     MetadataError, ServiceError
-        If the annotation or its structures cannot be had.
+        If the annotation or its structures cannot be had; or the latter, if one data set after the
+        other fails as the service cannot be reached. The same call goes on there.
 
     Notes
     -----
@@ -149,7 +158,9 @@ def summarize(
     """
     if not is_one_of(method, ("sections", "grid")):
         raise InvalidArgumentError(f'method is "sections" or "grid", not {short(method)}')
-    hemispheres = check_hemisphere(hemisphere)
+    hemispheres, threshold = check_hemisphere(hemisphere), check_threshold(threshold)
+    address = checked(url)
+    place = FileStore(rows_of(address), storage_options)
     ids = dataset_ids(datasets)
     arguments["expression"] = arguments.get("expression") or "intensity"
     source = resolve(arguments.get("source"), dataset_name(ids[0]))
@@ -160,51 +171,51 @@ def summarize(
     chosen = choose(ontology_at(where), structures)
     wanted = Wanted(
         None if structures is None else tuple(chosen.ids),
-        check_threshold(threshold),
+        threshold,
         method,
         hemisphere,
         where,
         arguments,
     )
     layout = table_layout(ids, chosen, hemispheres, method, _attributes(wanted, source.url))
-    address = os.fspath(url)
     if is_parquet(address):
         check_folder(FileStore(address, storage_options))
-    place = FileStore(rows_of(address), storage_options)
+    if dry_run:
+        ledger = look(place, layout, mode, retry_failed=retry_failed)
+        missing = missing_rows(layout, ledger)
+        cost = explain_rows([ids[at] for at in missing], wanted)
+        return _report(address, ids, ledger, len(ids) - len(missing), 0, cost)
     steps = open_for_writing(place, layout, mode, may_read=False, unproven=lambda _: ())
     with steps as (store, ledger, lease):
-        names = {*layout.arrays, *FACTS}
-        invalidate(store, layout, ledger, names, (), as_one=True, retry_failed=retry_failed)
-        missing = list(_missing(layout, ledger, len(ids)))
+        parts = row_parts(layout)
+        invalidate(store, layout, ledger, parts, (), as_one=True, retry_failed=retry_failed)
+        missing = missing_rows(layout, ledger)
         if missing:
             check_labels(where)
         job = Job(store, layout.arrays, may_overwrite=ledger.may_overwrite, lease=lease)
         task = RowTask(job, wanted, shape_of(layout))
+        asked = {key: value for key, value in arguments.items() if key in WHERE}
+        ahead = records_ahead([ids[at] for at in missing], **asked)
         with progress_bar("data sets", len(missing), enabled=progress) as advance:
 
             def events() -> Generator[SectionEntry, None, None]:
-                for entry in make_rows(((at, ids[at]) for at in missing), task):
+                for entry in make_rows(zip(missing, map(int, ahead), strict=True), task):
                     advance(1)
                     yield entry
 
             write_missing(events(), layout, store, ledger, lease, progress=False)
-        failures = tuple(
-            {"dataset": ids[at], "reason": told[LOST]}
-            for at, told in sorted(ledger.failures.items())
-        )
     if is_parquet(address):
         write_parts(FileStore(address, storage_options), place)
-    return SummaryReport(address, len(ids), len(missing), len(ids) - len(missing), failures)
+    return _report(address, ids, ledger, len(ids) - len(missing), len(missing))
 
 
-def _missing(layout: Layout, ledger: Ledger, count: int) -> Iterator[int]:
-    """Yield the rows of which something is not in the store."""
-    done = np.ones(count, bool)
-    for array in ledger.done.values():
-        done &= array.reshape(count, -1).all(axis=1)
-    for at in range(count):
-        if not (done[at] and all(at in ledger.values[name] for name in layout.values)):
-            yield at
+def _report(
+    url: str, ids: list[int], ledger: Ledger, skipped: int, counted: int, cost: Cost | None = None
+) -> SummaryReport:
+    failures = tuple(
+        {"dataset": ids[at], "reason": told[LOST]} for at, told in sorted(ledger.failures.items())
+    )
+    return SummaryReport(url, len(ids), counted, skipped, failures, cost)
 
 
 def _annotation_at(

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from atldld_xr.allen.fluorescence import RangeLike
 from atldld_xr.allen.tiers import View
+from atldld_xr.catalogue.selection import dataset_ids, dataset_name
 from atldld_xr.compute.progress import progress_bar
 from atldld_xr.datasets.plan_dataset import plan_dataset
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import is_whole
 from atldld_xr.sources.protocol import Source, asked_anew
-from atldld_xr.sources.resolve import parse_dataset_name, resolve
+from atldld_xr.sources.resolve import resolve
 from atldld_xr.sources.save_mirror import MirrorSummary, save_mirror
 
 if TYPE_CHECKING:
@@ -93,11 +94,11 @@ def mirror(
     >>> copied = atldld_xr.mirror("phantom-sagittal", path="mirror/", resolution=400)
     >>> ds = atldld_xr.open_dataset(900000002, resolution=400, source="mirror/")
     """
-    names = _names(datasets)
-    opened = asked_anew(_common_source(source, names), refresh)
+    ids = dataset_ids(datasets)
+    opened = asked_anew(_common_source(source, ids), refresh)
     with _bar("mirroring", enabled=progress) as show:
         return save_mirror(
-            [parse_dataset_name(name) for name in names],
+            ids,
             os.fspath(path) if isinstance(path, PathLike) else path,
             source=opened,
             tiers=_tiers(tiers, resolution, opened),
@@ -109,22 +110,8 @@ def mirror(
         )
 
 
-def _names(datasets: object) -> list[int | str]:
-    if (columns := getattr(datasets, "columns", None)) is not None:
-        if "id" not in columns:
-            raise InvalidArgumentError("the table of data sets has no column id")
-        datasets = datasets["id"].tolist()  # type: ignore[index]
-    several = isinstance(datasets, Iterable) and not isinstance(datasets, str)
-    names: list[Any] = list(datasets) if several else [datasets]  # type: ignore[call-overload]
-    if not names:
-        raise InvalidArgumentError("there is no data set to copy")
-    for name in names:  # before anything is opened
-        parse_dataset_name(name)
-    return names
-
-
-def _common_source(source: object, names: Sequence[int | str]) -> Source:
-    first, *others = (resolve(source, name) for name in names)
+def _common_source(source: object, ids: Sequence[int]) -> Source:
+    first, *others = (resolve(source, dataset_name(number)) for number in ids)
     if any(other != first for other in others):
         raise InvalidArgumentError("the phantoms and the service's data sets need a mirror each")
     return first

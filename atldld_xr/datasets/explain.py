@@ -10,23 +10,19 @@ from typing import TYPE_CHECKING
 
 from atldld_xr.allen.tiers import View
 from atldld_xr.arrays.needs import Needs
+from atldld_xr.datasets.fetching import (
+    BYTES_PER_SECOND,
+    JPEG_BYTES_PER_PIXEL,
+    SECONDS_PER_REQUEST,
+    Fetching,
+)
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
-from atldld_xr.messages.text import format_bytes, format_count, format_duration, format_rows
+from atldld_xr.messages.text import format_bytes, format_count, format_rows
 from atldld_xr.settings import as_int, as_rate, setting
 
 if TYPE_CHECKING:
     import pandas as pd
-
-JPEG_BYTES_PER_PIXEL = 0.25
-"""A rough figure to estimate downloads by. Sections have much plain background: recorded ones of
-in situ hybridization take about 0.16 bytes per pixel at tier 2, and more where they are coarser."""
-
-SECONDS_PER_REQUEST = 0.2
-"""Two ways across an ocean and back, as the service answers by a redirect."""
-
-BYTES_PER_SECOND = 4e6
-"""Of a connection."""
 
 
 @dataclass(frozen=True)
@@ -121,11 +117,7 @@ class Explanation:
     @property
     def seconds(self) -> float:
         """About how long fetching takes, at the polite rate."""
-        at_once = max(min(self.connections, self.requests), 1)
-        rounds = math.ceil(self.requests / at_once)
-        fetching = rounds * self.seconds_per_request
-        fetching += self.estimated_bytes / (at_once * self.bytes_per_second)
-        return max(fetching, self.requests / (self.requests_per_second or math.inf))
+        return self._fetching.seconds
 
     @property
     def tiers(self) -> dict[View, dict[int, int]]:
@@ -204,7 +196,7 @@ class Explanation:
             ("requests", f"{self.requests:,} for images"),
             ("download", f"about {format_bytes(self.estimated_bytes)}"),
             ("source pixels", f"{self.pixels:,}, {format_bytes(self.decoded_bytes)} decoded"),
-            ("time to fetch", self.time_in_words()),
+            ("time to fetch", self._fetching.in_words()),
             ("blocks", of_blocks),
             (
                 "output",
@@ -213,16 +205,15 @@ class Explanation:
             ),
         ]
 
-    def time_in_words(self) -> str:
-        """Return the time, and what it assumes."""
-        if not self.requests:
-            return "none"
-        rate = self.requests_per_second
-        limit = f", at most {rate:g} requests a second" if rate else ""
-        return (
-            f"about {format_duration(self.seconds)}: {self.seconds_per_request:g} s a request over "
-            f"{format_count(self.connections, 'connection')} of "
-            f"{format_bytes(round(self.bytes_per_second))}/s{limit}"
+    @property
+    def _fetching(self) -> Fetching:
+        return Fetching(
+            self.requests,
+            self.estimated_bytes,
+            self.connections,
+            self.requests_per_second,
+            self.seconds_per_request,
+            self.bytes_per_second,
         )
 
 

@@ -12,7 +12,7 @@ from atldld_xr.allen.metadata import ExcludedSection
 from atldld_xr.allen.sides import NOT_KNOWN, Hemisphere, find_hemisphere, sides_along_r
 from atldld_xr.datasets.arguments import with_arguments_of
 from atldld_xr.datasets.costs import Costs, estimate_costs
-from atldld_xr.datasets.explain import JPEG_BYTES_PER_PIXEL
+from atldld_xr.datasets.fetching import JPEG_BYTES_PER_PIXEL
 from atldld_xr.datasets.plan_dataset import DatasetPlan, plan_dataset
 from atldld_xr.messages.text import (
     format_bytes,

@@ -197,4 +197,5 @@ def _coordinates(data: SectionDataset, grid: Grid, planned: DatasetPlan) -> dict
 def _axis(grid: Grid, name: str, mirrored: bool) -> xr.IndexVariable:
     """Return a coordinate of pixels; one array, and one index, for all data sets of a grid."""
     attributes = coordinate_attributes(name, plane=grid.plane, mirrored=mirrored)
+    # xarray leaves this one of its public classes untyped.
     return xr.IndexVariable((name,), getattr(grid, name), attributes)  # type: ignore[no-untyped-call]

@@ -18,7 +18,13 @@ from atldld_xr.datasets.plan_volume import PlannedVolume
 from atldld_xr.errors import AtldldError, InvalidArgumentError
 from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import is_one_of
-from atldld_xr.sources.protocol import Source, asked_anew, kept_alone
+from atldld_xr.sources.protocol import (
+    ChoosingSource,
+    Source,
+    ask_source,
+    asked_anew,
+    kept_alone,
+)
 from atldld_xr.sources.record_pages import dataset_records
 from atldld_xr.sources.resolve import resolve
 
@@ -81,12 +87,12 @@ def open_each(
     found: dict[int, xr.Dataset] = {}
     failed: dict[int, AtldldError] = {}
     for source, anew, some in groups:
-        for number, record in dataset_records(anew, some):
+        for number, taken, record in _answers(source, anew, some, arguments.get("refresh", False)):
             try:
                 if isinstance(record, AtldldError):
                     raise record
-                planned = plan(number, source=Answered(source, record), **rest)
-                found[number] = make(_from(planned, source))
+                planned = plan(number, source=Answered(taken, record), **rest)
+                found[number] = make(_from(planned, taken))
             except AtldldError as error:
                 if on_missing == "raise":
                     raise
@@ -109,6 +115,24 @@ def groups_of(
         if some:
             opened = kept_alone(resolve(source, dataset_name(some[0])), offline)
             yield opened, asked_anew(opened, refresh), some
+
+
+def _answers(
+    source: Source, anew: Source, ids: list[int], refresh: object
+) -> Iterator[tuple[int, Source, Mapping[str, Any] | AtldldError]]:
+    """Yield data sets, where each comes from, and its record, or why there is none."""
+    if not isinstance(source, ChoosingSource):
+        yield from ((number, source, record) for number, record in dataset_records(anew, ids))
+        return
+    for number in ids:
+        try:
+            yield number, *ask_source(source, _record_of(number), refresh)
+        except AtldldError as error:
+            yield number, source, error
+
+
+def _record_of(number: int) -> Callable[[Source], Mapping[str, Any]]:
+    return lambda source: source.dataset_record(number)
 
 
 def _from(planned: Any, source: Source) -> Any:

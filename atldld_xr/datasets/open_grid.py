@@ -142,16 +142,11 @@ def open_grid(
         )
         data, attributes = _beside(path, dataset_id), {"source": str(path)}
     else:
-        opened = kept_alone(resolve(source, dataset), offline)
-        anew = asked_anew(opened, refresh)
-        if not isinstance(anew, GridSource):
-            raise InvalidArgumentError(
-                f"{short(opened.url)} has no grids: name the service, or a file of them "
-                '(source="energy.mhd", a zip, a folder)'
-            )
-        data = parse_dataset(anew.dataset_record(dataset_id))
-        grids = anew.grids(dataset_id, names or VARIABLES)
-        attributes = {"source": opened.url, **attribution_of(opened, data.products).attributes}
+        files_of = 'of them (source="energy.mhd", a zip, a folder)'
+        service, data, attributes = _service(
+            GridSource, "grids", files_of, dataset, source, refresh, offline
+        )
+        grids = service.grids(dataset_id, names or VARIABLES)
     if names and (lacking := [name for name in names if name not in grids]):
         raise MetadataError(f"{short(attributes['source'])} has no {', '.join(lacking)}")
     return _assemble(dataset_id, grids, data).assign_attrs(attributes)
@@ -171,19 +166,34 @@ def _open_kind(
         data, attributes = _beside(path, dataset_id), {"source": str(path)}
         grid = read_projection_file(path, resolution)
     else:
-        opened = kept_alone(resolve(source, dataset), offline)
-        anew = asked_anew(opened, refresh)
-        if not isinstance(anew, ProjectionGridSource):
-            raise InvalidArgumentError(
-                f"{short(opened.url)} has no grids of projections: name the service, or a file "
-                "(source=PATH.nrrd)"
-            )
-        data = parse_dataset(anew.dataset_record(dataset_id))
-        grid = anew.projection_grid(dataset_id, kind, resolution)
-        attributes = {"source": opened.url, **attribution_of(opened, data.products).attributes}
+        what, files_of = "grids of projections", "(source=PATH.nrrd)"
+        service, data, attributes = _service(
+            ProjectionGridSource, what, files_of, dataset, source, refresh, offline
+        )
+        grid = service.projection_grid(dataset_id, kind, resolution)
     out = _assemble(dataset_id, {kind: grid}, data)
     about = {"title": f"{kind} of section data set {dataset_id}", "anchor": "center"}
     return out.assign_attrs(about | attributes)
+
+
+def _service(
+    kind: type[Any],
+    what: str,
+    files: str,
+    dataset: int | str,
+    source: str | PathLike[str] | Source | None,
+    refresh: bool,
+    offline: bool | None,
+) -> tuple[Any, SectionDataset, dict[str, str]]:
+    """Return a source of a kind, the data set there, and attributes that say where that is."""
+    opened = kept_alone(resolve(source, dataset), offline)
+    anew = asked_anew(opened, refresh)
+    if not isinstance(anew, kind):
+        raise InvalidArgumentError(
+            f"{short(opened.url)} has no {what}: name the service, or a file {files}"
+        )
+    data = parse_dataset(anew.dataset_record(parse_dataset_name(dataset)))
+    return anew, data, {"source": opened.url, **attribution_of(opened, data.products).attributes}
 
 
 def _assemble(

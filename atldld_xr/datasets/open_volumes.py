@@ -20,6 +20,8 @@ from atldld_xr.plan.arguments import is_one_of
 
 _BETWEEN = "; "  # the acronyms of a data set of several genes
 _KINDS = ("gene", "dataset")
+_TOLD_OF_EACH = ("sides", "range")  # where they differ: sagittal beside coronal, or fluorescence
+_CHANNEL = "channel"
 
 
 @with_arguments_too(plan_volume)
@@ -52,6 +54,8 @@ def open_volumes(
         As `open_volume` returns it, with the dimension `gene` or `dataset` before ``coronal``.
         Sections are listed one data set after the other along ``section_image``, with ``status``
         where it was asked for, and the coordinate ``section_data_set`` says whose each is.
+        Channels have names if they are the same in all data sets, and the attributes ``sides`` and
+        ``range`` tell of each where they differ.
         The attribute ``missing``, if there is any, lists what could not be opened, as "id: why".
 
     Raises
@@ -88,9 +92,10 @@ def open_volumes(
     )
     _check_spaces(opened.datasets)
     out = _joined(opened.datasets, concat)
-    sides = {n: volume.attrs["sides"] for n, volume in opened.datasets.items()}
-    if len(set(sides.values())) > 1:  # of sagittal ones beside coronal ones, which is told of each
-        out.attrs["sides"] = "; ".join(f"{number}: {told}" for number, told in sides.items())
+    for name in _TOLD_OF_EACH:
+        told = {n: str(volume.attrs.get(name, "none")) for n, volume in opened.datasets.items()}
+        if len(set(told.values())) > 1:
+            out.attrs[name] = "; ".join(f"{number}: {what}" for number, what in told.items())
     out.attrs["title"] = f"volumes of {format_count(len(opened.datasets), 'section data set')}"
     if opened.missing:
         out.attrs["missing"] = list(opened.missing)
@@ -109,9 +114,20 @@ def _check_spaces(volumes: Mapping[int, xr.Dataset]) -> None:
         )
 
 
+def _one_channels(volumes: list[xr.Dataset]) -> list[xr.Dataset]:
+    """Return volumes without names of channels, where these are not the same in all."""
+    names = {
+        tuple(volume[_CHANNEL].values.tolist()) if _CHANNEL in volume.coords else None
+        for volume in volumes
+    }
+    if len(names) == 1:
+        return volumes
+    return [volume.drop_vars(_CHANNEL, errors="ignore") for volume in volumes]
+
+
 def _joined(volumes: Mapping[int, xr.Dataset], concat: str) -> xr.Dataset:
     """Return volumes along a new dimension, and their tables of sections in one."""
-    parts = list(volumes.values())
+    parts = _one_channels(list(volumes.values()))
     tables = [
         part[[name for name, v in part.variables.items() if TABLE_DIM in v.dims]] for part in parts
     ]

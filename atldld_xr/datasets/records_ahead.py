@@ -13,6 +13,9 @@ from atldld_xr.errors import AtldldError
 from atldld_xr.sources.cache import default_cache
 from atldld_xr.sources.record_pages import PAGE, PagedSource
 
+WHERE = ("source", "refresh", "offline")
+"""Arguments of `open_dataset` that say where records come from."""
+
 
 def records_ahead(
     datasets: Iterable[int | str],

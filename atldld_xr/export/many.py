@@ -5,21 +5,21 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from atldld_xr.allen.ids import parse_dataset_name
 from atldld_xr.compute.client import connected_client
+from atldld_xr.compute.in_turn import in_turn
 from atldld_xr.compute.lost_workers import cluster_errors
-from atldld_xr.datasets.records_ahead import records_ahead
+from atldld_xr.datasets.records_ahead import WHERE, records_ahead
 from atldld_xr.errors import AtldldError, InvalidArgumentError, StoreError
 from atldld_xr.export.formats import writer
 from atldld_xr.files.ending import give_back, work_named
 from atldld_xr.files.storage_options import redact, register
 from atldld_xr.messages.repeating import short
-from atldld_xr.settings import as_int, setting
 
 PLACEHOLDER = "{id}"
 """In an address: stands for the data set."""
@@ -28,6 +28,7 @@ GENE = "{gene}"
 """In an address: stands for the acronyms of the data set's genes."""
 
 _BETWEEN = "_"
+_LONGEST = 100  # characters of genes' names: file systems take 255 bytes of a name
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def export_many(
     task = partial(
         write_one, url=url, opening=opening, format=format, writing=writing, volume=volume
     )
-    where = {key: opening[key] for key in ("source", "refresh", "offline") if key in opening}
+    where = {key: opening[key] for key in WHERE if key in opening}
     yield from for_each(records_ahead(datasets, **where), task)
 
 
@@ -127,13 +128,14 @@ def for_each(
         for dataset in datasets:
             yield _do(_Order(dataset, task))
         return
-    yield from _on_cluster(client, datasets, partial(_Order, task=task))
+    yield from _on_cluster(client, datasets, task)
 
 
 def path_of(url: str, dataset: int | str, genes: Iterable[str] = ()) -> str:
     """Return where a data set goes: an address with its id, and its genes in letters of files."""
-    genes = _BETWEEN.join(re.sub(r"[^A-Za-z0-9.-]", "_", gene) for gene in genes) or "none"
-    url = url.replace(GENE, genes)
+    # No point begins a name: "..", of whatever record, would lead out of the folder.
+    named = _BETWEEN.join(re.sub(r"^\.|[^A-Za-z0-9.-]", "_", gene) for gene in genes) or "none"
+    url = url.replace(GENE, named[:_LONGEST])
     return url.replace(PLACEHOLDER, str(parse_dataset_name(dataset)))
 
 
@@ -146,36 +148,21 @@ class _Order:
 
 
 def _on_cluster(
-    client: Any, datasets: Iterable[int | str], order: Callable[..., _Order]
+    client: Any, datasets: Iterable[int | str], task: Callable[[int | str], Any]
 ) -> Iterator[Outcome]:
-    from distributed import as_completed
-
-    connections = setting("http.connections", as_int)
-    rest = iter(datasets)
     work = uuid.uuid4().hex
-    running: dict[Any, int | str] = {}
-    done = as_completed()
+
+    def submit(dataset: int | str, connections: int) -> Any:
+        return client.submit(_do, _Order(dataset, task, connections, work), pure=False)
+
     try:
-        while True:
-            room = max(min(sum(client.nthreads().values()), connections), 1)
-            while len(running) < room:
-                dataset = next(rest, None)
-                if dataset is None:
-                    break
-                one = order(dataset, connections=max(connections // room, 1), work=work)
-                future = client.submit(_do, one, pure=False)
-                running[future] = dataset
-                done.add(future)
-            if not running:
-                return
-            future = next(done)
-            dataset = running.pop(future)
-            yield _outcome(future, dataset)
-    finally:
-        if running:
-            with suppress(Exception):  # however the cluster is, what has ended this is told
-                client.cancel(list(running))
-                client.run(give_back, work)
+        with closing(in_turn(client, datasets, submit)) as futures:
+            for dataset, future in futures:
+                yield _outcome(future, dataset)
+    except BaseException:
+        with suppress(Exception):  # however the cluster is, what has ended this is told
+            client.run(give_back, work)
+        raise
 
 
 def _outcome(future: Any, dataset: int | str) -> Outcome:

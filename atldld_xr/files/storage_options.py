@@ -68,7 +68,8 @@ class StorageOptionsRef:
         if not self.token:
             return {}
         try:
-            return _copied(_KNOWN[self.token])  # type: ignore[no-any-return]
+            found: dict[str, Any] = _copied(_KNOWN[self.token])
+            return found
         except KeyError:
             raise StoreError(
                 "this process does not know the storage options, which are never sent with tasks "

@@ -24,11 +24,11 @@ from atldld_xr.errors import (
     MetadataError,
     ServiceError,
 )
-from atldld_xr.foreign_json import MOST_BYTES
 from atldld_xr.known_as import known_as
 from atldld_xr.messages.repeating import short
 from atldld_xr.settings import as_bool, setting
 from atldld_xr.sources import http
+from atldld_xr.sources.ask_service import ask_service
 from atldld_xr.sources.cache import default_cache
 from atldld_xr.sources.kept import read_kept, read_kept_page, to_keep
 from atldld_xr.sources.protocol import PIECE_SIDE, TILE_SIDE, QueryAnswer, service_tile_side
@@ -150,65 +150,6 @@ class ApiSource:
     def is_offline(self) -> bool:
         """Whether the cache alone is looked into, as things are now."""
         return setting("offline", as_bool) if self._offline is None else self._offline
-
-    def query(
-        self,
-        model: str,
-        *,
-        criteria: str,
-        include: Sequence[str] = (),
-        order: str = "id",
-        page: int = 2000,
-    ) -> list[Mapping[str, Any]]:
-        """Return every record that an RMA query finds, however many pages they fill.
-
-        Parameters
-        ----------
-        model : str
-            The kind of record, for instance "SectionDataSet".
-        criteria : str
-            RMA filters and joins, for instance ``[failed$eqfalse],products[id$eq1]``.
-        include : sequence of str
-            Associations to return with each record.
-        order : str
-            The field that pages are cut along.
-        page : int
-            Rows to ask for at a time; the service may return fewer, 25 000 at most.
-
-        Raises
-        ------
-        InvalidArgumentError
-            If the model is no name or the page has no rows.
-        ServiceError
-            If the service cannot be reached, reports a failure, or stops short of the number of
-            rows that it announces.
-        """
-        if page < 1:
-            raise InvalidArgumentError(f"a page has at least one row, not {page}")
-        rows = min(page, rma.MOST_ROWS)
-        records: dict[Any, Mapping[str, Any]] = {}
-        start = 0  # in rows of the table, of which a record with joins may take several
-        while True:
-            stages = rma.stages(
-                model, criteria=criteria, include=include, order=order, start=start, rows=rows
-            )
-            envelope = self._ask("data/query.json", {"criteria": stages}, model)
-            msg = envelope["msg"]
-            if not isinstance(msg, list) or not all(isinstance(r, Mapping) for r in msg):
-                raise ServiceError(f"{model}: the answer holds no records ({self.url})")
-            before = len(records)
-            for record in msg:
-                # By id: a row that is inserted meanwhile moves another onto the next page too.
-                records[record.get("id", len(records))] = record
-            total = rma.count(envelope, "total_rows")  # of now: it may have changed
-            if len(records) == before and start < total:
-                raise ServiceError(
-                    f"{model}: the service announces {total} rows and has no more after {start} "
-                    f"({self.url})"
-                )
-            start += rma.count(envelope, "num_rows") or len(msg)
-            if start >= total:
-                return list(records.values())
 
     def answer(self, stages: str, name: str, *, since: float | None = None) -> QueryAnswer:
         """Return the answer to an RMA query; at most one request.
@@ -394,21 +335,4 @@ class ApiSource:
         return record
 
     def _ask(self, path: str, params: Mapping[str, str], name: str) -> dict[str, Any]:
-        """Return the envelope of a successful answer."""
-        address = f"{self.url}/{path}"
-        try:
-            envelope = http.get(
-                address,
-                params=params,
-                check=rma.parse_envelope,
-                limit=MOST_BYTES,
-                offline=self.is_offline,
-            )
-        except http.TransportError as error:
-            # The service may say more in the body than by the status.
-            said = rma.failure_message(error.body)
-            raise ServiceError(f"{name}: {said + '; ' if said else ''}{error}") from error
-        if envelope["success"] is not True:
-            said = rma.failure_message(envelope) or "no reason given"
-            raise ServiceError(f"{name}: the service reports a failure: {said} ({address})")
-        return envelope
+        return ask_service(self.url, path, params, name, offline=self.is_offline)

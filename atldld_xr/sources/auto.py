@@ -122,21 +122,25 @@ class AutoSource:
 
     def answer(self, stages: str, name: str, *, since: float | None = None) -> QueryAnswer:
         """Return the answer to a query of the first that has a catalogue and answers."""
-        return self._with("answer").choose(lambda s: s.answer(stages, name, since=since))[1]  # type: ignore[attr-defined,no-any-return]
+        found: QueryAnswer = self._first("answer", stages, name, since=since)
+        return found
 
     def grids(self, dataset_id: int, variables: Sequence[str]) -> Mapping[str, MetaImage]:
         """Return the grids of the first that has those of a data set."""
-        return self._with("grids").choose(lambda s: s.grids(dataset_id, variables))[1]  # type: ignore[attr-defined,no-any-return]
+        found: Mapping[str, MetaImage] = self._first("grids", dataset_id, variables)
+        return found
 
     def structures(self) -> Structures:
         """Return the ontology of the first that has one."""
-        return self._with("structures").choose(lambda s: s.structures())[1]  # type: ignore[attr-defined,no-any-return]
+        found: Structures = self._first("structures")
+        return found
 
-    def _with(self, method: str) -> AutoSource:
+    def _first(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        """Return what a method of the first source gives that has it, and answers."""
         able = tuple(source for source in self.sources if hasattr(source, method))
         if not able:
             raise InvalidArgumentError(f"no source of the setting auto.sources has {method}")
-        return AutoSource(able)
+        return AutoSource(able).choose(lambda source: getattr(source, method)(*args, **kwargs))[1]
 
 
 def open_auto() -> AutoSource:

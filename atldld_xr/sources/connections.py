@@ -84,6 +84,11 @@ def open_transport(url: str) -> Transport:
     )
 
 
+def is_gone(url: str) -> bool:
+    """Tell whether the service of an address could not be reached the last time it was asked."""
+    return _pace(urlsplit(url).netloc).is_gone
+
+
 def _pace(host: str) -> Pace:
     paces = _PACES()
     if len(paces) >= _MOST_HOSTS and host not in paces:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from atldld_xr.errors import (
     DatasetNotFoundError,
@@ -30,6 +30,8 @@ from atldld_xr.sources.protocol import Source
 from atldld_xr.sources.service_images import cache_folder
 
 API = "/api/v2"
+
+T = TypeVar("T")
 
 
 @runtime_checkable
@@ -56,29 +58,78 @@ def service_grids(
     Raises as `GridSource.grids` does.
     """
     names = [name for name in VARIABLES if name in variables]
-    what = f"the grid of section data set {dataset_id}"
+    return kept_grid(
+        url,
+        f"download/{dataset_id}",
+        {"include": ",".join(names)},
+        f"{dataset_id}-{'_'.join(names)}.zip",
+        f"grid of section data set {dataset_id}",
+        lambda content: read_zip(content, names),
+        limit=MOST_ZIP_BYTES,
+        fresh=fresh,
+        offline=offline,
+    )
+
+
+def kept_grid(
+    url: str,
+    path: str,
+    params: Mapping[str, str],
+    file: str,
+    what: str,
+    read: Callable[[bytes], T],
+    *,
+    limit: int,
+    fresh: bool,
+    offline: bool,
+) -> T:
+    """Return what is read in a file of grids, from the cache or by one request.
+
+    Parameters
+    ----------
+    url : str
+        The interface's address, beside which the grids are.
+    path, params
+        What is asked for there.
+    file : str
+        Its name in the cache.
+    what : str
+        What it is, for messages.
+    read : callable
+        Reads its content; raises ValueError, in words, if that is not what was asked for.
+    limit : int
+        The most bytes that it can have.
+    fresh, offline : bool
+        Whether the cache is passed over, or alone looked into.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If there is none.
+    ServiceError
+        If it cannot be had.
+    """
     cache = default_cache()
-    key = f"{cache_folder(url)}/grid_data/{dataset_id}-{'_'.join(names)}.zip"
+    key = f"{cache_folder(url)}/grid_data/{file}"
     if cache and not fresh and (kept := cache.get(key)) is not None:
         with contextlib.suppress(ValueError):
-            return read_zip(kept, names)
+            return read(kept)
         cache.discard(key)  # the disk's fault, or another's hand
     try:
-        content, grids = http.get(
-            # Beside the interface, not in it.
-            f"{url.removesuffix(API)}/grid_data/download/{dataset_id}",
-            params={"include": ",".join(names)},
-            check=lambda content: (content, read_zip(content, names)),
-            limit=MOST_ZIP_BYTES,
+        content, grid = http.get(
+            f"{url.removesuffix(API)}/grid_data/{path}",
+            params=params,
+            check=lambda content: (content, read(content)),
+            limit=limit,
             offline=offline,
         )
     except http.TransportError as error:
         if error.status == 404:
-            raise DatasetNotFoundError(f"there is no {what[4:]} at {url}") from None
-        raise ServiceError(f"{what}: {error}") from error
+            raise DatasetNotFoundError(f"there is no {what} at {url}") from None
+        raise ServiceError(f"the {what}: {error}") from error
     if cache:
         cache.put(key, content)
-    return grids
+    return grid
 
 
 def find_files(path: Path, dataset_id: int) -> dict[str, Path] | None:

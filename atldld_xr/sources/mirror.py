@@ -30,19 +30,17 @@ from atldld_xr.allen.tiers import Tile, View, tier_size
 from atldld_xr.allen.windowed import name_of
 from atldld_xr.errors import (
     DatasetNotFoundError,
-    InvalidArgumentError,
     SectionImageError,
     StoreError,
 )
-from atldld_xr.files.credentials import holds_credentials
 from atldld_xr.files.file_store import FileStore
-from atldld_xr.files.paths import absolute, is_path, without_scheme
+from atldld_xr.files.paths import is_path
 from atldld_xr.files.storage_options import StorageOptionsRef, register
 from atldld_xr.files.zip_files import ZipFiles
 from atldld_xr.foreign_json import MOST_BYTES
 from atldld_xr.known_as import known_as
-from atldld_xr.messages.repeating import short
 from atldld_xr.sources import jpeg
+from atldld_xr.sources.mirror_address import mirror_address
 from atldld_xr.sources.mirror_contents import (
     MANIFEST,
     MOST_MANIFEST_BYTES,
@@ -95,24 +93,7 @@ class MirrorSource:
     storage_options: Mapping[str, Any] | StorageOptionsRef | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        given: Any = os.fspath(self.path) if isinstance(self.path, os.PathLike) else self.path
-        if not isinstance(given, str):
-            raise InvalidArgumentError(f"{short(given)} is no path or URL of a mirror")
-        path = without_scheme(given)
-        if is_path(path):
-            # Since other processes may have another working directory.
-            path = absolute(path)
-        elif holds_credentials(path):
-            raise InvalidArgumentError(
-                "the mirror's address holds a password, a token or a signature; give it in "
-                "storage_options"
-            )
-        elif path.startswith(("http://", "https://")) and "?" in path:
-            # The names of files are put after it; and such queries are signatures.
-            raise InvalidArgumentError(
-                "the mirror's address holds a query (?...), after which no file can be named"
-            )
-        object.__setattr__(self, "path", path.rstrip("/") or path)
+        object.__setattr__(self, "path", mirror_address(self.path))
         object.__setattr__(self, "storage_options", register(self.storage_options))
 
     @property

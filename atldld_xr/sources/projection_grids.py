@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import math
 import tempfile
@@ -12,15 +11,12 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from atldld_xr.errors import DatasetNotFoundError, MetadataError, ServiceError
+from atldld_xr.errors import MetadataError
 from atldld_xr.messages.repeating import short
-from atldld_xr.sources import http
-from atldld_xr.sources.cache import default_cache
-from atldld_xr.sources.grids import API
+from atldld_xr.sources.grids import kept_grid
 from atldld_xr.sources.metaimage import MetaImage
 from atldld_xr.sources.nrrd import MOST_HEADER_BYTES, parse_nrrd_header, read_slabs
 from atldld_xr.sources.protocol import Source
-from atldld_xr.sources.service_images import cache_folder
 
 KINDS = (
     "projection_density",
@@ -63,29 +59,17 @@ def service_projection_grid(
 
     Raises as `ProjectionGridSource.projection_grid` does.
     """
-    what = f"{kind} grid of section data set {dataset_id} at {resolution} um"
-    cache = default_cache()
-    key = f"{cache_folder(url)}/grid_data/{dataset_id}-{kind}-{resolution}.nrrd"
-    if cache and not fresh and (kept := cache.get(key)) is not None:
-        with contextlib.suppress(ValueError):
-            return read_projection_grid(kept, resolution)
-        cache.discard(key)  # the disk's fault, or another's hand
-    try:
-        content, grid = http.get(
-            # Beside the interface, not in it.
-            f"{url.removesuffix(API)}/grid_data/download_file/{dataset_id}",
-            params={"image": kind, "resolution": str(resolution)},
-            check=lambda content: (content, read_projection_grid(content, resolution)),
-            limit=_MOST_BYTES[resolution],
-            offline=offline,
-        )
-    except http.TransportError as error:
-        if error.status == 404:
-            raise DatasetNotFoundError(f"there is no {what} at {url}") from None
-        raise ServiceError(f"the {what}: {error}") from error
-    if cache:
-        cache.put(key, content)
-    return grid
+    return kept_grid(
+        url,
+        f"download_file/{dataset_id}",
+        {"image": kind, "resolution": str(resolution)},
+        f"{dataset_id}-{kind}-{resolution}.nrrd",
+        f"{kind} grid of section data set {dataset_id} at {resolution} um",
+        lambda content: read_projection_grid(content, resolution),
+        limit=_MOST_BYTES[resolution],
+        fresh=fresh,
+        offline=offline,
+    )
 
 
 def read_projection_file(path: Path, resolution: int) -> MetaImage:

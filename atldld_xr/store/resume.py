@@ -68,10 +68,10 @@ def open_for_writing(
     place.check_writable()
     check_connected()
     place = place.real()
-    _is_replaced(place, layout, mode)  # what cannot be is refused before anything is written
+    is_replaced(place, layout, mode)  # what cannot be is refused before anything is written
     with lease(place) as held:
         recover(place)
-        replaced = _is_replaced(place, layout, mode)
+        replaced = is_replaced(place, layout, mode)
         swaps = place.is_movable and (replaced or (mode == "w" and is_begun(place)))
         if replaced and may_read and not swaps:
             raise StoreError(
@@ -90,7 +90,7 @@ def open_for_writing(
             exchange(place, target)
 
 
-def _is_replaced(place: FileStore, layout: Layout, mode: Mode) -> bool:
+def is_replaced(place: FileStore, layout: Layout, mode: Mode) -> bool:
     """Return whether there is a store that has to go.
 
     Raises
@@ -134,16 +134,28 @@ def invalidate(
     as_one: bool,
     retry_failed: bool,
 ) -> None:
-    """Forget what is to be made again, before any of it is touched.
+    """Forget what is to be made again, see `mark_lost`, before any of it is touched."""
+    mark_lost(layout, ledger, parts, others, as_one=as_one, retry_failed=retry_failed)
+    _forget(store, layout, ledger)
+
+
+def mark_lost(
+    layout: Layout,
+    ledger: Ledger,
+    parts: Collection[str],
+    others: Collection[str],
+    *,
+    as_one: bool,
+    retry_failed: bool,
+) -> None:
+    """Enter what is to be made again, which is not in the store before the ledger is flushed.
 
     Parameters
     ----------
-    store, layout, ledger
+    layout, ledger
         Of the export.
-    parts : collection of str
-        Arrays that are made section by section.
-    others : collection of str
-        All others.
+    parts, others : collection of str
+        Arrays that are made section by section, and all others.
     as_one : bool
         Whether a section of these is made again as one, where something of it is lost.
     retry_failed : bool
@@ -160,7 +172,6 @@ def invalidate(
             ledger.mark_array_missing(name)
     for at in sorted(again):
         ledger.mark_section_missing(at, parts)
-    _forget(store, layout, ledger)
 
 
 def _forget(store: FileStore, layout: Layout, ledger: Ledger) -> None:

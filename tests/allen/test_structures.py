@@ -210,7 +210,9 @@ def test_records_in_which_anything_may_be_wrong(data):
             parts = where.get("children")
             if isinstance(parts, list) and parts and isinstance(parts[0], dict):
                 where = parts[0]
-        where[data.draw(st.sampled_from([*TREE, "graph_order", "st_level"]))] = data.draw(ODD)
+        where[data.draw(st.sampled_from([*TREE, "graph_order", "st_level"]))] = copy.deepcopy(
+            data.draw(ODD)
+        )
     with contextlib.suppress(AtldldError):
         tree = parse_structures(record)
         assert tree.descendants(tree.ids[0]) == tree.ids

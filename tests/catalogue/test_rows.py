@@ -65,6 +65,13 @@ def test_garbled_records_are_rows_that_a_table_takes(record):
     gene_row(record)
 
 
+def test_half_a_character_is_no_failure_of_a_table():
+    """JSON has escapes of one, which no encoding has."""
+    record = json.loads(r'{"id": 5, "treatments": [{"name": "a\ud800b"}]}')
+    frame = table([dataset_row(record)], DATASET_COLUMNS, {})
+    assert frame.treatments[0] == "a?b"
+
+
 def test_several_names_are_one_cell():
     genes = [{"acronym": "A", "name": "a, b", "entrez_id": 1}, {"acronym": "B", "entrez_id": None}]
     row = dataset_row({"id": 5, "genes": genes})

@@ -37,9 +37,27 @@ def command(server, atlas, tmp_path, *args):
 
 
 def told(process, code=0):
+    return both(process, code)[0]
+
+
+def both(process, code=0):
     out, err = process.communicate(timeout=120)
     assert process.returncode == code, err.decode()
-    return out.decode()
+    return out.decode(), err.decode()
+
+
+def test_what_it_takes_is_told_first_and_of_a_dry_run_alone(server, atlas, tmp_path):
+    line = ["--gene", "Gene*", "-o", tmp_path / "a.zarr"]
+    out, err = both(command(server, atlas, tmp_path, *line, "--dry-run"))
+    assert (out, server.image_requests) == ("", 0)
+    assert not (tmp_path / "a.zarr").exists()
+    assert err.startswith("6 data sets: 12 sections, 24 requests for images, about ")
+    assert len(err.splitlines()) == 2
+    out, said = both(command(server, atlas, tmp_path, *line))
+    assert said == err
+    assert server.image_requests == 24
+    told = json.loads(both(command(server, atlas, tmp_path, *line, "--dry-run", "--json"))[0])
+    assert (told["cost"]["datasets"], told["skipped"]) == (0, 6)
 
 
 def test_genes_become_a_table(server, atlas, tmp_path):
@@ -49,8 +67,8 @@ def test_genes_become_a_table(server, atlas, tmp_path):
     table = xr.open_zarr(path)
     assert table.gene.values.tolist() == [phantom.gene for phantom in SIX]
     server.clear_log()
-    out = told(command(server, atlas, tmp_path, "--gene", "Gene*", "-o", path, "--json"))
-    assert json.loads(out)["skipped"] == 6
+    out, err = both(command(server, atlas, tmp_path, "--gene", "Gene*", "-o", path, "--json"))
+    assert (json.loads(out)["skipped"], err) == (6, "")
     assert server.image_requests == 0
 
 
@@ -60,6 +78,7 @@ def test_a_file_of_ids_becomes_parquet_and_one_that_is_none_a_row(server, atlas,
     path = tmp_path / "a.parquet"
     out = told(command(server, atlas, tmp_path, "--from", ids, "-o", path), code=4)
     assert "77: " in out
+    assert "--retry-failed counts these again" in out
     frame = pd.read_parquet(path)
     assert set(frame[frame.error != ""].dataset) == {77}
 
@@ -83,5 +102,8 @@ def test_one_that_is_killed_goes_on_with_what_is_missing(server, atlas, tmp_path
 def test_what_is_missing_is_said(server, atlas, tmp_path):
     process = command(server, atlas, tmp_path, *IDS[:2])
     assert b"-o table.zarr" in process.communicate(timeout=60)[1]
+    process = command(server, atlas, tmp_path, *IDS[:2], "-o", tmp_path / "a.csv")
+    assert b"CSV is of one data set" in process.communicate(timeout=60)[1]
+    assert not (tmp_path / "a.csv").exists()
     process = command(server, atlas, tmp_path, *IDS[:2], "-o", tmp_path / "a.zarr", "--by=section")
     assert b"--by section is of one data set" in process.communicate(timeout=60)[1]

@@ -139,6 +139,15 @@ def test_places_that_are_one(server, tmp_path, command):
     assert "is a folder" in said
 
 
+@pytest.mark.parametrize("command", ["export", "volume", "mirror"])
+def test_a_report_that_cannot_be_written_is_told_first(server, tmp_path, command):
+    (tmp_path / "file").write_text("")
+    line = [command, "--gene", "Gad1", tmp_path / PLACES[command], *SMALL[command]]
+    assert "file" in run(*line, "--report", tmp_path / "file" / "report.json", code=1).stderr
+    assert server.image_requests == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "cache"}
+
+
 def test_several_volumes_and_one(server, tmp_path):
     told = facts("volume", IDS[0], IDS[1], tmp_path / "{id}.zarr", *SMALL["volume"])
     assert [entry["dataset"] for entry in told] == [str(n) for n in IDS[:2]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from urllib.parse import urlsplit
 
 import numpy as np
 import pandas as pd
@@ -16,9 +17,11 @@ from atldld_xr.errors import (
     DatasetNotFoundError,
     InvalidArgumentError,
     MetadataError,
+    ServiceError,
     StoreError,
 )
 from atldld_xr.testing import AllenServer, Faults
+from atldld_xr.testing.genes import gene_phantoms
 from collection import IDS, SIX, files, loop, same_rows, write_atlas
 
 OPENING = {"resolution": 100}
@@ -41,7 +44,7 @@ def summarize(server, atlas):
 
     def of(path, ids=IDS, **asked):
         where = {"source": server.url, "annotation": atlas}
-        return atldld_xr.summarize(ids, url=path, **{**where, **OPENING, **asked})
+        return atldld_xr.summarize(ids, **{"url": path, **where, **OPENING, **asked})
 
     return of
 
@@ -69,6 +72,7 @@ def test_it_is_fetched_once_and_a_finished_one_asks_for_nothing(server, summariz
     summarize(tmp_path / "a.zarr")
     sections = sum(len(p.record["section_images"]) - 1 for p in SIX)  # one of each has failed
     assert server.image_requests == 2 * sections
+    assert len([r for r in server.log if r.image_id is None]) == 1  # records come in pages
     server.clear_log()
     with atldld_xr.config.set({"cache.enabled": False}):
         said = {"resolution": 100.0, "anchor": "center"}  # as the command line says all
@@ -159,6 +163,13 @@ def test_another_table_is_refused(summarize, tmp_path, asked, told):
     summarize(tmp_path / "a.zarr", mode="w", **asked)
 
 
+@pytest.mark.parametrize("number", [float, np.int64, np.float32])
+def test_a_resolution_is_the_same_as_whatever_number_it_comes(summarize, tmp_path, number):
+    summarize(tmp_path / "a.zarr", ids=IDS[:1])
+    again = summarize(tmp_path / "a.zarr", ids=IDS[:1], resolution=number(OPENING["resolution"]))
+    assert (again.counted, again.skipped) == (0, 1)
+
+
 def test_one_of_another_version_is_refused(summarize, tmp_path, monkeypatch):
     from atldld_xr.collection import summarize as module
 
@@ -188,6 +199,28 @@ def test_one_that_fails_is_a_row_of_reasons(server, summarize, tmp_path):
     assert (report.counted, [f["dataset"] for f in report.failures]) == (2, [77])
     summarize(tmp_path / "b.zarr", ids)
     assert files(tmp_path / "a.zarr") == files(tmp_path / "b.zarr")
+
+
+@pytest.mark.parametrize("on_error", ["raise", "fill"])
+def test_where_the_service_is_gone_it_stops_and_goes_on_there(atlas, tmp_path, on_error):
+    genes = gene_phantoms(run._MOST_LOST + 12, count=2)
+    path, ids = tmp_path / "a.zarr", [phantom.id for phantom in genes]
+    asked = {"annotation": atlas, "on_error": on_error, **OPENING}
+    with AllenServer(phantoms=genes) as server:
+        port = urlsplit(server.url).port
+        asked["source"] = server.url
+        atldld_xr.summarize(ids, url=path, dry_run=True, **asked)  # the cache has all records
+    with (
+        atldld_xr.config.set({"http.backoff": 0.01}),
+        pytest.raises(ServiceError, match="for 20 data sets in a row"),
+    ):
+        atldld_xr.summarize(ids, url=path, **asked)
+    assert atldld_xr.status(path).failures == ()
+    with AllenServer(phantoms=genes, port=port):
+        report = atldld_xr.summarize(ids, url=path, **asked)
+        assert (report.counted, report.skipped, report.failures) == (len(ids), 0, ())
+        atldld_xr.summarize(ids, url=tmp_path / "b.zarr", **asked)
+    assert files(path) == files(tmp_path / "b.zarr")
 
 
 def test_under_fill_what_could_not_be_read_is_told_and_tried_again(server, summarize, tmp_path):
@@ -288,6 +321,10 @@ def test_a_folder_of_something_else_is_left_alone(server, summarize, tmp_path):
         {"annotation": 3},
         {"mode": "a"},
         {"on_error": "ignore"},
+        {"url": None},
+        {"url": 3},
+        {"url": ""},
+        {"url": "memory://"},
     ],
 )
 def test_what_cannot_work_is_refused_before_anything(server, summarize, tmp_path, asked):

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from atldld_xr.datasets.costs import estimate_costs
-from atldld_xr.datasets.explain import JPEG_BYTES_PER_PIXEL
+from atldld_xr.datasets.fetching import JPEG_BYTES_PER_PIXEL
 from atldld_xr.datasets.open_dataset import open_dataset
 from atldld_xr.datasets.plan_dataset import plan_dataset
 from atldld_xr.testing import AllenServer, Phantom

@@ -9,7 +9,7 @@ import xarray as xr
 
 import atldld_xr
 from atldld_xr.arrays.tile_memory import TILES
-from atldld_xr.datasets.explain import JPEG_BYTES_PER_PIXEL
+from atldld_xr.datasets.fetching import JPEG_BYTES_PER_PIXEL
 from atldld_xr.datasets.plan_dataset import plan_dataset
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.testing import AllenServer, Phantom

@@ -39,8 +39,17 @@ def test_a_table_is_copied(server: AllenServer, tmp_path: Path) -> None:
             for source in (server.url, tmp_path)
         )
         assert mirrored.equals(ds)
-    with pytest.raises(InvalidArgumentError, match="no column id"):
+    with pytest.raises(InvalidArgumentError, match="without a column 'dataset' or 'id'"):
         atldld_xr.mirror(found.drop(columns="id"), path=tmp_path, source=server.url)
+
+
+def test_a_table_of_images_names_their_data_sets(server: AllenServer, tmp_path: Path) -> None:
+    images = atldld_xr.search_images(gene="Phanc", source=server.url)
+    ids = set(images.dataset[:4])  # of two data sets
+    atldld_xr.mirror(images[:4], path=tmp_path, source=server.url, resolution=100)
+    manifest = MirrorSource(str(tmp_path)).manifest()
+    assert manifest is not None
+    assert manifest.datasets == ids
 
 
 @pytest.mark.parametrize("pending", [1, 10_000])

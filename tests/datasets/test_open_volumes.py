@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -9,7 +11,13 @@ import xarray as xr
 import atldld_xr
 from atldld_xr.allen.metadata import parse_dataset
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.testing import AllenServer, Faults, gene_phantoms
+from atldld_xr.testing import (
+    FLUORESCENT,
+    AllenServer,
+    Faults,
+    FluorescentPhantom,
+    gene_phantoms,
+)
 
 PHANTOMS = gene_phantoms(["Pvalb", "Gad1", "Calb1", "Pvalb"], count=3)
 IDS = [phantom.id for phantom in PHANTOMS]
@@ -80,6 +88,35 @@ def test_spaces_that_are_each_others_mirror_image(server):
     assert f"{IDS[2]}: the brain's left" in both.attrs["sides"]
     alone = atldld_xr.open_volume(IDS[2], **COARSE)
     np.testing.assert_array_equal(both.image[2], alone.image)
+
+
+@dataclass(frozen=True)
+class OtherTracer(FluorescentPhantom):
+    def _record(self):
+        return super()._record() | {"green_channel": "tdTomato"}
+
+
+OTHER = OtherTracer(id=900_000_410, count=3, range=(0, 900, 0, 900, 0, 900))
+
+
+@pytest.mark.parametrize(
+    ("ids", "ranges"),
+    [
+        ([FLUORESCENT.id, OTHER.id], [list(FLUORESCENT.range), list(OTHER.range)]),
+        ([PHANTOMS[0].id, FLUORESCENT.id], ["none", list(FLUORESCENT.range)]),
+    ],
+)
+def test_channels_that_show_other_things_have_no_names(ids, ranges):
+    with AllenServer([FLUORESCENT, OTHER, PHANTOMS[0]]) as fluorescent:
+        both = atldld_xr.open_volumes(ids, source=fluorescent.url, **COARSE)
+        alone = atldld_xr.open_volume(ids[1], source=fluorescent.url, **COARSE)
+        same = atldld_xr.open_volumes([ids[1]], source=fluorescent.url, **COARSE)
+    assert "channel" not in both.coords
+    told = [f"{number}: {values}" for number, values in zip(ids, ranges, strict=True)]
+    assert both.attrs["range"] == "; ".join(told)
+    assert both.image.isel(gene=1).dims == alone.image.dims
+    assert same.channel.identical(alone.channel)
+    assert same.attrs["range"] == alone.attrs["range"]
 
 
 def test_one_is_several_of_one(server):

@@ -19,6 +19,7 @@ import pytest
 import xarray as xr
 
 import atldld_xr
+from atldld_xr.export.many import path_of
 from atldld_xr.testing import AllenServer, Faults, gene_phantoms
 from atldld_xr.testing.faults import KINDS
 
@@ -84,6 +85,16 @@ def storm(count, folder, *, sections, resolution, source_resolution):
             names = ["image", "expression", "coverage", "expression_coverage"]
             xr.testing.assert_equal(xr.open_zarr(store)[names], expected[names])
     return seconds, asked, failed, client, worker
+
+
+@pytest.mark.parametrize("acronym", ["..", ".", "../../x", "a/../..", "{id}", "x" * 5000, "", "é"])
+def test_no_acronym_leads_out_of_the_folder(tmp_path, acronym):
+    """Records are the service's, or a mirror's: what is in them is not trusted."""
+    path = path_of(f"{tmp_path}/{{gene}}/{{id}}.zarr", 7, [acronym])
+    folder = Path(path).parent
+    assert path == os.path.normpath(path)
+    assert folder.parent == tmp_path
+    folder.mkdir()
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="tells no peak memory here")

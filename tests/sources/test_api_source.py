@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from atldld_xr.allen import rma
 from atldld_xr.allen.ids import PHANTOMS, parse_dataset_name
 from atldld_xr.allen.metadata import SectionImage, parse_dataset
 from atldld_xr.allen.tiers import Tile, tier_size
@@ -189,7 +190,10 @@ def test_a_service_that_is_away_is_told(tmp_path: Path) -> None:
 
 def test_the_services_own_message_is_told(source: ApiSource) -> None:
     with pytest.raises(ServiceError, match="NoSuchModel"):
-        source.query("NoSuchModel", criteria="")
+        source.answer(
+            rma.stages("NoSuchModel", criteria="", include=(), order="id", start=0, rows=1),
+            "a query",
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -307,59 +311,6 @@ def test_the_grid_is_the_services(source: ApiSource, image: SectionImage) -> Non
     assert source.tiers(image, "image") is None
     for tier in range(image.tier_count):
         assert source.tile_side(image, tier, "image") == service_tile_side(image, tier)
-
-
-@pytest.mark.parametrize(("page", "cap"), [(2000, 25_000), (3, 25_000), (1, 25_000), (2000, 4)])
-def test_queries_page_through_everything(page: int, cap: int) -> None:
-    with AllenServer(max_rows=cap) as server:
-        source = ApiSource(server.url)
-        records = source.query(
-            "SectionImage",
-            criteria=f"[data_set_id$eq{DATASET}]",
-            include=["alignment2d"],
-            page=page,
-        )
-        expected = source.dataset_record(DATASET)["section_images"]
-    assert [r["id"] for r in records] == sorted(r["id"] for r in expected)
-    assert all(r["alignment2d"] for r in records)
-
-
-def test_a_query_may_find_nothing(source: ApiSource) -> None:
-    assert source.query("SectionDataSet", criteria="[id$eq4711]") == []
-
-
-@pytest.mark.parametrize("options", [{"model": "a b"}, {"model": "M,x"}, {"page": 0}])
-def test_queries_are_checked(source: ApiSource, options: dict[str, object]) -> None:
-    with pytest.raises(InvalidArgumentError):
-        source.query(**({"model": "SectionDataSet", "criteria": ""} | options))
-
-
-def _pages(monkeypatch: pytest.MonkeyPatch, *pages: tuple[list[int], int]) -> ApiSource:
-    envelopes = iter(
-        {
-            "success": True,
-            "num_rows": len(ids),
-            "total_rows": total,
-            "msg": [{"id": i} for i in ids],
-        }
-        for ids, total in pages
-    )
-    monkeypatch.setattr(ApiSource, "_ask", lambda *_: next(envelopes))
-    return ApiSource("http://host/api/v2")
-
-
-def test_rows_that_move_between_pages_come_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    source = _pages(monkeypatch, ([1, 2], 3), ([2, 3], 4))
-    assert [r["id"] for r in source.query("M", criteria="")] == [1, 2, 3]
-
-
-@pytest.mark.parametrize("second", [[], [1, 2]])
-def test_a_service_that_stops_short_is_told(
-    monkeypatch: pytest.MonkeyPatch, second: list[int]
-) -> None:
-    source = _pages(monkeypatch, ([1, 2], 6), (second, 6))
-    with pytest.raises(ServiceError, match="announces 6 rows and has no more after 2"):
-        source.query("M", criteria="")
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,26 @@ def test_a_mirror_first(server: AllenServer, tmp_path: Path) -> None:
         assert open_small(source="auto").attrs["source"] == server.url
 
 
+@pytest.mark.parametrize("open_many", ["open_datasets", "open_volumes"])
+def test_of_many_each_is_of_the_one_that_is_taken_for_it(tmp_path: Path, open_many: str) -> None:
+    ids = [SMALL.id, OTHER.id]
+    with AllenServer([SMALL, OTHER]) as server:
+        mirror = str(tmp_path / "mirror")
+        atldld_xr.mirror(SMALL.id, path=mirror, source=server.url, resolution=100)
+        server.clear_log()
+        with (
+            config.set({"auto.sources": [mirror, server.url], "http.retries": 0}),
+            pytest.warns(SourceFallbackWarning, match=f"no section data set {OTHER.id} in"),
+        ):
+            many = getattr(atldld_xr, open_many)(ids, source="auto", resolution=200)
+        if open_many == "open_datasets":
+            found = [many[str(number)].attrs["source"] for number in ids]
+            assert found == [mirror, server.url]
+        many.load()
+    own = {image["id"] for image in OTHER.record["section_images"]}
+    assert {request.image_id for request in server.log} - {None} <= own
+
+
 @pytest.mark.usefixtures("trying")
 def test_none_has_it(server: AllenServer, folder: Path) -> None:
     with pytest.raises(DatasetNotFoundError) as caught:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
+from atldld_xr.compute.in_turn import cancel
 from atldld_xr.compute.lost_workers import cluster_errors, deaths
 from atldld_xr.errors import StoreError
 from atldld_xr.export.run.on_threads import Job, make_on_threads
@@ -118,14 +119,6 @@ def _make(
         raise
     finally:
         cancel(client, list(running))
-
-
-def cancel(client: Any, futures: list[Any]) -> None:
-    """Cancel what a cluster is asked for; one that is gone has nothing to be cancelled."""
-    from distributed.client import ClosedClientError
-
-    with suppress(ClosedClientError, OSError):
-        client.cancel(futures)
 
 
 def _wait(client: Any, futures: Iterable[Any], seconds: float, **when: str) -> None:
