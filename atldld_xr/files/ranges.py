@@ -24,7 +24,8 @@ class RangedFile:
     """A file of which parts are read.
 
     Its methods raise a FileNotFoundError where there is none, a StoreError where a web server gives
-    no parts, and otherwise what the file system has for it; nothing is asked of anybody before one of them is called.
+    no parts, and otherwise what the file system has for it; nothing is asked of anybody before one
+    of them is called.
 
     Parameters
     ----------
