@@ -61,9 +61,10 @@ class FluorescentPhantom(Phantom):
     def _record(self) -> dict[str, Any]:
         channels = {"red_channel": "background", "green_channel": "EGFP", "blue_channel": None}
         phantom = super()._record()
-        specimen = phantom["specimen"] | {
-            "injections": [{"id": self._base + 94, "structure": _SITE}]
-        }
+        injection: dict[str, Any] = {"id": self._base + 94}
+        for role in ("structure", "primary_injection_structure"):
+            injection |= {role: _SITE, f"{role}_id": _SITE["id"]}
+        specimen = phantom["specimen"] | {"injections": [injection]}
         more = {"equalization": self._equalization(), "genes": [], "specimen": specimen}
         return phantom | channels | more | {"products": [*phantom["products"], _PRODUCT]}
 
