@@ -32,12 +32,17 @@ class AtldldAccessor(Anatomy, OfStructures, ToQuickNII, Viewing, OfSections[xr.D
     def plot(self) -> Plots:
         """Pictures: `section`, `montage`, `overlay`, `field`, `coverage`, `preview`, `summary`.
 
+        Raises
+        ------
+        MissingExtraError
+            When one is drawn, if matplotlib is not installed.
+
         Examples
         --------
         >>> import atldld_xr
         >>> ds = atldld_xr.open_dataset("phantom", resolution=100)
         >>> ds.atldld.plot.section(6600).get_extent()  # millimetres: left, right, bottom, top
-        (0.0, 11.4, 8.0, 0.0)
+        [0.0, 11.4, 8.0, 0.0]
         """
         return Plots(self._data)
 
