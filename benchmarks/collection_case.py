@@ -35,7 +35,6 @@ def collection(bench: Bench) -> Case:
     many = f"genes:{counts[-1]}:{_SMALL}:40"
     ids = [phantom.id for phantom in genes_of(many)]
     names = {f"{count:,} data sets": ids[:count] for count in counts}
-    # Of 100 um: one of 25 um takes 300 MB while it is unpacked, under which nothing would show.
     asked = {"resolution": 100, "annotation": write_atlas(bench.scratch / "atlas")}
     with Server(many, latency=JUDGED, bandwidth=BANDWIDTH) as server:
         race = replace(bench, server=server, before=None).race(
