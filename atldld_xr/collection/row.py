@@ -20,7 +20,7 @@ from atldld_xr.datasets.open_dataset import open_dataset
 from atldld_xr.datasets.open_grid import open_grid
 from atldld_xr.datasets.records_ahead import WHERE
 from atldld_xr.errors import AtldldError
-from atldld_xr.files.storage_options import redact
+from atldld_xr.files.storage_options import told
 from atldld_xr.sources.connections import is_gone
 from atldld_xr.sources.resolve import resolve
 
@@ -91,7 +91,7 @@ def make_row(dataset_id: int, wanted: Wanted, shape: tuple[int, ...]) -> Row:
         facts |= _facts_of(dataset)
         summary = _summary(dataset, wanted)
     except Exception as error:  # what is wrong with one says nothing about the next
-        facts["error"] = _told(error)
+        facts["error"] = told(error)
         empty = {
             name: np.full(shape, column.fill, column.dtype)
             for name, column in columns_of(wanted.method).items()
@@ -158,10 +158,3 @@ def _codes(reasons: NDArray[Any]) -> NDArray[np.uint8]:
     for code, reason in enumerate(REASONS):
         out[reasons == reason] = code
     return out
-
-
-def _told(error: Exception) -> str:
-    text = redact(str(error))
-    if text and isinstance(error, AtldldError | OSError):
-        return text
-    return f"{type(error).__name__}: {text}".rstrip(": ")

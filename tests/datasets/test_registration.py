@@ -127,19 +127,23 @@ def test_a_store_of_it_is_gone_on_with_and_is_not_one_of_allens(true, tmp_path):
 
 
 def test_a_volume_of_another_registration_is_not_taken_for_it(tmp_path):
-    """By which sections are elsewhere in their planes alone: all else is the same."""
-    poses = {image.id: allen_pose(DATA, image) for image in DATA.images}
+    """By which sections are bent otherwise: all else that is told of both volumes is the same."""
     path = tmp_path / "a.nrrd"
 
-    def save(shift):
-        there = {key: moved(pose, shift=(0, shift, 0)) for key, pose in poses.items()}
-        ds = atldld_xr.open_dataset("phantom", resolution=500, registration=there)
+    def save(pixels):
+        field = xr.DataArray(
+            np.full((2, 2, 2), pixels),
+            {"y": [0.0, 1000.0], "x": [0.0, 1000.0], "component": ["x", "y"]},
+            ("y", "x", "component"),
+        )
+        bent = atldld_xr.Registration(bends={image.id: field for image in DATA.images})
+        ds = atldld_xr.open_dataset("phantom", resolution=500, registration=bent)
         save_volume(ds, path, skip_written=True)
         return path.stat().st_mtime_ns
 
-    assert save(0) == save(0)
+    assert save(5.0) == save(5.0)
     with pytest.raises(StoreError, match="exists"):
-        save(150)
+        save(20.0)
 
 
 def test_sections_without_anchors_lie_by_allens_and_say_so(tmp_path):
