@@ -52,8 +52,9 @@ def copy_notebooks(app: Sphinx) -> None:
     """Have the notebooks among the pages."""
     shutil.rmtree(NOTEBOOKS, ignore_errors=True)
     NOTEBOOKS.mkdir()
-    for path in sorted((HERE.parent / "notebooks").glob("*.ipynb")):
-        shutil.copy(path, NOTEBOOKS)
+    for path in sorted((HERE.parent / "notebooks").iterdir()):
+        if path.suffix in (".ipynb", ".png"):
+            shutil.copy(path, NOTEBOOKS)
 
 
 def lead_to_the_forge(app: Sphinx, docname: str, content: list[str]) -> None:
