@@ -51,6 +51,17 @@ def test_each_page_is_in_one_list_of_pages():
     assert names == sorted(name.removesuffix(".md") for name in PAGES if name != "index.md")
 
 
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *(f"docs/{p}" for p in PAGES)])
+def test_links_lead_somewhere_on_a_forge(page):
+    file = DOCS.parent / page
+    for target, part in re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([\w-]+))?\)", file.read_text()):
+        found = file.parent / target if target else file
+        assert found.exists(), target
+        if part:
+            titles = re.findall(r"^#+ (.+)$", found.read_text(), re.M)
+            assert part in {re.sub(r"[^\w\- ]", "", t).lower().replace(" ", "-") for t in titles}
+
+
 def test_each_figure_is_shown_and_can_be_drawn_anew(tmp_path):
     pytest.importorskip("matplotlib")
     committed = {path.name for path in (DOCS / "images").iterdir()}
