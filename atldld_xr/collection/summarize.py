@@ -136,6 +136,8 @@ def summarize(
     ------
     InvalidArgumentError
         For an argument that cannot work; nothing is fetched.
+    RegistrationError
+        If there are no files of a registration where one is said to be.
     StoreError
         If there is another table, or something else, or it cannot be written.
     MissingExtraError
@@ -175,7 +177,7 @@ def summarize(
     with suppress(NotAskedYet):
         plan_dataset(ids[0], source=Answered(source), **rest)
     registration = arguments.get("registration")
-    told = {}
+    told = {}  # what files say: there may be others by the same name, later
     if isinstance(registration, str | os.PathLike):
         arguments["registration"] = absolute_place(registration)
         told["registration"] = content_digest(arguments["registration"], ids)
