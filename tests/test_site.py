@@ -10,6 +10,7 @@ import pytest
 
 import atldld_xr
 from atldld_xr.accessor import AtldldAccessor, AtldldArrayAccessor
+from atldld_xr.accessor.plot import Plots
 from atldld_xr.settings import KINDS
 from commandline import run
 
@@ -25,7 +26,7 @@ def test_each_public_name_has_its_page():
     assert set(atldld_xr.__all__) <= listed | told
 
 
-@pytest.mark.parametrize("accessor", [AtldldAccessor, AtldldArrayAccessor])
+@pytest.mark.parametrize("accessor", [AtldldAccessor, AtldldArrayAccessor, Plots])
 def test_each_method_of_an_accessor_has_its_page(accessor):
     name = accessor.__name__
     listed = set(re.findall(rf"^   {name}\.(\w+)$", PAGES["api.md"], re.M))
