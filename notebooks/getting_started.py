@@ -21,7 +21,8 @@
 #
 # It runs on `"phantom"`, a brain given by a formula that comes with the package, so it needs no network. With the id of
 # a real data set in its place all else stays the same, provided that it has expression masks. Ids are found
-# by gene: `atldld_xr.search(gene="Gad1", plane="coronal")`, as another notebook does.
+# by gene: `atldld_xr.search(gene="Gad1", plane="coronal")`, as
+# [From a gene to numbers](gene_to_numbers.ipynb) does.
 
 # %%
 dataset = "phantom"  # or a real one, such as 71717640
@@ -142,7 +143,8 @@ highest.atldld.plot.section(
 # ## Write and reopen
 #
 # The store is Zarr, and may be anywhere that fsspec knows, such as `s3://bucket/sections.zarr`. An
-# export that was interrupted goes on when it is called again, see another notebook.
+# export that was interrupted goes on when it is called again, see
+# [Killed and resumed](killed_and_resumed.ipynb).
 
 # %%
 folder = tempfile.TemporaryDirectory()
@@ -157,3 +159,7 @@ again.sizes
 
 # %%
 folder.cleanup()
+
+# %% [markdown]
+# From here: [larger than memory](out_of_core.ipynb), [registration looked at](registration.ipynb),
+# [true volumes](true_volumes.ipynb), [in neuroglancer](neuroglancer.ipynb).

@@ -16,7 +16,8 @@
 #
 # A data set in full resolution is larger than most computers' memory: 60 sections of Allen's at 1 um are 16 GB, and
 # four times that once they are floats. Nothing here ever holds it. The arrays are lazy and in chunks, so Dask fetches, warps
-# and reduces a chunk and forgets it, on all cores of this machine or on a cluster.
+# and reduces a chunk and forgets it, on all cores of this machine or on a
+# [cluster](killed_and_resumed.ipynb).
 
 # %%
 dataset = "phantom"  # or a real one, such as 71717640
