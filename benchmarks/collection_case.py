@@ -16,7 +16,6 @@ COUNTS = {"full": (10, 100, 1000), "small": (3, 12)}
 
 _SMALL = 3  # sections of each, one of which has failed
 _TRUE = {"full": 61, "small": 4}  # of one data set, by the run's size
-_LABELS = {"full": 25, "small": 100}  # um, of the annotation
 
 
 def genes_of(what: str) -> list[GenePhantom]:
@@ -36,8 +35,7 @@ def collection(bench: Bench) -> Case:
     many = f"genes:{counts[-1]}:{_SMALL}:40"
     ids = [phantom.id for phantom in genes_of(many)]
     names = {f"{count:,} data sets": ids[:count] for count in counts}
-    atlas = write_atlas(bench.scratch / "atlas", _LABELS[size.name])
-    asked = {"resolution": 100, "annotation": atlas}
+    asked = {"resolution": 100, "annotation": write_atlas(bench.scratch / "atlas")}
     with Server(many, latency=JUDGED, bandwidth=BANDWIDTH) as server:
         race = replace(bench, server=server, before=None).race(
             {name: order("tables.table", ids=some, **asked) for name, some in names.items()}, 1
@@ -62,17 +60,17 @@ def collection(bench: Bench) -> Case:
             f"{found.images / found.seconds:.3g} image requests a second, "
             f"{found.cpu / len(some):.2g} s of processor time each"
         )
-    _true_size(bench, case, atlas)
+    _true_size(bench, case)
     return case
 
 
-def _true_size(bench: Bench, case: Case, atlas: str) -> None:
+def _true_size(bench: Bench, case: Case) -> None:
     """Add what counting takes where sections are as large as Allen's."""
     size = bench.size
     one = f"genes:1:{_TRUE[size.name]}:{size.pixel}"
     name = f"1 data set of true size at {size.coarse} um"
     ids = [phantom.id for phantom in genes_of(one)]
-    table = order("tables.table", ids=ids, resolution=size.coarse, annotation=atlas)
+    table = order("tables.table", ids=ids, resolution=size.coarse, annotation="phantom")
     with Server(one) as server:
         near = replace(bench, server=server, before=None)
         race = near.race({name: table}, 1)  # what is drawn now is at hand then

@@ -10,7 +10,7 @@ import dask
 import xarray as xr
 
 import atldld_xr
-from atldld_xr.collection.row import atlas_at
+from atldld_xr.collection.atlas import atlas_at, find_atlas
 from benchmarks import ours
 
 Facts = Mapping[str, Any]
@@ -35,7 +35,7 @@ def table(
         Where it is.
     """
     asked = {"source": server, "annotation": annotation, "resolution": resolution}
-    atlas_at(annotation)
+    atlas_at(find_atlas(annotation)[0])
     with dask.config.set(num_workers=ours.THREADS):
         yield {}
         report = atldld_xr.summarize(ids, url=out, **asked)

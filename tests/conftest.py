@@ -110,6 +110,17 @@ def server(shared):
 
 
 @pytest.fixture
+def as_source(shared):
+    """Give the module's service as `server` does, and have it be what the setting source names."""
+    from atldld_xr.testing import Faults
+
+    shared.faults = Faults()
+    shared.clear_log()
+    with atldld_xr.config.set({"source": shared.url}):
+        yield shared
+
+
+@pytest.fixture
 def no_cache():
     """Have every image asked for."""
     with atldld_xr.config.set({"cache.enabled": False}):

@@ -10,6 +10,7 @@ from numpydoc.validate import validate
 
 import atldld_xr
 from atldld_xr.accessor import AtldldAccessor
+from atldld_xr.accessor.plot import Plots
 from atldld_xr.testing import AllenServer
 from stand_in import NAMED, settings
 
@@ -17,6 +18,7 @@ METHODS = [name for name in dir(AtldldAccessor) if not name.startswith("_")]
 NAMES = [
     *(f"atldld_xr.{name}" for name in atldld_xr.__all__ if callable(getattr(atldld_xr, name))),
     *(f"atldld_xr.accessor.AtldldAccessor.{name}" for name in METHODS),
+    *(f"atldld_xr.accessor.plot.Plots.{name}" for name in dir(Plots) if not name.startswith("_")),
     "atldld_xr.cluster.ship",
     "atldld_xr.sync.DatasetDownloader",
     "atldld_xr.sync.get_parallel_transform",
@@ -51,6 +53,7 @@ def test_it_says_what_it_takes_gives_and_raises(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_its_example_runs(name, service, tmp_path, monkeypatch):
+    plt = pytest.importorskip("matplotlib.pyplot")
     monkeypatch.chdir(tmp_path)
     found = resolve_name(name)
     # What an example uses, it imports.
@@ -60,4 +63,5 @@ def test_its_example_runs(name, service, tmp_path, monkeypatch):
     told: list[str] = []
     with atldld_xr.config.set(settings(service)):
         doctest.DocTestRunner(verbose=False).run(example, out=told.append)
+    plt.close("all")
     assert told == []

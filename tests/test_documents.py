@@ -6,11 +6,12 @@ import re
 from dataclasses import replace
 
 import pytest
+from click.testing import CliRunner
 
 import atldld_xr
+from atldld_xr.cli import cli
 from atldld_xr.testing import AllenServer
 from atldld_xr.testing.atlas import PhantomAtlas
-from commandline import run
 from documents import PAGES, blocks, table_rows
 from stand_in import NAMED, coarse_annotation, instead, settings
 
@@ -24,8 +25,10 @@ NOT_RUN = [
     ("exporting.md", "needs an account of Coiled"),
     ("exporting.md", "needs a bucket"),
     ("exporting.md", "needs a bucket, and reads at 1 um"),
+    ("exporting.md", "it serves until it is ended"),
     ("index.md", "ci/run runs it, to the letter"),
     ("names.md", "it is of the shell of who reads"),
+    ("serving.md", "it serves until it is ended"),
 ]
 # Pages of which it is looked at what their code gives.
 LOOKED_AT = {"README.md", "datasets.md", "many.md"}
@@ -43,14 +46,20 @@ def shared():
         yield server
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """Have one cache for all pages: the annotation is unpacked once."""
+    return {"cache.directory": str(tmp_path_factory.mktemp("cache"))}
+
+
 @pytest.fixture
-def here(server, tmp_path, monkeypatch):
+def here(server, cache, tmp_path, monkeypatch):
     """Have a folder with what the documents take as given, and all of Allen's from the server."""
     pytest.importorskip("matplotlib").use("agg")
     import matplotlib.pyplot as plt
 
     monkeypatch.chdir(tmp_path)
-    with atldld_xr.config.set(settings(server)):
+    with atldld_xr.config.set(settings(server) | cache):
         tmp_path.joinpath("ids.txt").write_text("71717640  # Calb1\n")
         tmp_path.joinpath("found.csv").write_text("id,genes\n71717640,Calb1\n")
         yield tmp_path
@@ -72,7 +81,8 @@ def run_commands(page):
         if block.language != "python" and block.reason is None:
             for program, *words in replace(block, code=instead(block.code)).commands:
                 assert program == "atldld-xr", f"{page}: {program} is neither run nor marked"
-                run(*words)
+                result = CliRunner().invoke(cli, words)  # some say on standard error what is coming
+                assert result.exit_code == 0, (words, result.output, result.exception)
 
 
 @pytest.mark.parametrize("page", OTHERS)

@@ -10,6 +10,7 @@ import pytest
 
 import atldld_xr
 from atldld_xr.accessor import AtldldAccessor, AtldldArrayAccessor
+from atldld_xr.accessor.plot import Plots
 from atldld_xr.settings import KINDS
 from commandline import run
 
@@ -25,7 +26,7 @@ def test_each_public_name_has_its_page():
     assert set(atldld_xr.__all__) <= listed | told
 
 
-@pytest.mark.parametrize("accessor", [AtldldAccessor, AtldldArrayAccessor])
+@pytest.mark.parametrize("accessor", [AtldldAccessor, AtldldArrayAccessor, Plots])
 def test_each_method_of_an_accessor_has_its_page(accessor):
     name = accessor.__name__
     listed = set(re.findall(rf"^   {name}\.(\w+)$", PAGES["api.md"], re.M))
@@ -51,6 +52,17 @@ def test_each_page_is_in_one_list_of_pages():
     # Copied there as the site is made.
     pages += [f"notebooks/{path.stem}" for path in (DOCS.parent / "notebooks").glob("*.ipynb")]
     assert sorted(name for found in lists for name in found) == sorted(pages)
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *(f"docs/{p}" for p in PAGES)])
+def test_links_lead_somewhere_on_a_forge(page):
+    file = DOCS.parent / page
+    for target, part in re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([\w-]+))?\)", file.read_text()):
+        found = file.parent / target if target else file
+        assert found.exists(), target
+        if part:
+            titles = re.findall(r"^#+ (.+)$", found.read_text(), re.M)
+            assert part in {re.sub(r"[^\w\- ]", "", t).lower().replace(" ", "-") for t in titles}
 
 
 def test_each_figure_is_shown_and_can_be_drawn_anew(tmp_path):

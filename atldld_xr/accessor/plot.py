@@ -75,6 +75,12 @@ class Plots(PlotSections):
             As for `section`.
         ServiceError, StoreError
             If annotation or ontology cannot be had.
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> ds = atldld_xr.open_dataset("phantom", resolution=100)
+        >>> outlines = ds.atldld.plot.overlay(at=6600, structures=["CP", "HPF"])
         """
         from atldld_xr.plots.overlay import plot_overlay
 
@@ -130,6 +136,13 @@ class Plots(PlotSections):
         ------
         InvalidArgumentError, MissingExtraError
             As for `section`.
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> ds = atldld_xr.open_dataset("phantom", resolution=100)
+        >>> ds.atldld.plot.field(6600).axes.get_xlabel()
+        'left  ←  r (mm)  →  right'
         """
         from atldld_xr.plots.field import plot_field
 
@@ -180,6 +193,13 @@ class Plots(PlotSections):
         ------
         InvalidArgumentError, MissingExtraError, SectionImageError
             As for `section`.
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> ds = atldld_xr.open_dataset("phantom", resolution=100)
+        >>> ds.atldld.plot.coverage(6600).axes.get_ylabel()
+        'ventral  ←  i (mm)  →  dorsal'
         """
         from atldld_xr.plots.coverage import plot_coverage
 
@@ -211,6 +231,12 @@ class Plots(PlotSections):
             If the Dataset does not say of which data set it is.
         MissingExtraError, DatasetNotFoundError, MetadataError, ServiceError
             As for `atldld_xr.preview`.
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> ds = atldld_xr.open_dataset("phantom", resolution=100)
+        >>> ds.atldld.plot.preview().savefig("sections.png")
         """
         from atldld_xr.plots.preview_dataset import preview_of
 
@@ -261,6 +287,14 @@ class Plots(PlotSections):
             If matplotlib is not installed.
         ServiceError, StoreError
             If the ontology cannot be had: with ``color=`` it is not asked for.
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> ds = atldld_xr.open_dataset("phantom", resolution=100, expression="intensity")
+        >>> numbers = ds.isel(coronal=[8, 9]).atldld.structure_summary(structures=["CP", "HPF"])
+        >>> len(numbers.atldld.plot.summary("expression_density"))
+        1
         """
         from atldld_xr.plots.summary import plot_summary
 

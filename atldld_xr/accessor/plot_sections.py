@@ -89,7 +89,7 @@ class PlotSections:
         >>> import atldld_xr
         >>> ds = atldld_xr.open_dataset("phantom")
         >>> image = ds.atldld.plot.section(6600, figsize=(7, 5))
-        >>> image.figure.savefig("section.png")  # doctest: +SKIP
+        >>> image.figure.savefig("section.png")
         """
         from atldld_xr.plots.section import plot_section
 
@@ -143,6 +143,12 @@ class PlotSections:
         ------
         InvalidArgumentError, MissingExtraError, SectionImageError
             As for `section`.
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> ds = atldld_xr.open_dataset("phantom", resolution=100)
+        >>> ds.isel(coronal=slice(8, 10)).atldld.plot.montage().savefig("montage.png")
         """
         from atldld_xr.plots.montage import plot_montage
 
@@ -190,6 +196,12 @@ class PlotSections:
             If an argument cannot work.
         MissingExtraError
             If ipywidgets or matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import atldld_xr
+        >>> browser = atldld_xr.open_dataset("phantom", resolution=100).atldld.plot.browse()
+        >>> browser.section.value = 3  # the fourth section
         """
         from atldld_xr.plots.browse import browse
 

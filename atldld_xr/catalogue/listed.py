@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from atldld_xr.allen.ids import parse_dataset_name
-from atldld_xr.catalogue.selection import dataset_ids
+from atldld_xr.catalogue.selection import dataset_ids, without_fraction
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.foreign_json import MOST_BYTES, InvalidJsonError, parse_json
 from atldld_xr.messages.repeating import short
@@ -101,6 +101,6 @@ def _of_json(content: bytes, name: str) -> Iterator[int]:
 
 def _id(value: object, where: str) -> int:
     try:
-        return parse_dataset_name(value)
+        return parse_dataset_name(without_fraction(value))
     except InvalidArgumentError:
         raise InvalidArgumentError(f"{where}: {short(value)} names no data set") from None

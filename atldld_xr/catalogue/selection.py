@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
+
+import numpy as np
 
 from atldld_xr.allen.ids import PHANTOMS, parse_dataset_name
 from atldld_xr.errors import InvalidArgumentError
@@ -12,6 +15,8 @@ from atldld_xr.messages.repeating import short
 
 MOST = 1_000_000
 """Names in one selection: more than Allen has section images."""
+
+_MOST_EXACT = 2**53  # beyond it a float is not any one whole number
 
 _COLUMNS = ("dataset", "id")  # of images the former is the data set's, the latter the image's
 _NAMES = {number: name for name, number in PHANTOMS.items()}
@@ -39,7 +44,7 @@ def dataset_ids(selection: object) -> list[int]:
     ids: dict[int, None] = {}
     names = iter(_names(selection))
     for name in islice(names, MOST):
-        ids[parse_dataset_name(name)] = None
+        ids[parse_dataset_name(without_fraction(name))] = None
     if next(names, None) is not None:
         raise InvalidArgumentError(f"more than {MOST:,} data sets are named")
     if not ids:
@@ -50,6 +55,14 @@ def dataset_ids(selection: object) -> list[int]:
 def dataset_name(dataset_id: int) -> int | str:
     """Return what opens a data set from where it is, of an id: the built-in ones are by name."""
     return _NAMES.get(dataset_id, dataset_id)
+
+
+def without_fraction(value: Any) -> Any:
+    """Return a whole number, of which a merge or a CSV has made a float, as one; else the value."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,15}\.0", value):
+        return value.removesuffix(".0")
+    is_whole = isinstance(value, float | np.floating) and value.is_integer()
+    return int(value) if is_whole and abs(value) <= _MOST_EXACT else value
 
 
 def _names(selection: Any) -> Iterable[Any]:

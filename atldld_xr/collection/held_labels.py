@@ -38,7 +38,7 @@ class HeldLabels(BackendArray):
         return indexing.explicit_indexing_adapter(key, self.shape, outer, self._read)
 
     def _read(self, key: tuple[Any, ...]) -> NDArray[np.uint32]:
-        places = self._places
+        places: NDArray[Any] = self._places
         for axis in reversed(range(places.ndim)):  # numbers take their axis away
             places = places[(slice(None),) * axis + (key[axis],)]
         labels: NDArray[np.uint32] = self._labels[places]

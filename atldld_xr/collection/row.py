@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from atldld_xr.allen.structures import Structures
 from atldld_xr.analysis.summary import structure_summary
 from atldld_xr.catalogue.selection import dataset_name
+from atldld_xr.collection.atlas import Atlas, atlas_at
 from atldld_xr.collection.columns import FACTS, NO_ROW, REASONS, columns_of
-from atldld_xr.collection.held_labels import hold_labels
 from atldld_xr.datasets.cut_annotation import cut_annotation
-from atldld_xr.datasets.open_annotation import open_annotation
 from atldld_xr.datasets.open_dataset import open_dataset
 from atldld_xr.datasets.open_grid import open_grid
-from atldld_xr.datasets.open_structures import structures as open_structures
 from atldld_xr.datasets.records_ahead import WHERE
 from atldld_xr.errors import AtldldError
-from atldld_xr.files.storage_options import redact
-from atldld_xr.forks import PerProcess
+from atldld_xr.files.storage_options import told
 from atldld_xr.sources.connections import is_gone
 from atldld_xr.sources.resolve import resolve
-
-_LABELS = 25  # um, of the annotation: as of one data set
 
 _GENES = "; "  # between those of one data set
 
@@ -45,7 +37,7 @@ class Wanted:
         Ids; None for all.
     threshold, method, hemisphere
         As of ``Dataset.atldld.structure_summary``.
-    annotation : str, optional
+    atlas : Atlas
         Where the annotation and its structures are.
     opening : mapping
         Arguments of `open_dataset`.
@@ -55,7 +47,7 @@ class Wanted:
     threshold: int
     method: str
     hemisphere: str
-    annotation: str | None
+    atlas: Atlas
     opening: Mapping[str, Any]
 
 
@@ -99,7 +91,7 @@ def make_row(dataset_id: int, wanted: Wanted, shape: tuple[int, ...]) -> Row:
         facts |= _facts_of(dataset)
         summary = _summary(dataset, wanted)
     except Exception as error:  # what is wrong with one says nothing about the next
-        facts["error"] = _told(error)
+        facts["error"] = told(error)
         empty = {
             name: np.full(shape, column.fill, column.dtype)
             for name, column in columns_of(wanted.method).items()
@@ -115,40 +107,6 @@ def make_row(dataset_id: int, wanted: Wanted, shape: tuple[int, ...]) -> Row:
         if facts["sections_counted"] < masks:  # others have no mask, today or tomorrow
             lost = facts["sections_not_counted"]
     return Row(numbers, facts, lost, bool(lost) and _is_gone(dataset_id, wanted))
-
-
-def atlas_at(annotation: str | None) -> tuple[xr.DataArray, Structures]:
-    """Return the annotation and its structures; a process has both once.
-
-    Raises
-    ------
-    InvalidArgumentError, MetadataError, ServiceError, StoreError
-        If they cannot be had.
-    """
-    with _reading():  # of several threads that want it first, one reads it
-        return _atlas_at(annotation), ontology_at(annotation)
-
-
-def check_labels(annotation: str | None) -> None:
-    """Have the annotation in the cache, for all processes; or each row would say that it is not.
-
-    Raises as `atlas_at` does.
-    """
-    open_annotation(resolution=_LABELS, source=annotation, chunks=None)[:1, :1, :1].load()
-
-
-@lru_cache(maxsize=1)
-def ontology_at(annotation: str | None) -> Structures:
-    """Return the structures of an annotation; raises as `atlas_at` does."""
-    return open_structures(source=annotation)
-
-
-_reading = PerProcess(threading.Lock)
-
-
-@lru_cache(maxsize=1)
-def _atlas_at(annotation: str | None) -> xr.DataArray:
-    return hold_labels(open_annotation(resolution=_LABELS, source=annotation, chunks=None))
 
 
 def _open(dataset_id: int, wanted: Wanted) -> xr.Dataset:
@@ -167,7 +125,7 @@ def _is_gone(dataset_id: int, wanted: Wanted) -> bool:
 
 
 def _summary(dataset: xr.Dataset, wanted: Wanted) -> xr.Dataset:
-    labels, ontology = atlas_at(wanted.annotation)
+    labels, ontology = atlas_at(wanted.atlas)
     if wanted.method == "sections":
         labels = cut_annotation(dataset, labels)
     return structure_summary(
@@ -200,10 +158,3 @@ def _codes(reasons: NDArray[Any]) -> NDArray[np.uint8]:
     for code, reason in enumerate(REASONS):
         out[reasons == reason] = code
     return out
-
-
-def _told(error: Exception) -> str:
-    text = redact(str(error))
-    if text and isinstance(error, AtldldError | OSError):
-        return text
-    return f"{type(error).__name__}: {text}".rstrip(": ")

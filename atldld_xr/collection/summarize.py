@@ -14,12 +14,13 @@ from atldld_xr.allen.ids import is_phantom
 from atldld_xr.analysis.ontology import choose
 from atldld_xr.analysis.structure_summary import check_hemisphere, check_threshold
 from atldld_xr.catalogue.selection import dataset_ids, dataset_name
+from atldld_xr.collection.atlas import find_atlas, keep_labels
 from atldld_xr.collection.cost import Cost
 from atldld_xr.collection.explain import explain_rows
 from atldld_xr.collection.layout import shape_of, table_layout
 from atldld_xr.collection.missing import look, missing_rows, row_parts
 from atldld_xr.collection.parquet import check_folder, is_parquet, rows_of, write_parts
-from atldld_xr.collection.row import Wanted, check_labels, ontology_at
+from atldld_xr.collection.row import Wanted
 from atldld_xr.collection.run import LOST, RowTask, make_rows
 from atldld_xr.compute.progress import Callback, check_callback, progress_bar
 from atldld_xr.datasets.answered import Answered, NotAskedYet
@@ -35,6 +36,7 @@ from atldld_xr.files.paths import absolute, is_path
 from atldld_xr.messages.html import AsHtml
 from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import is_one_of
+from atldld_xr.registration.places import absolute_place, content_digest
 from atldld_xr.sources.resolve import resolve
 from atldld_xr.store.ledger import Ledger
 from atldld_xr.store.ledger_entries import SectionEntry
@@ -134,6 +136,8 @@ def summarize(
     ------
     InvalidArgumentError
         For an argument that cannot work; nothing is fetched.
+    RegistrationError
+        If there are no files of a registration where one is said to be.
     StoreError
         If there is another table, or something else, or it cannot be written.
     MissingExtraError
@@ -172,17 +176,22 @@ def summarize(
     rest = {key: value for key, value in arguments.items() if key not in ("source", "refresh")}
     with suppress(NotAskedYet):
         plan_dataset(ids[0], source=Answered(source), **rest)
-    where = _annotation_at(annotation, ids[0], arguments.get("source"))
-    chosen = choose(ontology_at(where), structures)
+    registration = arguments.get("registration")
+    told = {}  # what files say: there may be others by the same name, later
+    if isinstance(registration, str | os.PathLike):
+        arguments["registration"] = absolute_place(registration)
+        told["registration"] = content_digest(arguments["registration"], ids)
+    atlas, ontology = find_atlas(_annotation_at(annotation, ids[0], arguments.get("source")))
+    chosen = choose(ontology, structures)
     wanted = Wanted(
         None if structures is None else tuple(chosen.ids),
         threshold,
         method,
         hemisphere,
-        where,
+        atlas,
         arguments,
     )
-    layout = table_layout(ids, chosen, hemispheres, method, _attributes(wanted, source.url))
+    layout = table_layout(ids, chosen, hemispheres, method, _attributes(wanted, source.url, told))
     if is_parquet(address):
         check_folder(FileStore(address, storage_options))
     if dry_run:
@@ -196,7 +205,7 @@ def summarize(
         invalidate(store, layout, ledger, parts, (), as_one=True, retry_failed=retry_failed)
         missing = missing_rows(layout, ledger)
         if missing:
-            check_labels(where)
+            keep_labels(atlas)
         job = Job(store, layout.arrays, may_overwrite=ledger.may_overwrite, lease=lease)
         task = RowTask(job, wanted, shape_of(layout))
         asked = {key: value for key, value in arguments.items() if key in WHERE}
@@ -241,24 +250,26 @@ def _annotation_at(
     return absolute(text) if text != "phantom" and is_path(text) else text
 
 
-def _attributes(wanted: Wanted, source: str) -> dict[str, Any]:
+def _attributes(wanted: Wanted, source: str, told: Mapping[str, str]) -> dict[str, Any]:
     from dask.base import tokenize
 
     opening = {
         key: value if isinstance(value, str | int | float | bool) else tokenize(value)
-        for key, value in sorted(wanted.opening.items())
+        for key, value in sorted({**wanted.opening, **told}.items())
         if key not in (*_NOT_OF_ROWS, "resolution") and value is not None
     }
     # What is as it would be anyway is the same table, said or not.
     usual = inspect.signature(plan_dataset).parameters
     opening = {key: value for key, value in opening.items() if value != usual[key].default}
+    digest = {"annotation_digest": wanted.atlas.digest} if wanted.atlas.digest else {}
     return {
         "title": "numbers of structures of section data sets",
         "method": wanted.method,
         "threshold": wanted.threshold,
         "hemisphere": wanted.hemisphere,
         "resolution": float(wanted.opening.get("resolution", usual["resolution"].default)),
-        "annotation": wanted.annotation or "Allen's",
+        "annotation": wanted.atlas.place or "Allen's",
+        **digest,
         "source": source,
         **{f"opened_with_{key}": value for key, value in opening.items()},
         "history": f"atldld_xr {__version__}",

@@ -18,7 +18,7 @@ from atldld_xr.datasets.records_ahead import WHERE, records_ahead
 from atldld_xr.errors import AtldldError, InvalidArgumentError, StoreError
 from atldld_xr.export.formats import writer
 from atldld_xr.files.ending import give_back, work_named
-from atldld_xr.files.storage_options import redact, register
+from atldld_xr.files.storage_options import register, told
 from atldld_xr.messages.repeating import short
 
 PLACEHOLDER = "{id}"
@@ -209,8 +209,5 @@ def write_one(
 
 
 def _failed(dataset: int | str, error: Exception) -> Outcome:
-    text = redact(str(error))
-    if not (text and isinstance(error, AtldldError | OSError)):
-        text = f"{type(error).__name__}: {text}".rstrip(": ")
     kind = type(error) if isinstance(error, AtldldError) else Exception
-    return Outcome(str(dataset), None, text, kind)
+    return Outcome(str(dataset), None, told(error), kind)

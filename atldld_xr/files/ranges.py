@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import IO, cast
 from urllib.parse import quote
 
+from atldld_xr.errors import StoreError
 from atldld_xr.files.filesystem import open_file_system
 from atldld_xr.files.paths import is_path
 from atldld_xr.files.storage_options import StorageOptionsRef
@@ -22,8 +23,9 @@ Range = tuple[int, int]
 class RangedFile:
     """A file of which parts are read.
 
-    Its methods raise a FileNotFoundError where there is none, and otherwise what the file system
-    has for it; nothing is asked of anybody before one of them is called.
+    Its methods raise a FileNotFoundError where there is none, a StoreError where a web server gives
+    no parts, and otherwise what the file system has for it; nothing is asked of anybody before one
+    of them is called.
 
     Parameters
     ----------
@@ -83,7 +85,13 @@ class RangedFile:
             with self._fs.open(self._path, "rb", size=size, cache_type="none") as file:
                 for start, end in spans:
                     file.seek(start)
-                    out.append(bytes(file.read(end - start)))
+                    try:
+                        out.append(bytes(file.read(end - start)))
+                    except ValueError as error:  # as fsspec has it of an answer that is no part
+                        raise StoreError(
+                            f"{self.url}: the web server gives whole files alone, and no parts of "
+                            "them (HTTP ranges): copy it to a disk, or have another serve it"
+                        ) from error
             return out
         starts, ends = [s for s, _ in spans], [e for _, e in spans]
         found = self._fs.cat_ranges([self._path] * len(spans), starts, ends, on_error="raise")

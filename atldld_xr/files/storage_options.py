@@ -152,6 +152,14 @@ def redact(text: str) -> str:
     return hide(text, credentials_in([*_KNOWN.values()]))
 
 
+def told(error: Exception) -> str:
+    """Return why something failed, without credentials: with its kind where it says little."""
+    text = redact(str(error))
+    if text and isinstance(error, AtldldError | OSError):
+        return text
+    return f"{type(error).__name__}: {text}".rstrip(": ")
+
+
 @contextmanager
 def store_errors(
     what: str, options: StorageOptionsRef, *, of: type[Exception] = Exception
@@ -178,13 +186,13 @@ def store_errors(
     except of as error:
         if isinstance(error, AtldldError):
             raise
-        told = StoreError(f"{what}: {options.describe(error)}")
+        failure = StoreError(f"{what}: {options.describe(error)}")
         cause = options.cause(error)
         try:
-            raise told from cause
+            raise failure from cause
         finally:
             if cause is None:
-                told.__context__ = None  # `raise` has put the error there, with what it tells
+                failure.__context__ = None  # `raise` has put the error there, with what it tells
 
 
 def _copied(value: Any) -> Any:

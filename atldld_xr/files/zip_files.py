@@ -20,6 +20,7 @@ _MOST_DIRECTORY = 32_000_000  # bytes: 300 000 files, of which Python makes 200 
 _STORED, _DEFLATED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
 _LOCAL_HEADER = 30  # bytes, and what it says of its name and extra
 _SLACK = 256
+_OF_MACS = "__MACOSX/"  # a folder that they put beside what is packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +150,14 @@ class ZipFiles:
                 infos = opened.infolist()
         except zipfile.BadZipFile as error:
             raise StoreError(f"{self.url} is no zip, or a damaged one: {error}") from error
-        names = [info.filename for info in infos if not info.is_dir()]
-        top = os.path.commonpath(names) if names else ""
-        if top in names:  # there is but one
+        named = {_plain(info.filename): info for info in infos if not info.is_dir()}
+        files = {name: info for name, info in named.items() if not name.startswith(_OF_MACS)}
+        top = os.path.commonpath(files) if files else ""
+        if top in files:  # there is but one
             top = top.rpartition("/")[0]
         start = len(top) + 1 if top else 0
         members = {
-            info.filename[start:]: _Member(
+            name[start:]: _Member(
                 info.header_offset,
                 info.compress_size,
                 info.file_size,
@@ -163,8 +165,7 @@ class ZipFiles:
                 info.CRC,
                 _LOCAL_HEADER + len(info.orig_filename.encode()) + len(info.extra) + _SLACK,
             )
-            for info in infos
-            if not info.is_dir()
+            for name, info in files.items()
         }
         return _Directory(stamp, size, members)
 
@@ -208,6 +209,11 @@ class ZipFiles:
 
 class _DamagedError(StoreError):
     """A file in a zip is not what its list says."""
+
+
+def _plain(name: str) -> str:
+    """Return a name as unpacking it would have it: "/a/b" and "./a//b" are "a/b"."""
+    return "/".join(part for part in name.split("/") if part not in ("", "."))
 
 
 def _unpack(data: bytes, most: int) -> bytes:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from atldld_xr.allen.fluorescence import COLOURS, MOST, Range
 from atldld_xr.phantom.anatomy import Array
+from atldld_xr.phantom.atlas import IDS
 from atldld_xr.phantom.phantom import Phantom
 
 FLUORESCENT_ID = 900000003
@@ -61,9 +62,10 @@ class FluorescentPhantom(Phantom):
     def _record(self) -> dict[str, Any]:
         channels = {"red_channel": "background", "green_channel": "EGFP", "blue_channel": None}
         phantom = super()._record()
-        specimen = phantom["specimen"] | {
-            "injections": [{"id": self._base + 94, "structure": _SITE}]
-        }
+        injection: dict[str, Any] = {"id": self._base + 94}
+        for role in ("structure", "primary_injection_structure"):
+            injection |= {role: _SITE, f"{role}_id": _SITE["id"]}
+        specimen = phantom["specimen"] | {"injections": [injection]}
         more = {"equalization": self._equalization(), "genes": [], "specimen": specimen}
         return phantom | channels | more | {"products": [*phantom["products"], _PRODUCT]}
 
@@ -84,7 +86,8 @@ class FluorescentPhantom(Phantom):
         return record | place | depth
 
 
-_SITE = {"id": 672, "acronym": "CP", "name": "Caudoputamen"}
+# Of the phantom's own ontology, by which it is searched.
+_SITE = {"id": IDS["CP"], "acronym": "CP", "name": "caudoputamen"}
 
 FLUORESCENT = FluorescentPhantom()
 """A small one. It is none of the built-in data sets, as what is known of these stands in stores."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
 from atldld_xr.errors import RegistrationError
 from atldld_xr.files.address import checked
@@ -74,13 +75,69 @@ def read_files(
     StoreError
         If it cannot be read.
     """
-    here, name = _parent(place, storage_options)
     wanted = {dataset_id, *ids}
+
+    def take(files: _Collection) -> Files:
+        return _read_some(files, wanted)
+
+    return _look_into(place, [dataset_id], take, storage_options)
+
+
+def content_digest(
+    place: str, dataset_ids: Iterable[int], storage_options: Mapping[str, Any] | None = None
+) -> str:
+    """Return what tells the files at a place from others, by all that they say.
+
+    Parameters
+    ----------
+    place : str
+        As `absolute_place` returns it: of a collection all files count.
+    dataset_ids : iterable of int
+        Whose files are asked for, where nobody lists what there is.
+    storage_options : mapping, optional
+        For the file system.
+
+    Raises
+    ------
+    RegistrationError
+        If there is none.
+    StoreError
+        If they cannot be read.
+    """
+
+    def take(files: _Collection) -> Files:
+        found = ((key, files.get(key)) for key in files.keys)  # one in memory at a time
+        return [(key, hashlib.sha256(got).digest()) for key, got in found if got is not None]
+
+    found = _look_into(place, dataset_ids, take, storage_options)
+    if not found:
+        raise RegistrationError(f"{place} has no file of a registration")
+    return hashlib.sha256(repr(found).encode()).hexdigest()[:16]
+
+
+class _Collection(NamedTuple):
+    """Files of a folder or zip: those that may be registrations, and what reads one."""
+
+    place: str
+    keys: Sequence[str]
+    get: Get
+    most: int
+    """Whose content is looked at to tell what they are of."""
+
+
+def _look_into(
+    place: str,
+    dataset_ids: Iterable[int],
+    take: Callable[[_Collection], Files],
+    storage_options: Mapping[str, Any] | None,
+) -> Files:
+    """Return the file at a place, or what is taken of a collection."""
+    here, name = _parent(place, storage_options)
     suffix = os.path.splitext(name)[1].lower()
     if here.is_local and os.path.isdir(place):
-        return _read_folder(FileStore(place), wanted, _MOST_LOOKED_AT)
+        return _look_into_folder(FileStore(place), take, _MOST_LOOKED_AT)
     if suffix == ".zip":
-        return _read_zip(place, here, name, wanted)
+        return _look_into_zip(place, here, name, take)
     if suffix in _SUFFIXES or here.is_local:
         content = here.get(name, MOST_BYTES + 1)
         if content is None:
@@ -88,8 +145,8 @@ def read_files(
         return [(name, content)]
     folder = FileStore(place, here.shared)
     if folder.is_web:  # where nobody lists what there is
-        return _read_by_name(folder, dataset_id)
-    return _read_folder(folder, wanted, _MOST_LOOKED_AT_FAR)
+        return _read_by_name(folder, dataset_ids)
+    return _look_into_folder(folder, take, _MOST_LOOKED_AT_FAR)
 
 
 def _parent(place: str, storage_options: Mapping[str, Any] | None) -> tuple[FileStore, str]:
@@ -102,26 +159,33 @@ def _parent(place: str, storage_options: Mapping[str, Any] | None) -> tuple[File
     return FileStore(folder, storage_options), name
 
 
-def _read_by_name(folder: FileStore, dataset_id: int) -> Files:
-    for suffix in _SUFFIXES:
-        name = f"{dataset_id}{suffix}"
-        content = folder.get(name, MOST_BYTES + 1)
-        if content is not None:
-            return [(name, content)]
+def _read_by_name(folder: FileStore, dataset_ids: Iterable[int]) -> Files:
+    found = []
+    for dataset_id in dataset_ids:
+        for suffix in _SUFFIXES:
+            name = f"{dataset_id}{suffix}"
+            content = folder.get(name, MOST_BYTES + 1)
+            if content is not None:
+                found.append((name, content))
+                break
+    if found:
+        return found
     raise RegistrationError(
         f"{folder.url} has no file {dataset_id}.json or .xml; web servers are asked for no other "
         "names, as they list none: give the file's own address"
     )
 
 
-def _read_folder(folder: FileStore, wanted: Collection[int], most: int) -> Files:
+def _look_into_folder(folder: FileStore, take: Callable[[_Collection], Files], most: int) -> Files:
     def get(key: str) -> bytes | None:
         return folder.get(key, MOST_BYTES + 1)
 
-    return _read_some(folder.url, folder.sizes(), get, wanted, most)
+    return take(_Collection(folder.url, _keys(folder.sizes()), get, most))
 
 
-def _read_zip(place: str, here: FileStore, name: str, wanted: Collection[int]) -> Files:
+def _look_into_zip(
+    place: str, here: FileStore, name: str, take: Callable[[_Collection], Files]
+) -> Files:
     source: Any = place
     if not here.is_local:
         content = here.get(name, _MOST_ZIP + 1)
@@ -140,7 +204,6 @@ def _read_zip(place: str, here: FileStore, name: str, wanted: Collection[int]) -
             zipfile.ZipFile(_Bounded(file, place)) as archive,
         ):
             kinds = {info.filename: info.compress_type for info in archive.infolist()}
-            sizes = {info.filename: info.file_size for info in archive.infolist()}
 
             def get(key: str) -> bytes:
                 # Python bounds what it unpacks at a time of no other ways.
@@ -151,7 +214,7 @@ def _read_zip(place: str, here: FileStore, name: str, wanted: Collection[int]) -
                 with archive.open(key) as packed:
                     return packed.read(MOST_BYTES + 1)
 
-            return _read_some(place, sizes, get, wanted, _MOST_LOOKED_AT)
+            return take(_Collection(place, _keys(kinds), get, _MOST_LOOKED_AT))
     # What a damaged one, or one with a password, is told by.
     except _ZIP_ERRORS as error:
         reason = one_line(str(error), 200)
@@ -175,10 +238,12 @@ class _Bounded:
         return getattr(self._file, name)
 
 
-def _read_some(
-    place: str, sizes: Mapping[str, int], get: Get, wanted: Collection[int], most: int
-) -> Files:
-    keys = sorted(key for key in sizes if key.lower().endswith(_SUFFIXES))
+def _keys(names: Iterable[str]) -> list[str]:
+    return sorted(name for name in names if name.lower().endswith(_SUFFIXES))
+
+
+def _read_some(files: _Collection, wanted: Collection[int]) -> Files:
+    place, keys, get, most = files
     named = [key for key in keys if ids_in(key, wanted)]
     if named:
         return _bounded(place, ((key, get(key)) for key in named))

@@ -7,6 +7,7 @@ process has those of the last annotations that it read; without a cache it has t
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import threading
 from collections.abc import Callable
@@ -171,6 +172,20 @@ class FileLabels:
         key = f"{cache_folder(self.url)}/annotation/{self.version}.labels"
         return _HELD_LABELS().get(key, self._pack, self.spacing, fresh=fresh)
 
+    def digest(self) -> str:
+        """Return what tells it from what was there before: of all its bytes."""
+        if not self.folder.is_local:
+            return hashlib.sha256(self.folder.get(self.name, _MOST_BYTES) or b"").hexdigest()
+        try:
+            with Path(self.url).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise self._unreadable(error) from None
+
+    def _unreadable(self, error: OSError) -> MetadataError:
+        reason = error.strerror or type(error).__name__
+        return MetadataError(f"{self.url} cannot be read: {reason}")
+
     def _pack(self) -> bytes:
         with contextlib.ExitStack() as stack:
             file: io.BufferedIOBase
@@ -183,8 +198,7 @@ class FileLabels:
                 slabs = read_slabs(file, header, BLOCK[2])
                 return pack_labels(header.shape, header.spacing, slabs)
             except OSError as error:
-                reason = error.strerror or type(error).__name__
-                raise MetadataError(f"{self.url} cannot be read: {reason}") from None
+                raise self._unreadable(error) from None
             except MetadataError:
                 raise
             except ValueError as error:

@@ -25,6 +25,7 @@ _FACTS = (
 _ORIGIN = (
     "title", "genes", "source", "comment", "institution", "references", "license", "failed",
     "excluded_sections", "interpolation", "anchor", "plane", "method", "max_distance", "max_gap",
+    "registration", "registration_digest", "range",
 )  # fmt: skip
 
 

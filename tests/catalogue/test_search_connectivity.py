@@ -11,7 +11,7 @@ from atldld_xr.allen.structures import parse_structures
 from atldld_xr.catalogue.injections import injection_ids, parse_injection
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.phantom.atlas import IDS, ontology
-from atldld_xr.testing import AllenServer, Catalogue
+from atldld_xr.testing import FLUORESCENT, AllenServer, Catalogue
 from catalogued import donor, good, ids
 from commandline import run
 from recorded import ALLEN
@@ -136,3 +136,11 @@ def test_the_whole_brain_takes_queries_of_bounded_length():
     asked = dataset_query(injection_ids=everything).all_criteria
     assert max(len(criteria) for criteria in asked) < 2000
     assert len(asked) < 20
+
+
+def test_the_phantom_of_connectivity_is_found_by_itself():
+    with AllenServer([FLUORESCENT]) as alone:
+        for structure in ("CP", FLUORESCENT.record["specimen"]["injections"][0]["structure_id"]):
+            found = atldld_xr.search(injection_structure=structure, source=alone.url)
+            assert found.id.tolist() == [FLUORESCENT.id]
+            assert found.injection_structures.tolist() == ["CP"]

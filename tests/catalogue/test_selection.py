@@ -27,6 +27,7 @@ IDS = [71717640, 69289763]
         [71717640, "allen:69289763", "71717640"],
         (str(number) for number in [*IDS, *IDS]),
         np.array([*IDS, *IDS]),
+        pd.DataFrame({"id": [float(n) for n in IDS]}),  # as after a merge or of a CSV
         xr.DataArray(IDS),
         pd.Series(IDS),
         pd.DataFrame({"id": IDS, "genes": ["Pvalb", None]}),
@@ -68,6 +69,8 @@ def test_the_phantom_is_opened_by_its_name():
         [71717640, None],
         [0],
         [1.5],
+        [float("nan")],
+        [float(2**60)],  # which stands for many ids
         {"id": IDS},
         pd.DataFrame({"acronym": ["Pvalb"]}),
         pd.DataFrame({"id": pd.array([1, None], dtype="Int64")}),
@@ -85,6 +88,8 @@ LISTS = {
     "lines": "# two\n71717640\n\n allen:69289763 # sagittal\r\n71717640",
     "marked": "\ufeff71717640\n69289763",
     "csv": 'id,genes,gene_names\n71717640,Pvalb,"a, ""b""\nc"\n69289763,,\n',
+    "csv of pandas": "id,energy\n71717640.0,1.5\n69289763.0,\n",
+    "json of floats": json.dumps([{"id": float(n)} for n in IDS]),
     "images": "id,dataset\n5,71717640\n6,71717640\n7,69289763\n",
     "column": '"id"\r\n"71717640"\r\n"69289763"\r\n',
     "json": json.dumps([{"id": 71717640, "genes": []}, {"id": 69289763}]),

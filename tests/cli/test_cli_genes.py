@@ -30,17 +30,15 @@ PLACES = {"export": "{gene}-{id}.zarr", "volume": "{gene}-{id}.zarr", "mirror": 
 
 
 @pytest.fixture(scope="module")
-def _server():
+def shared():
     with AllenServer(PHANTOMS) as server:
         yield server
 
 
 @pytest.fixture
-def server(_server):
-    _server.faults = Faults()
-    _server.clear_log()
-    with atldld_xr.config.set({"source": _server.url, "http.retries": 0}):
-        yield _server
+def server(as_source):
+    with atldld_xr.config.set({"http.retries": 0}):
+        yield as_source
 
 
 def many(command, tmp_path, *args, code=0):

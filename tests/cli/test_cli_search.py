@@ -17,17 +17,14 @@ from commandline import run
 
 
 @pytest.fixture(scope="module")
-def _server():
+def shared():
     with AllenServer([], catalogue=Catalogue(500)) as server:
         yield server
 
 
 @pytest.fixture
-def server(_server):
-    _server.faults = Faults()
-    _server.clear_log()
-    with atldld_xr.config.set({"source": _server.url}):
-        yield _server
+def server(as_source):
+    return as_source
 
 
 @pytest.mark.usefixtures("server")

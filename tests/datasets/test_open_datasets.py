@@ -19,17 +19,14 @@ COARSE = {"resolution": 200}
 
 
 @pytest.fixture(scope="module")
-def _server():
+def shared():
     with AllenServer(PHANTOMS) as server:
         yield server
 
 
 @pytest.fixture
-def server(_server):
-    _server.faults = Faults()
-    _server.clear_log()
-    with atldld_xr.config.set({"source": _server.url}):
-        yield _server
+def server(as_source):
+    return as_source
 
 
 def test_each_node_is_what_opening_it_alone_gives(server):

@@ -27,17 +27,14 @@ COARSE = {"resolution": 400}
 
 
 @pytest.fixture(scope="module")
-def _server():
+def shared():
     with AllenServer(PHANTOMS) as server:
         yield server
 
 
 @pytest.fixture
-def server(_server):
-    _server.faults = Faults()
-    _server.clear_log()
-    with atldld_xr.config.set({"source": _server.url}):
-        yield _server
+def server(as_source):
+    return as_source
 
 
 def test_each_gene_is_the_volume_of_its_data_set(server):

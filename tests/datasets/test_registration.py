@@ -16,6 +16,7 @@ import atldld_xr
 from atldld_xr.allen.poses import allen_pose
 from atldld_xr.errors import InvalidArgumentError, RegistrationError, StoreError
 from atldld_xr.testing import value
+from atldld_xr.volumes.to_volume import save_volume
 from misplaced import misplaced
 from quicknii import DATA, as_json, moved, series_of
 
@@ -123,6 +124,26 @@ def test_a_store_of_it_is_gone_on_with_and_is_not_one_of_allens(true, tmp_path):
         opened(None, resolution=500).atldld.to_zarr(tmp_path / "a.zarr")
     found = atldld_xr.verify(tmp_path / "a.zarr")
     assert found.problems == ()
+
+
+def test_a_volume_of_another_registration_is_not_taken_for_it(tmp_path):
+    """By which sections are bent otherwise: all else that is told of both volumes is the same."""
+    path = tmp_path / "a.nrrd"
+
+    def save(pixels):
+        field = xr.DataArray(
+            np.full((2, 2, 2), pixels),
+            {"y": [0.0, 1000.0], "x": [0.0, 1000.0], "component": ["x", "y"]},
+            ("y", "x", "component"),
+        )
+        bent = atldld_xr.Registration(bends={image.id: field for image in DATA.images})
+        ds = atldld_xr.open_dataset("phantom", resolution=500, registration=bent)
+        save_volume(ds, path, skip_written=True)
+        return path.stat().st_mtime_ns
+
+    assert save(5.0) == save(5.0)
+    with pytest.raises(StoreError, match="exists"):
+        save(20.0)
 
 
 def test_sections_without_anchors_lie_by_allens_and_say_so(tmp_path):

@@ -26,7 +26,7 @@ class Named(GenePhantom):
         The id of its first section image.
     """
 
-    count: int = 4
+    count: int = 3
     resolution: float = 40.0
     first_image: int | None = field(default=None)
 
@@ -40,7 +40,7 @@ class Named(GenePhantom):
 
 SMALL = {"count": 4, "resolution": 40.0}
 NAMED = [
-    Named(id=71717640, gene="Calb1", first_image=101321610, count=6),
+    Named(id=71717640, gene="Calb1", first_image=101321610, count=5),
     Named(id=79556706, gene="Pvalb"),
     Named(id=868, gene="Pvalb"),
     Named(id=73521813, gene="Gad1"),

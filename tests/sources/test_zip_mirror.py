@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
 import shutil
+import threading
 import zipfile
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +62,20 @@ def test_it_opens_to_the_same_bits(folder: Path, tmp_path: Path, method: int, to
     assert opened(archive, chunks=None).load().equals(opened(folder).load())
 
 
+@pytest.mark.parametrize("others", [["__MACOSX/mirror/._mirror.json", "__MACOSX/._mirror"], []])
+def test_however_it_was_packed(folder: Path, tmp_path: Path, others: list[str]) -> None:
+    """As a Mac packs a folder; and with names as absolute as they are relative."""
+    archive = tmp_path / "mirror.zip"
+    with zipfile.ZipFile(archive, "w") as out:
+        for name in others:
+            out.writestr(name, b"of the file's colour")
+        for k, file in enumerate(sorted(folder.iterdir())):
+            top = "mirror/" if others else ("/mirror/", "mirror/", "./mirror//")[k % 3]
+            info = zipfile.ZipInfo(f"{top}{file.name}")
+            out.writestr(info, file.read_bytes())
+    assert opened(archive).load().equals(opened(folder).load())
+
+
 def test_it_opens_on_processes(folder: Path, archive: Path, cluster: Any) -> None:
     assert opened(archive).load().equals(opened(folder).load())
 
@@ -78,6 +95,18 @@ def test_it_is_read_by_ranges(folder: Path, archive: Path) -> None:
         assert bucket.sent(".zip") < image.stat().st_size + record.stat().st_size + blocks
         assert bucket.sent(".zip") < archive.stat().st_size / 2
         assert opened(pickle.loads(pickle.dumps(source))).load().equals(opened(folder).load())
+
+
+def test_a_web_server_of_whole_files_alone_is_told(archive: Path) -> None:
+    plain = functools.partial(SimpleHTTPRequestHandler, directory=str(archive.parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), plain) as server:
+        threading.Thread(target=server.serve_forever).start()
+        url = f"http://127.0.0.1:{server.server_port}/{archive.name}"
+        try:
+            with pytest.raises(StoreError, match=r"whole files alone, and no parts of them"):
+                opened(url)
+        finally:
+            server.shutdown()
 
 
 def test_it_is_not_written(archive: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from itertools import pairwise
 from os import PathLike
 from typing import Any
@@ -20,18 +20,18 @@ from atldld_xr.arrays.made_of import made_of
 from atldld_xr.arrays.variables import STATUSES
 from atldld_xr.compute.progress import Callback, check_callback
 from atldld_xr.export.ome import neuroglancer
-from atldld_xr.export.ome.arrays import channels_first, halve_block, level_zero
+from atldld_xr.export.ome.arrays import channels_first, level_zero
+from atldld_xr.export.ome.halving import halved_tasks
 from atldld_xr.export.ome.layout import create
 from atldld_xr.export.ome.metadata import Version, group_attributes
 from atldld_xr.export.ome.pyramid import Axes, Pyramid, plan_pyramid
 from atldld_xr.export.run.on_dask import compute_and_write
 from atldld_xr.export.run.on_threads import Job
 from atldld_xr.export.run.run import Event, make, write_missing
-from atldld_xr.export.run.section_tasks import ChunkTask, SectionTask
+from atldld_xr.export.run.section_tasks import SectionTask
 from atldld_xr.export.run.trace_graph import SectionTasks
 from atldld_xr.export.to_zarr import ExportReport, lazy_dataset, reasons, section_ids
 from atldld_xr.files.file_store import FileStore
-from atldld_xr.plan.load_plan import Block
 from atldld_xr.store.chunk_encoding import ChunkPlace, check_codecs
 from atldld_xr.store.earlier import adopted, is_earlier, plan_there, step_there, without_later
 from atldld_xr.store.ledger import Ledger
@@ -136,7 +136,7 @@ def export_ome(
             else:
                 yield from _sections(begun.section_tasks, pyramid, job, begun.is_missing)
             for level in range(1, pyramid.levels):
-                yield from make(_halved_tasks(pyramid, level, job, begun.is_missing), job)
+                yield from make(halved_tasks(pyramid, level, job, begun.is_missing), job)
 
         done = write_missing(
             events(), layout, job.store, ledger, job.lease, progress=progress, callback=callback
@@ -310,59 +310,6 @@ def _sections(
 def _channels_first(order: Sequence[int], block: NDArray[Any]) -> NDArray[Any]:
     """Return (section, y, x[, channel]) over the axes of the store."""
     return channels_first(block).transpose(order)
-
-
-def _halved_tasks(pyramid: Pyramid, level: int, job: Job, is_missing: Any) -> Iterator[SectionTask]:
-    """Yield what is to be made of a level from the stored one before it, plane by plane."""
-    path, chunks = pyramid.path(level), pyramid.chunks(level)
-    _, _, rows, columns = pyramid.shape(level)
-    source = _Level(job.store, pyramid.path(level - 1), pyramid.order)
-    chunk_tasks: dict[int, list[ChunkTask]] = {}
-    turn = partial(_turned, pyramid.order)
-    for _, plane, row, column in pyramid.blocks(level):
-        place = pyramid.turned((0, plane, row, column))
-        if not is_missing(path, place):
-            continue
-        y0, x0 = row * chunks[2], column * chunks[3]
-        block = Block(y0, min(y0 + chunks[2], rows), x0, min(x0 + chunks[3], columns))
-        chunk_task = ChunkTask(
-            path, place, partial(_halve, source, plane), None, block, (), None, transpose=turn
-        )
-        chunk_tasks.setdefault(plane, []).append(chunk_task)
-    for plane, made in chunk_tasks.items():
-        yield SectionTask(plane, (), tuple(made), ())
-
-
-@dataclass(frozen=True)
-class _Level:
-    """A level in the store, to be read where it is wanted."""
-
-    store: FileStore
-    path: str
-    order: tuple[int, ...]
-
-    def read(self, plane: int, block: Block) -> NDArray[Any]:
-        array = _open_array(self.store, self.path)
-        rows, columns = slice(2 * block.y0, 2 * block.y1), slice(2 * block.x0, 2 * block.x1)
-        part = (slice(None), slice(plane, plane + 1), rows, columns)
-        return np.asarray(array[tuple(part[axis] for axis in self.order)]).transpose(self.order)
-
-
-@lru_cache(maxsize=8)
-def _open_array(store: FileStore, path: str) -> Any:
-    import zarr
-
-    return zarr.open_array(store.zarr_store(), path=path, mode="r")
-
-
-def _halve(source: _Level, plane: int, section: None, block: Block, tiles: Any) -> NDArray[Any]:
-    return halve_block(source.read(plane, block))
-
-
-def _turned(order: Sequence[int], block: NDArray[Any]) -> NDArray[Any]:
-    """Return a block without the axis of sections that a unit's gets: (c, z, y, x) has it."""
-    out: NDArray[Any] = block[0].transpose(order)
-    return out
 
 
 def _is_volume(dataset: xr.Dataset, pyramid: Pyramid) -> bool:
