@@ -58,7 +58,7 @@ def copy_notebooks(app: Sphinx) -> None:
 
 
 def lead_to_the_forge(app: Sphinx, docname: str, content: list[str]) -> None:
-    """Have links to what is beside this folder lead to where it can be read: notebooks are pages."""
+    """Have links beyond this folder lead to where it can be read; notebooks are pages."""
     content[0] = (
         content[0].replace("](../notebooks/", "](notebooks/").replace("](../", f"]({FORGE}")
     )
