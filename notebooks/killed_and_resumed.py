@@ -58,7 +58,7 @@ if dataset == "phantom":
 
     from atldld_xr.testing import CORONAL, AllenServer
 
-    server = AllenServer([replace(CORONAL, resolution=32)], latency=0.3).start()
+    server = AllenServer([replace(CORONAL, resolution=32)], latency=0.6).start()
     os.environ["ATLDLD_XR_SOURCE"] = server.url  # of processes that begin after this
     atldld_xr.config.set(source=server.url)
     dataset = CORONAL.id

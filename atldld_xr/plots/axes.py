@@ -207,7 +207,7 @@ def drawing_on(ax: Axes | None, figsize: tuple[float, float] | None) -> Iterator
 
 def new_figure(figsize: tuple[float, float], **layout: float) -> Figure:
     """Return a figure that pyplot knows nothing of: it is gone with its last reference."""
-    from matplotlib.figure import Figure
+    from atldld_xr.plots.figure import Figure
 
     figure = Figure(figsize=figsize)
     figure.set_layout_engine("constrained", **layout)

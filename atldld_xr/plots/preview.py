@@ -98,8 +98,9 @@ def preview(
     >>> atldld_xr.preview("phantom").savefig("sections.png")
     """
     need_matplotlib()
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MultipleLocator
+
+    from atldld_xr.plots.figure import Figure
 
     dataset_id = parse_dataset_name(dataset)
     check_space(reference_space, extent)  # before the request
