@@ -54,6 +54,8 @@ def one_section(dataset: xr.Dataset, at: float | None) -> xr.Dataset:
         return nearest_section(dataset, at)
     if dim is None or not {"y", "x"} <= {*dataset.dims}:
         return dataset
+    if not dataset.sizes[dim]:
+        raise InvalidArgumentError(f"this Dataset has no section: {dim} is empty")
     if dataset.sizes[dim] == 1:
         return dataset.isel({dim: 0})
     first, last = (float(dataset[dim].values[end]) for end in (0, -1))
