@@ -39,7 +39,7 @@ class Viewing:
         annotation : bool
             Whether Allen's annotation is over it, in the ontology's colours.
         step : float, optional
-            From one plane to the next, in micrometres. Default: a section's thickness.
+            From one plane to the next, in micrometres. Default: as for `to_ome_zarr`.
         viewer : str, optional
             Where neuroglancer is. Default: https://neuroglancer-demo.appspot.com/, whose pages
             read from this machine alone.
