@@ -100,6 +100,14 @@ def test_a_dataset_is_looked_at(monkeypatch, stopped):
         ds.atldld.view(variable="nothing")
 
 
+def test_others_words_are_in_no_address(stopped):
+    ds = atldld_xr.open_dataset("phantom", resolution=400, chunks=None)
+    link = ds.assign_attrs(section_data_set_id="../<x>\x1b#").atldld.view(open_browser=False)
+    address = link.partition("#!")[2]
+    assert "/dataset-" in address
+    assert requests.get(address).json()["layers"][0]["name"] == "image"
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     with open_viewer(tmp_path_factory.mktemp("browser")) as (viewer, driver):
