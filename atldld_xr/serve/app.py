@@ -117,7 +117,7 @@ class _Shelf:
 
     async def index(self, request: Request) -> Response:
         """Tell what there is."""
-        root = str(request.url).rstrip("/")
+        root = _address(request).rstrip("/")
         found = {name: f"{root}{path_of(name, store)}" for name, store in self._stores.items()}
         return JSONResponse(found, headers=_NEVER)
 
@@ -136,7 +136,7 @@ class _Shelf:
         store = self._stores.get(name)
         if store is None or store.digest != request.path_params["digest"]:
             return self._nothing(f"{name} is not served here with these options")
-        if "/" not in key and (state := state_asked(store, str(request.url))):
+        if "/" not in key and (state := state_asked(store, _address(request))):
             return JSONResponse(state, headers=_NEVER)
         if not store.has(key):
             return PlainTextResponse("there is nothing", 404, headers=_FOR_EVER)
@@ -202,6 +202,11 @@ class _Guard:
         if not secrets.compare_digest(said.encode(), self._token.encode()):
             app = PlainTextResponse("the path has another token than this server's", 403)
         await app(scope, receive, send)
+
+
+def _address(request: Request) -> str:
+    """Return where somebody asked, without what they added after a question mark."""
+    return str(request.url.replace(query=""))
 
 
 def path_of(name: str, store: PlanStore) -> str:

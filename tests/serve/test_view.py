@@ -59,6 +59,8 @@ def test_links_lead_to_states(served, store):
         answer = requests.get(address, headers={"Origin": "https://neuroglancer"})
         assert answer.json() == viewer_state(store, url, at=at)
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        assert requests.get(f"{address}?again").json() == answer.json()
+    assert requests.get(f"{served.url}/?again").json() == {"phantom": url}
     for wrong in ("neuroglancer-x.json", "neuroglancer-1e999.json", "0/neuroglancer.json"):
         assert requests.get(url + wrong).status_code == 404
 
