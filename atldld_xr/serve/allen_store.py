@@ -69,7 +69,7 @@ class DatasetStore(PlanStore):
     ) -> None:
         pyramid = plan_pyramid(dataset, variable=variable, step=step, levels=levels)
         planned = planned_behind(dataset, variable)
-        if planned is not None and not planned.has(dataset, pyramid.y, pyramid.x):
+        if planned is not None and not planned.has(dataset, variable, pyramid.y, pyramid.x):
             planned = None  # as somebody moved or thinned them
         if planned is None:
             if levels not in (None, 1):

@@ -37,16 +37,19 @@ class Planned:
     made: BlockVariable
     source: Source
 
-    def has(self, dataset: xr.Dataset, y: Axis, x: Axis) -> bool:
+    def has(self, dataset: xr.Dataset, name: str, y: Axis, x: Axis) -> bool:
         """Whether the pixels of a Dataset's sections are the plan's, where the plan has them.
 
         Parameters
         ----------
         dataset, y, x
             As for `at`; the pixels are the Dataset's own.
+        name : str
+            Of the variable.
         """
-        plan = self.made.plan
-        return all(
+        plan, sizes = self.made.plan, dataset[name].sizes
+        whole = all(sizes.get(dim) == size for dim, size in self.made.trailing_dims)
+        return whole and all(
             is_selected(section.affine, matrix, shape=(y.size, x.size), within=plan.shape)
             for section, matrix in self._sections(dataset, y, x)
         )
