@@ -52,6 +52,7 @@ def test_of_many_failures_the_first_are_shown_and_the_others_counted():
     (link,) = [element for element in found if element.tag == "a"]
     assert link.get("href") == REPORTS[0].link.replace("\x1b", "\\x1b")
     assert len(link.text) < 70
+    assert link.text.startswith("https://a/#<script>alert(1)</script>")  # nothing is cut in two
 
 
 def test_what_a_data_set_is_and_what_it_takes():

@@ -39,7 +39,7 @@ class Viewing:
         annotation : bool
             Whether Allen's annotation is over it, in the ontology's colours.
         step : float, optional
-            From one plane to the next, in micrometres. Default: a section's thickness.
+            From one plane to the next, in micrometres. Default: as for `to_ome_zarr`.
         viewer : str, optional
             Where neuroglancer is. Default: https://neuroglancer-demo.appspot.com/, whose pages
             read from this machine alone.
@@ -65,10 +65,12 @@ class Viewing:
         >>> link = ds.atldld.view(at=6600, open_browser=False)
         """
         from atldld_xr.export.ome.neuroglancer import VIEWER
+        from atldld_xr.plan.arguments import is_whole
         from atldld_xr.serve import DatasetStore
         from atldld_xr.serve.view import view
 
         store = DatasetStore(self._data, variable=variable, annotation=annotation, step=step)
-        name = str(self._data.attrs.get("section_data_set_id", "dataset"))
+        number = self._data.attrs.get("section_data_set_id")
+        name = str(number) if is_whole(number) else "dataset"  # others' words are in no address
         where = VIEWER if viewer is None else viewer
         return view(store, name, at=at, viewer=where, open_browser=open_browser)

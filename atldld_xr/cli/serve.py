@@ -38,9 +38,7 @@ _OF_SECTIONS = ("detection_xy", "plane", "annotation", "step")
 )
 @click.option("--annotation", is_flag=True, help="Have Allen's annotation beside, as labels.")
 @click.option("--volume", is_flag=True, help="Serve each data set as a true volume, too.")
-@click.option(
-    "--step", type=float, metavar="UM", help="Between planes. [default: a section's thickness]"
-)
+@click.option("--step", type=float, metavar="UM", help="Between planes. [default: as for export]")
 @click.option("--levels", type=int, metavar="N", help="Of the pyramid. [default: down to 256 px]")
 @click.option(
     "--keep",

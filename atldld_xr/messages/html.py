@@ -27,10 +27,11 @@ def html_rows(rows: Iterable[tuple[str, str]]) -> str:
 
 def html_text(value: object) -> str:
     """Return something as text that is no HTML; addresses of the web lead there."""
-    text = escape(printable(str(value)))
+    text = printable(str(value))
     if isinstance(value, str) and value.startswith("https://"):
-        return f"<a href='{text}' rel='noopener'>{text[:60]}{'...' if text[60:] else ''}</a>"
-    return text
+        shown = f"{text[:60]}{'...' if text[60:] else ''}"
+        return f"<a href='{escape(text)}' rel='noopener'>{escape(shown)}</a>"
+    return escape(text)
 
 
 def html_list(name: str, entries: Sequence[Any]) -> str:

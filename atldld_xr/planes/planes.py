@@ -118,7 +118,7 @@ def find_planes(dataset: xr.Dataset, *, step: float | None = None) -> Planes:
     width = _find_step(dataset, step)
     if step is None and "plane_spacing" not in dataset.attrs:
         spacing = find_spacing(positions, width)
-        if spacing is not None and spacing.step <= _THICKEST:
+        if spacing is not None and spacing.step <= _THICKEST and max(spacing.places) < _MOST_PLANES:
             origin = round_off(spacing.first - spacing.step / 2)
             return Planes(dim, spacing.step, 0, spacing.places, tuple(positions), origin)
     first, last = (nearest_plane(end(positions), width) for end in (min, max))

@@ -142,6 +142,8 @@ def _along(dataset: xr.Dataset, dim: str, letters: dict[str, str]) -> Along:
 
 
 def _edges(dataset: xr.Dataset, dim: str) -> tuple[float, float]:
+    if not dataset.sizes[dim]:
+        raise InvalidArgumentError(f"there are no pixels along {dim}: nothing is selected")
     has_numbers = dim in dataset.coords and dataset[dim].dtype.kind in "iuf"
     at = np.asarray(dataset[dim].values, dtype=np.float64) if has_numbers else np.empty(0)
     step = find_step(at, dataset.attrs.get("resolution")) if at.size else None

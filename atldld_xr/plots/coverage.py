@@ -35,7 +35,7 @@ def plot_coverage(
     check_unit(unit)
     name = check_variable(dataset, variable)
     dim = next((name for name in SECTION_DIMS if name in dataset.dims), None)
-    if at is not None or dim is None or TABLE_DIM in dataset.dims or dataset.sizes[dim] == 1:
+    if at is not None or dim is None or TABLE_DIM in dataset.dims or dataset.sizes[dim] <= 1:
         section = one_section(dataset, at)
         counted = section[[name]].load()
         most, said = 1, full_title(section)

@@ -15,7 +15,7 @@ from atldld_xr.analysis.ontology import choose
 from atldld_xr.datasets.cut_annotation import atlas_of, cut_annotation
 from atldld_xr.datasets.open_structures import structures as open_structures
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.plots.axes import MICROMETRES, Unit, frame_of, placed
+from atldld_xr.plots.axes import MICROMETRES, Unit, drawing_on, frame_of, placed
 from atldld_xr.plots.outlines import innermost, outlines
 from atldld_xr.plots.reading import coarser_grid, factor_of, one_section
 from atldld_xr.plots.section import pixel_on, plot_section
@@ -48,16 +48,17 @@ def plot_overlay(
     if ontology is None:
         check_adult(dataset.attrs, "Allen's ontology")
         ontology = open_structures(source=atlas_of(dataset))
-    picture = plot_section(chosen, variable=variable, ax=ax, figsize=figsize, unit=unit, **section)
-    frame = frame_of(chosen, PIXELS)
-    grid = coarser_grid(chosen, factor_of(chosen, pixel_on(picture.axes, frame)))
-    labels = _labels(chosen, grid, annotation)
-    values = placed(labels.values, labels.dims, frame)
-    if structures is not None:
-        values = merged(values, ontology, structures)
-    lines = _draw_outlines(picture.axes, labels, values, ontology, unit, linewidth)
-    if names:
-        _write_names(picture.axes, labels, values, ontology, unit)
+    with drawing_on(ax, figsize) as axes:
+        plot_section(chosen, variable=variable, ax=axes, unit=unit, **section)
+        frame = frame_of(chosen, PIXELS)
+        grid = coarser_grid(chosen, factor_of(chosen, pixel_on(axes, frame)))
+        labels = _labels(chosen, grid, annotation)
+        values = placed(labels.values, labels.dims, frame)
+        if structures is not None:
+            values = merged(values, ontology, structures)
+        lines = _draw_outlines(axes, labels, values, ontology, unit, linewidth)
+        if names:
+            _write_names(axes, labels, values, ontology, unit)
     return lines
 
 

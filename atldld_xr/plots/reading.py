@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from atldld_xr.allen.reference import SECTION_DIMS
 from atldld_xr.allen.tiers import plan_section
@@ -25,7 +26,8 @@ from atldld_xr.datasets.sections import TABLE_DIM, nearest_section
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
 from atldld_xr.plan.load_plan import SectionPlan
-from atldld_xr.planes.spacing import find_pixel_size
+from atldld_xr.plan.selected import is_selected
+from atldld_xr.planes.spacing import find_pixel_size, find_step
 
 _LARGEST = 1 << 26  # pixels of a picture: 8192 a side
 _ONE = "one_section"
@@ -54,6 +56,8 @@ def one_section(dataset: xr.Dataset, at: float | None) -> xr.Dataset:
         return nearest_section(dataset, at)
     if dim is None or not {"y", "x"} <= {*dataset.dims}:
         return dataset
+    if not dataset.sizes[dim]:
+        raise InvalidArgumentError(f"this Dataset has no section: {dim} is empty")
     if dataset.sizes[dim] == 1:
         return dataset.isel({dim: 0})
     first, last = (float(dataset[dim].values[end]) for end in (0, -1))
@@ -143,7 +147,7 @@ def coarser(dataset: xr.Dataset, name: str, factor: int) -> xr.Dataset | None:
     grid = coarser_grid(dataset, factor)
     y, x = grid["y"].values, grid["x"].values
     step = (find_pixel_size(dataset) or math.nan) * factor
-    to_place = np.array([[step, 0, y[0]], [0, step, x[0]], [0, 0, 1]])
+    to_place = _to_place(grid, step)
     row_x, row_y = (np.asarray(grid["affine"].values, dtype=np.float64) @ to_place).tolist()
     section = replace(section, affine=(tuple(row_x), tuple(row_y)))
     if factor > 1:
@@ -156,6 +160,12 @@ def coarser(dataset: xr.Dataset, name: str, factor: int) -> xr.Dataset | None:
         variables.append(coverage_variable("coverage", plan))
     made = assemble(variables, _ONE, reader.source, None).isel({_ONE: 0})
     return made.assign_coords(grid.coords).assign_attrs(grid.attrs)
+
+
+def _to_place(grid: xr.Dataset, step: float) -> NDArray[np.float64]:
+    """Return the matrix from (row, column, 1) of pixels to micrometres (y, x, 1)."""
+    y, x = (float(grid[dim].values[0]) for dim in ("y", "x"))
+    return np.array([[step, 0, y], [0, step, x], [0, 0, 1]])
 
 
 def coarser_grid(dataset: xr.Dataset, factor: int) -> xr.Dataset:
@@ -218,6 +228,7 @@ def _plan_behind(dataset: xr.Dataset, name: str) -> tuple[Reader, SectionPlan] |
         or ids.ndim
         or affine is None
         or affine.shape != (2, 3)
+        or any(find_step(dataset[dim].values, size) != size for dim in ("y", "x"))
     ):
         return None
     ascending = all(dataset.indexes[dim].is_monotonic_increasing for dim in ("y", "x"))
@@ -226,7 +237,12 @@ def _plan_behind(dataset: xr.Dataset, name: str) -> tuple[Reader, SectionPlan] |
     for reader in readers(variable, bases[0]):
         place = reader.sections.get(int(ids))
         if place is not None and variable.shape[2:] == reader.plan.channels:
-            return reader, reader.plan.sections[place]
+            section = reader.plan.sections[place]
+            shown = np.asarray(affine.values, dtype=np.float64) @ _to_place(dataset, size)
+            shape = variable.shape[0], variable.shape[1]
+            within = reader.plan.shape
+            if is_selected(section.affine, shown, shape=shape, within=within, thinned=True):
+                return reader, section
     return None
 
 

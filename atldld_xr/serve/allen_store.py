@@ -69,6 +69,8 @@ class DatasetStore(PlanStore):
     ) -> None:
         pyramid = plan_pyramid(dataset, variable=variable, step=step, levels=levels)
         planned = planned_behind(dataset, variable)
+        if planned is not None and not planned.has(dataset, variable, pyramid.y, pyramid.x):
+            planned = None  # as somebody moved or thinned them
         if planned is None:
             if levels not in (None, 1):
                 raise InvalidArgumentError(
@@ -115,7 +117,8 @@ class DatasetStore(PlanStore):
             If something else is there, or is being written there.
         """
         place = FileStore(url, storage_options)
-        with kept_ome(self._exported(), place, **self._writing) as keeper:
+        planes = self.pyramid.planes
+        with kept_ome(self._exported(), place, planes, **self._writing) as keeper:
             self.keeper = keeper
             try:
                 yield
@@ -146,7 +149,7 @@ class AllenStore(DatasetStore):
         Whether to have Allen's annotation beside it, cut along each section's own plane, as the
         labels ``labels/annotation``.
     step : float, optional
-        From one plane to the next, in micrometres. Default: a section's thickness.
+        From one plane to the next, in micrometres. Default: as for `to_ome_zarr`.
     levels : int, optional
         Of the pyramid. Default: until no side is longer than 256 pixels.
     compressor : codec of zarr.codecs, "auto" or None

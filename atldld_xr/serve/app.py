@@ -14,7 +14,13 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from atldld_xr.errors import AtldldError, MissingExtraError, SectionImageError, ServiceError
+from atldld_xr.errors import (
+    AtldldError,
+    InvalidArgumentError,
+    MissingExtraError,
+    SectionImageError,
+    ServiceError,
+)
 from atldld_xr.serve.view import state_asked
 from atldld_xr.settings import as_int, setting
 
@@ -39,6 +45,7 @@ _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable", "Accept-Ran
 _NEVER = {"Cache-Control": "no-store"}
 _LEFT = 499  # what servers log of a client that did not wait
 
+_TOKEN = re.compile("[A-Za-z0-9_-]{1,256}")
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
 
 
@@ -59,7 +66,13 @@ def make_app(
         What all paths begin with, where others may not look: ``/TOKEN/71717640.ome.zarr/``.
     threads : Executor, optional
         What makes chunks. Default: as many threads as the setting ``http.connections`` says.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the token cannot be a part of a path.
     """
+    check_token(token)
     if threads is None:
         threads = ThreadPoolExecutor(setting("http.connections", as_int), "atldld-serve")
     shelf = _Shelf(stores, threads)
@@ -84,6 +97,18 @@ def make_app(
     return Starlette(routes=routes, middleware=[cross_origin])
 
 
+def check_token(token: object) -> None:
+    """Refuse a token with which no path would be found.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is not of letters, digits, "-" and "_" alone; what it is, is not told.
+    """
+    if token is not None and not (isinstance(token, str) and _TOKEN.fullmatch(token)):
+        raise InvalidArgumentError('token is 1 to 256 letters, digits, "-" and "_"')
+
+
 class _Shelf:
     """What is served, and what each kind of path is answered with."""
 
@@ -92,7 +117,7 @@ class _Shelf:
 
     async def index(self, request: Request) -> Response:
         """Tell what there is."""
-        root = str(request.url).rstrip("/")
+        root = _address(request).rstrip("/")
         found = {name: f"{root}{path_of(name, store)}" for name, store in self._stores.items()}
         return JSONResponse(found, headers=_NEVER)
 
@@ -111,7 +136,7 @@ class _Shelf:
         store = self._stores.get(name)
         if store is None or store.digest != request.path_params["digest"]:
             return self._nothing(f"{name} is not served here with these options")
-        if "/" not in key and (state := state_asked(store, str(request.url))):
+        if "/" not in key and (state := state_asked(store, _address(request))):
             return JSONResponse(state, headers=_NEVER)
         if not store.has(key):
             return PlainTextResponse("there is nothing", 404, headers=_FOR_EVER)
@@ -177,6 +202,11 @@ class _Guard:
         if not secrets.compare_digest(said.encode(), self._token.encode()):
             app = PlainTextResponse("the path has another token than this server's", 403)
         await app(scope, receive, send)
+
+
+def _address(request: Request) -> str:
+    """Return where somebody asked, without what they added after a question mark."""
+    return str(request.url.replace(query=""))
 
 
 def path_of(name: str, store: PlanStore) -> str:

@@ -6,6 +6,7 @@ of a Dataset, and of whatever registration.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from atldld_xr.allen.tiers import plan_section
 from atldld_xr.arrays.readers import behind_selections, executor
 from atldld_xr.arrays.variables import BlockVariable
 from atldld_xr.plan.load_plan import Matrix, SectionPlan
+from atldld_xr.plan.selected import is_selected
 from atldld_xr.planes.axis import Axis
 from atldld_xr.sources.protocol import Source
 
@@ -35,6 +37,23 @@ class Planned:
     made: BlockVariable
     source: Source
 
+    def has(self, dataset: xr.Dataset, name: str, y: Axis, x: Axis) -> bool:
+        """Whether the pixels of a Dataset's sections are the plan's, where the plan has them.
+
+        Parameters
+        ----------
+        dataset, y, x
+            As for `at`; the pixels are the Dataset's own.
+        name : str
+            Of the variable.
+        """
+        plan, sizes = self.made.plan, dataset[name].sizes
+        whole = all(sizes.get(dim) == size for dim, size in self.made.trailing_dims)
+        return whole and all(
+            is_selected(section.affine, matrix, shape=(y.size, x.size), within=plan.shape)
+            for section, matrix in self._sections(dataset, y, x)
+        )
+
     def at(self, dataset: xr.Dataset, y: Axis, x: Axis) -> xr.Variable:
         """Return the same of a Dataset's sections, without Dask, in other pixels.
 
@@ -45,14 +64,9 @@ class Planned:
         y, x : Axis
             The pixels, in micrometres.
         """
-        sections = {section.image.id: section for section in self.made.plan.sections}
-        affine = dataset["affine"].transpose(..., "component", "term").values
-        to_micrometres = np.array([[y.step, 0, y.first], [0, x.step, x.first], [0, 0, 1]])
         planned = tuple(
-            self._section(sections[image_id], matrix @ to_micrometres, y.step)
-            for image_id, matrix in zip(
-                dataset["section_image_id"].values.tolist(), affine, strict=True
-            )
+            self._section(section, matrix, y.step)
+            for section, matrix in self._sections(dataset, y, x)
         )
         plan = replace(
             self.made.plan,
@@ -65,6 +79,18 @@ class Planned:
         trailing = (name for name, _ in variable.trailing_dims)
         dims = (dataset["section_image_id"].dims[0], "y", "x", *trailing)
         return xr.Variable(dims, executor(self.source, with_dask=False)(variable))
+
+    def _sections(
+        self, dataset: xr.Dataset, y: Axis, x: Axis
+    ) -> Iterator[tuple[SectionPlan, np.ndarray[Any, Any]]]:
+        """Yield each section as it is planned, and what leads from pixels to its image."""
+        sections = {section.image.id: section for section in self.made.plan.sections}
+        affine = dataset["affine"].transpose(..., "component", "term").values
+        to_micrometres = np.array([[y.step, 0, y.first], [0, x.step, x.first], [0, 0, 1]])
+        for image_id, matrix in zip(
+            dataset["section_image_id"].values.tolist(), affine, strict=True
+        ):
+            yield sections[image_id], matrix @ to_micrometres
 
     def _section(
         self, section: SectionPlan, affine: np.ndarray[Any, Any], resolution: float

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from atldld_xr.errors import InvalidArgumentError, MissingExtraError
-from atldld_xr.serve.app import make_app, path_of
+from atldld_xr.serve.app import check_token, make_app, path_of
 from atldld_xr.settings import as_int, setting
 
 try:
@@ -41,12 +41,13 @@ class Server:
     port : int
         0 for any that is free.
     token : str, optional
-        Default: none on loopback, and else one that nobody guesses.
+        Of letters, digits, "-" and "_". Default: none on loopback, and else one that nobody
+        guesses.
 
     Raises
     ------
     InvalidArgumentError
-        If the address cannot be had.
+        If the address cannot be had, or the token cannot be a part of it.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Server:
         port: int = 8000,
         token: str | None = None,
     ) -> None:
+        check_token(token)
         self._stores = dict(stores)
         if token is None and not _is_loopback(host):
             token = secrets.token_urlsafe(16)

@@ -140,6 +140,11 @@ REFUSED = {
     "no positions": (lambda ds: ds.drop_vars("coronal"), {}, "no positions"),
     "nowhere": (lambda ds: ds.assign_coords(coronal=[1.0, np.nan, 3.0]), {}, "no position"),
     "far apart": (lambda ds: ds.assign_coords(coronal=[1.0, 2e12, 3e15]), {}, "larger step"),
+    "far apart in steps": (
+        lambda ds: ds.assign_coords(coronal=[0.0, 100.0, 1e9]),
+        {},
+        "larger step",
+    ),
     "no y": (lambda ds: ds.isel(y=5), {}, "dimension y"),
     "one pixel": (
         lambda ds: ds.isel(x=[5], y=[5]).assign_attrs(resolution="fine"),

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from matplotlib import pyplot
 from matplotlib.colors import to_hex
 from scipy import ndimage
 
@@ -139,5 +140,8 @@ def test_parts_are_drawn_with_what_they_are_part_of(section, ontology):
     whole = merged(labels, ontology, ["CTX", "CTX4"])
     assert {ontology.acronym(int(label)) for label in np.unique(whole) if label} == {"CTX", "CTX4"}
     assert (whole == ontology.id_of("CTX4")).sum() == (labels == ontology.id_of("CTX4")).sum()
-    with pytest.raises(InvalidArgumentError, match="no structure has the acronym"):
-        section.atldld.plot.overlay(structures="XYZ", ax=page())
+    numbers = pyplot.get_fignums()
+    for on in ({"ax": page()}, {"figsize": (2, 2)}):
+        with pytest.raises(InvalidArgumentError, match="no structure has the acronym"):
+            section.atldld.plot.overlay(structures="XYZ", **on)
+    assert pyplot.get_fignums() == numbers

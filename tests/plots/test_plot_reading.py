@@ -57,6 +57,19 @@ def test_a_window_is_read_alone():
     assert source.told()[1] == {0}
 
 
+@pytest.mark.parametrize("chunks", [None, "auto"])
+@pytest.mark.parametrize(
+    "done",
+    [lambda ds: ds.assign_coords(y=ds.y + 1000), lambda ds: ds.isel(y=slice(1, None, 2))],
+    ids=["moved", "thinned along y alone"],
+)
+@pytest.mark.parametrize("finest", [50.0, 100.0])
+def test_a_picture_is_of_the_datasets_pixels_wherever_it_says_they_are(chunks, done, finest):
+    section = done(opened(NoiseSource(), resolution=50, chunks=chunks).isel(coronal=2))
+    read, want = (read_section(one, "image", finest) for one in (section, section.load()))
+    np.testing.assert_array_equal(read["image"], want["image"])
+
+
 @pytest.mark.parametrize("kind", ["loaded", "computed", "stored", "one channel"])
 def test_what_is_no_part_of_a_plan_is_averaged(kind, tmp_path):
     ds = opened(NoiseSource(), chunks="auto")[["image", "coverage"]].isel(coronal=[2])

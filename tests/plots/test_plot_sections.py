@@ -221,6 +221,9 @@ def test_what_cannot_be_drawn_is_told():
         "columns is a number from 1 to 17": lambda: plot.montage(columns=0),
         "equal steps along y": lambda: ds.isel(y=[0, 1, 5]).atldld.plot.section(0, ax=page()),
         "montage is of 1 to 200": lambda: ds.isel(coronal=[]).atldld.plot.montage(),
+        "coronal is empty": ds.isel(coronal=[]).atldld.plot.section,
+        "no section: coronal": ds.isel(coronal=[]).atldld.plot.coverage,
+        "no pixels along y": lambda: ds.isel(y=[]).atldld.plot.section(0, ax=page()),
     }.items():
         with pytest.raises(InvalidArgumentError, match=message):
             call()

@@ -251,6 +251,28 @@ def test_what_something_was_done_to_has_one_level():
             DatasetStore(changed, levels=2)
 
 
+@pytest.mark.parametrize("chunks", [None, 70])
+@pytest.mark.parametrize(
+    "done",
+    [
+        lambda ds: ds.assign_coords(y=ds.y + 1000),
+        lambda ds: ds.assign_coords(y=ds.y * 1.5, x=ds.x * 1.5),
+        lambda ds: ds.assign_coords(affine=ds.affine * 1.1),
+        lambda ds: ds.isel(y=slice(1, None, 2), x=slice(None, None, 2)),
+        lambda ds: ds.isel(channel=[1]),
+    ],
+    ids=["moved", "stretched", "registered", "thinned", "green"],
+)
+def test_pixels_are_those_of_the_dataset_wherever_it_says_they_are(done, chunks):
+    ds = done(atldld_xr.open_dataset(DATASET_ID, **NOISE | {"chunks": chunks}))
+    store = DatasetStore(ds)
+    assert store.pyramid.levels == 1
+    served = zarr.open(store, mode="r")["0"]
+    at = 1
+    plane = store.pyramid.planes.places[at]
+    np.testing.assert_array_equal(served[:, plane], ds.image[at].transpose("channel", ...).values)
+
+
 def test_the_annotation_is_its_labels(tmp_path):
     models = pytest.importorskip("ome_zarr_models")
     store = AllenStore("phantom", resolution=200, levels=2, annotation=True)

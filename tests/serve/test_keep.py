@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
 import atldld_xr
 from atldld_xr.errors import StoreError
+from atldld_xr.export.ome.to_ome_zarr import begun_ome
 from atldld_xr.files.file_store import FileStore
-from atldld_xr.serve import AllenStore
+from atldld_xr.serve import AllenStore, DatasetStore
 from commandline import tree
 from noise import DATASET_ID, NoiseSource
 
@@ -77,3 +79,29 @@ def test_a_disk_that_is_full_keeps_nobody_from_looking(tmp_path, monkeypatch, ca
         assert [store.read(key) for key in keys_of(store)[8:12]] == want
     assert sum("no space left" in record.message for record in caplog.records) == 1
     export(tmp_path / "a.zarr")
+
+
+def test_other_planes_that_are_there_take_no_section_of_these(tmp_path):
+    """Of planes a section's thickness apart, plane 4 holds another section than plane 4 here."""
+    ds = atldld_xr.open_dataset(DATASET_ID, **NOISE)
+    ds = ds.assign_coords(coronal=1000.0 + 200 * np.arange(ds.sizes["coronal"]))
+    ds.attrs["section_thickness"] = 50.0
+    with begun_ome(ds, FileStore(tmp_path / "a.zarr"), step=50, levels=1):
+        pass  # as one that was begun when this was the default
+    before = tree(tmp_path / "a.zarr")
+    store = DatasetStore(ds, levels=1)
+    with pytest.raises(StoreError, match="step=50 "), store.kept_in(tmp_path / "a.zarr"):
+        store.read(keys_of(store)[-1])
+    after = tree(tmp_path / "a.zarr")
+    assert {key for key in after if "/c/" in key} == {key for key in before if "/c/" in key}
+
+
+def test_what_is_made_after_the_end_is_not_kept(tmp_path, caplog):
+    store = AllenStore(DATASET_ID, **NOISE, levels=1)
+    with store.kept_in(tmp_path / "a.zarr"):
+        keeper = store.keeper
+    before = tree(tmp_path / "a.zarr")
+    plane = store.pyramid.planes.places[0]
+    keeper.keep((0, plane, 0, 0), b"late")
+    assert tree(tmp_path / "a.zarr") == before
+    assert not caplog.records  # nothing went wrong

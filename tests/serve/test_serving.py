@@ -161,6 +161,12 @@ def test_elsewhere_a_token_is_needed(store, http):
         assert len(urlsplit(server.url).path) > 16
 
 
+@pytest.mark.parametrize("token", ["", "a/b", "a b", "#", "é"])
+def test_a_token_is_a_part_of_a_path(store, token):
+    with pytest.raises(InvalidArgumentError, match="token is 1 to 256 letters"):
+        Server({"5": store}, port=0, token=token)
+
+
 def test_an_address_that_is_taken_is_told(served, store):
     port = urlsplit(served.url).port
     with pytest.raises(InvalidArgumentError, match=f"127.0.0.1:{port}"):

@@ -59,6 +59,8 @@ def test_links_lead_to_states(served, store):
         answer = requests.get(address, headers={"Origin": "https://neuroglancer"})
         assert answer.json() == viewer_state(store, url, at=at)
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        assert requests.get(f"{address}?again").json() == answer.json()
+    assert requests.get(f"{served.url}/?again").json() == {"phantom": url}
     for wrong in ("neuroglancer-x.json", "neuroglancer-1e999.json", "0/neuroglancer.json"):
         assert requests.get(url + wrong).status_code == 404
 
@@ -98,6 +100,14 @@ def test_a_dataset_is_looked_at(monkeypatch, stopped):
             ds.atldld.view(at=wrong)
     with pytest.raises(InvalidArgumentError, match="no variable"):
         ds.atldld.view(variable="nothing")
+
+
+def test_others_words_are_in_no_address(stopped):
+    ds = atldld_xr.open_dataset("phantom", resolution=400, chunks=None)
+    link = ds.assign_attrs(section_data_set_id="../<x>\x1b#").atldld.view(open_browser=False)
+    address = link.partition("#!")[2]
+    assert "/dataset-" in address
+    assert requests.get(address).json()["layers"][0]["name"] == "image"
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ import xarray as xr
 from atldld_xr.errors import StoreError
 from atldld_xr.export.ome.to_ome_zarr import BegunOme, begun_ome
 from atldld_xr.files.file_store import FileStore
+from atldld_xr.planes.planes import Planes
 from atldld_xr.store.chunk_encoding import ChunkPlace
 
 _log = logging.getLogger(__name__)
@@ -49,10 +50,11 @@ class Keeper:
                 _log.warning("nothing more is kept: %s", error)
 
     def end(self) -> None:
-        """Enter what is left."""
+        """Enter what is left; of what is made after that nothing is kept, as others may write."""
         with self._lock:
             if self._works:
                 self._enter()
+            self._works = False
 
     def _enter(self) -> None:
         lease = self._begun.job.lease
@@ -63,7 +65,9 @@ class Keeper:
 
 
 @contextmanager
-def kept_ome(dataset: xr.Dataset, store: FileStore, **options: Any) -> Iterator[Keeper]:
+def kept_ome(
+    dataset: xr.Dataset, store: FileStore, planes: Planes, **options: Any
+) -> Iterator[Keeper]:
     """Give what keeps chunks of a Dataset, for as long as this lasts.
 
     Parameters
@@ -72,15 +76,23 @@ def kept_ome(dataset: xr.Dataset, store: FileStore, **options: Any) -> Iterator[
         Whose chunks they are.
     store : FileStore
         Where they are kept. ``to_ome_zarr`` of the same Dataset goes on there.
+    planes : Planes
+        Which of them the chunks are of.
     **options
         ``variable``, ``step``, ``levels`` and ``compressor``, as for ``to_ome_zarr``.
 
     Raises
     ------
     StoreError
-        If something else is there, or is being written there.
+        If something else or other planes are there, or something is being written there.
     """
     with begun_ome(dataset, store, **options) as begun:
+        there = begun.pyramid.planes
+        if there != planes:
+            raise StoreError(
+                f"{store.url} has planes {there.step:g} um apart, and those to be kept are "
+                f"{planes.step:g} um apart. Nothing was written; step={there.step:g} goes on there"
+            )
         keeper = Keeper(begun)
         try:
             yield keeper
