@@ -15,7 +15,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from atldld_xr.allen.reference import SECTION_DIMS
-from atldld_xr.allen.tiers import plan_section
+from atldld_xr.arrays.at_tier import at_its_tier
+from atldld_xr.arrays.channel_order import keeps_channels
 from atldld_xr.arrays.lazy_array import PlanArray
 from atldld_xr.arrays.made_of import made_of
 from atldld_xr.arrays.readers import Reader, behind_selections, plan_arrays, readers
@@ -148,10 +149,13 @@ def coarser(dataset: xr.Dataset, name: str, factor: int) -> xr.Dataset | None:
     y, x = grid["y"].values, grid["x"].values
     step = (find_pixel_size(dataset) or math.nan) * factor
     to_place = _to_place(grid, step)
-    row_x, row_y = (np.asarray(grid["affine"].values, dtype=np.float64) @ to_place).tolist()
-    section = replace(section, affine=(tuple(row_x), tuple(row_y)))
+    affine = np.asarray(grid["affine"].values, dtype=np.float64) @ to_place
     if factor > 1:
-        section = _of_its_tier(section, reader, step)
+        view, source = reader.plan.view, reader.source
+        section = at_its_tier(section, affine, step, view=view, source=source)
+    else:
+        row_x, row_y = affine.tolist()
+        section = replace(section, affine=(tuple(row_x), tuple(row_y)))
     shape = len(y), len(x)
     chunks = ((shape[0],), (shape[1],))
     plan = replace(reader.plan, sections=(section,), shape=shape, chunks=chunks)
@@ -192,26 +196,6 @@ def coarser_grid(dataset: xr.Dataset, factor: int) -> xr.Dataset:
     resolution = None if size is None else size * factor
     attributes = {**dataset.attrs, "resolution": resolution}
     return xr.Dataset(coords={**kept, **places}, attrs=attributes)
-
-
-def _of_its_tier(section: SectionPlan, reader: Reader, step: float) -> SectionPlan:
-    """Return how a section is read from the tier that pixels of another size need."""
-    image, view = section.image, reader.plan.view
-    tier, reduction, subsamples = plan_section(
-        image,
-        np.asarray(section.affine),
-        tier=None,
-        tiers=reader.source.tiers(image, view),
-        interpolation=section.interpolation,
-        resolution=step,
-    )
-    return replace(
-        section,
-        tier=tier,
-        reduction=reduction,
-        subsamples=subsamples,
-        tile_side=reader.source.tile_side(image, tier, view),
-    )
 
 
 def _plan_behind(dataset: xr.Dataset, name: str) -> tuple[Reader, SectionPlan] | None:
@@ -261,7 +245,8 @@ def _is_selected(variable: xr.Variable) -> bool:
     known = {
         n for n in others if n.startswith(("getitem-", "original-")) or f"original-{n}" in others
     }
-    return bool(made) and others == known and all(one.name in PIXELS for one in made)
+    is_plain = bool(made) and others == known and all(one.name in PIXELS for one in made)
+    return is_plain and keeps_channels(layers)
 
 
 def _averaged(dataset: xr.Dataset, factor: int) -> xr.Dataset:

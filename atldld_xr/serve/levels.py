@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from atldld_xr.allen.tiers import plan_section
+from atldld_xr.arrays.at_tier import at_its_tier
+from atldld_xr.arrays.channel_order import keeps_channels
 from atldld_xr.arrays.readers import behind_selections, executor
 from atldld_xr.arrays.variables import BlockVariable
-from atldld_xr.plan.load_plan import Matrix, SectionPlan
+from atldld_xr.plan.load_plan import SectionPlan
 from atldld_xr.plan.selected import is_selected
 from atldld_xr.planes.axis import Axis
 from atldld_xr.sources.protocol import Source
@@ -64,8 +65,9 @@ class Planned:
         y, x : Axis
             The pixels, in micrometres.
         """
+        view, source = self.made.plan.view, self.source
         planned = tuple(
-            self._section(section, matrix, y.step)
+            at_its_tier(section, matrix, y.step, view=view, source=source)
             for section, matrix in self._sections(dataset, y, x)
         )
         plan = replace(
@@ -91,29 +93,6 @@ class Planned:
             dataset["section_image_id"].values.tolist(), affine, strict=True
         ):
             yield sections[image_id], matrix @ to_micrometres
-
-    def _section(
-        self, section: SectionPlan, affine: np.ndarray[Any, Any], resolution: float
-    ) -> SectionPlan:
-        view = self.made.plan.view
-        tier, reduction, subsamples = plan_section(
-            section.image,
-            affine,
-            tier=None,
-            tiers=self.source.tiers(section.image, view),
-            interpolation=section.interpolation,
-            resolution=resolution,
-        )
-        first, second = (tuple(row) for row in affine.tolist())
-        matrix: Matrix = (first, second)
-        return replace(
-            section,
-            affine=matrix,
-            tier=tier,
-            reduction=reduction,
-            subsamples=subsamples,
-            tile_side=self.source.tile_side(section.image, tier, view),
-        )
 
 
 def planned_behind(dataset: xr.Dataset, name: str) -> Planned | None:
@@ -141,6 +120,7 @@ def _behind_dask(variable: xr.Variable) -> Planned | None:
         if not isinstance(layer, BlockLayer | FetchLayer) and name.startswith("getitem-")
     ]
     fetching = sum(isinstance(layer, FetchLayer) for layer in layers.values())
-    if len(made) != 1 or len(layers) != 1 + fetching + len(selecting):
+    is_plain = len(made) == 1 and len(layers) == 1 + fetching + len(selecting)
+    if not is_plain or not keeps_channels(layers):
         return None
     return Planned(made[0].variable, made[0].source)

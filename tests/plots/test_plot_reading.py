@@ -60,8 +60,12 @@ def test_a_window_is_read_alone():
 @pytest.mark.parametrize("chunks", [None, "auto"])
 @pytest.mark.parametrize(
     "done",
-    [lambda ds: ds.assign_coords(y=ds.y + 1000), lambda ds: ds.isel(y=slice(1, None, 2))],
-    ids=["moved", "thinned along y alone"],
+    [
+        lambda ds: ds.assign_coords(y=ds.y + 1000),
+        lambda ds: ds.isel(y=slice(1, None, 2)),
+        lambda ds: ds.isel(channel=[2, 1, 0]),
+    ],
+    ids=["moved", "thinned along y alone", "blue first"],
 )
 @pytest.mark.parametrize("finest", [50.0, 100.0])
 def test_a_picture_is_of_the_datasets_pixels_wherever_it_says_they_are(chunks, done, finest):

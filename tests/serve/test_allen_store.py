@@ -260,8 +260,10 @@ def test_what_something_was_done_to_has_one_level():
         lambda ds: ds.assign_coords(affine=ds.affine * 1.1),
         lambda ds: ds.isel(y=slice(1, None, 2), x=slice(None, None, 2)),
         lambda ds: ds.isel(channel=[1]),
+        lambda ds: ds.isel(channel=[2, 1, 0]),
+        lambda ds: ds.isel(channel=slice(None, None, -1)),
     ],
-    ids=["moved", "stretched", "registered", "thinned", "green"],
+    ids=["moved", "stretched", "registered", "thinned", "green", "blue first", "backwards"],
 )
 def test_pixels_are_those_of_the_dataset_wherever_it_says_they_are(done, chunks):
     ds = done(atldld_xr.open_dataset(DATASET_ID, **NOISE | {"chunks": chunks}))
