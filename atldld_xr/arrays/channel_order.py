@@ -35,7 +35,7 @@ def _runs_forwards(layer: Mapping[Any, Any]) -> bool:
 
 def _index_of(node: Any, layer: Mapping[Any, Any]) -> Any:
     """Return what a task takes of a block; None if that cannot be told."""
-    args = getattr(node, "args", ())
+    args: Any = getattr(node, "args", ())
     index = args[1] if len(args) > 1 else None
     if not isinstance(index, TaskRef):
         return index

@@ -17,7 +17,7 @@ from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import is_one_of
 from atldld_xr.planes.sides import find_sides
-from atldld_xr.planes.spacing import find_step
+from atldld_xr.planes.spacing import find_step, is_size
 from atldld_xr.plots.extra import need_matplotlib
 
 if TYPE_CHECKING:
@@ -167,6 +167,21 @@ def check_unit(unit: object) -> None:
         raise InvalidArgumentError(f'unit is "mm" or "um", not {short(unit)}')
 
 
+def check_figsize(figsize: Any) -> None:
+    """Check the size of a figure.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is no width and height in inches.
+    """
+    sides = figsize if isinstance(figsize, tuple | list) else ()
+    if len(sides) != 2 or not all(map(is_size, sides)):
+        raise InvalidArgumentError(
+            f"figsize is width and height in inches, as (6, 4), not {short(figsize)}"
+        )
+
+
 @contextmanager
 def drawing_on(ax: Axes | None, figsize: tuple[float, float] | None) -> Iterator[Axes]:
     """Give where to draw, as xarray does: what is given, a new figure of a size, or the current.
@@ -185,6 +200,8 @@ def drawing_on(ax: Axes | None, figsize: tuple[float, float] | None) -> Iterator
 
     if ax is not None and figsize is not None:
         raise InvalidArgumentError("give ax, whose figure has a size, or figsize, and not both")
+    if figsize is not None:
+        check_figsize(figsize)
     if isinstance(ax, Axes):
         yield ax
         return
@@ -211,6 +228,7 @@ def new_figure(figsize: tuple[float, float], **layout: float) -> Figure:
     """Return a figure that pyplot knows nothing of: it is gone with its last reference."""
     from atldld_xr.plots.figure import Figure
 
+    check_figsize(figsize)
     figure = Figure(figsize=figsize)
     figure.set_layout_engine("constrained", **layout)
     return figure

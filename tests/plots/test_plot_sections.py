@@ -216,6 +216,10 @@ def test_what_cannot_be_drawn_is_told():
         "unit is": lambda: plot.section(0, unit="m"),
         "ax is one Axes": lambda: plot.section(0, ax=Figure().subplots(2)),
         "not both": lambda: plot.section(0, ax=page(), figsize=(2, 2)),
+        "figsize is width and height in inches, as .6, 4., not 3": lambda: plot.section(
+            0, figsize=3
+        ),
+        "inches, .* not .0, 2.": lambda: plot.montage(figsize=(0, 2)),
         "resolution is a size": lambda: plot.section(0, ax=page(), resolution=-1),
         "2 values a pixel": lambda: plot.section(0, ax=page(), variable="displacement"),
         "columns is a number from 1 to 17": lambda: plot.montage(columns=0),
