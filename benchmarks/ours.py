@@ -179,7 +179,7 @@ def cluster(
     from distributed import Client, LocalCluster
 
     with (
-        LocalCluster(n_workers=processes, threads_per_worker=1, dashboard_address=None) as local,
+        LocalCluster(n_workers=processes, threads_per_worker=1, dashboard_address=":0") as local,
         Client(local) as client,
     ):
         before = client.run(_worker_figures)  # imports what tasks need, too
@@ -215,7 +215,7 @@ def mean(
         if processes:
             from distributed import Client, LocalCluster
 
-            local = LocalCluster(n_workers=processes, threads_per_worker=1, dashboard_address=None)
+            local = LocalCluster(n_workers=processes, threads_per_worker=1, dashboard_address=":0")
             client = stack.enter_context(Client(stack.enter_context(local)))
             before = client.run(_worker_figures)
         else:

@@ -130,7 +130,7 @@ def show(event):
 
 with (
     LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
     ) as cluster,
     Client(cluster) as client,
 ):

@@ -87,7 +87,7 @@ def ship(client: Any, options: StorageOptionsRef | None = None) -> Awaitable[Non
     --------
     >>> from distributed import Client
     >>> import atldld_xr
-    >>> with Client(processes=False, dashboard_address=None) as client:
+    >>> with Client(processes=False, dashboard_address=":0") as client:
     ...     atldld_xr.cluster.ship(client)
     """
     plugins = _sendable() if options is None else [_plugin(options)] if options else []

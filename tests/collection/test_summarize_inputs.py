@@ -14,8 +14,8 @@ from atldld_xr.allen.metadata import parse_dataset
 from atldld_xr.allen.poses import allen_pose
 from atldld_xr.errors import RegistrationError, StoreError
 from atldld_xr.testing import AllenServer
-from atldld_xr.testing.atlas import nrrd_file
-from collection import IDS, SIX, files, loop, same_rows, write_atlas
+from atldld_xr.testing.atlas import nrrd_file, write_atlas
+from collection import IDS, SIX, files, loop, same_rows
 from quicknii import as_json, moved, series_of
 
 

@@ -9,7 +9,7 @@ import pytest
 import atldld_xr
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.export import ProgressEvent, status, verify
-from collection import write_atlas
+from atldld_xr.testing.atlas import write_atlas
 from noise import DATASET_ID, NoiseSource
 
 

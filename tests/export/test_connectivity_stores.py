@@ -127,7 +127,7 @@ def test_a_cluster_has_the_same_bits(tmp_path):
 
     expected = open_small().compute()
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster),
     ):
         ds = open_small()
