@@ -260,7 +260,7 @@ class DatasetDownloader:
                 coordinate,
                 record["affine_tvs"],
                 dataset["affine_trv"],
-                axis=plane.dim,  # type: ignore[arg-type]  # a str: one of the two
+                axis=plane.dim,
                 downsample_ref=self.downsample_ref,
                 downsample_img=self.downsample_img,
             )

@@ -157,7 +157,7 @@ def window(bench: Bench) -> Case:
     bar = 3 if size.name == "full" else 100  # of a small section, tiles are large parts
     for name in ("this project", "this project, chunks=None"):
         served = race.runs[name][0].served
-        case.contestants[name].facts["images per window"] = served.images / windows  # type: ignore[index]  # set above
+        case.contestants[name].facts["images per window"] = served.images / windows
         share = 100 * served.image_bytes / windows / bench.folder.whole_bytes[0]
         case.at_most(f"share of the section's bytes, {name}", share, bar, "%", timed=False)
         case.at_most(

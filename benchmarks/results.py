@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -67,7 +66,7 @@ class Figures:
         Processor time of the server, which shares the machine.
     runs : int
         Of how many runs these are medians.
-    facts : mapping
+    facts : dict
         What else is known.
     """
 
@@ -80,7 +79,7 @@ class Figures:
     mb: float
     server_cpu: float
     runs: int
-    facts: Mapping[str, Any]
+    facts: dict[str, Any]
 
 
 @dataclass

@@ -112,13 +112,13 @@ class Plane:
 
     Attributes
     ----------
-    dim : str
+    dim : {"coronal", "sagittal"}
         Name of the dimension across sections.
     section_axis, y_axis, x_axis : int
         Which of (p, i, r) runs across sections, down the rows and along the columns.
     """
 
-    dim: str
+    dim: Literal["coronal", "sagittal"]
     section_axis: int
     y_axis: int
     x_axis: int

@@ -14,14 +14,14 @@ _LARGEST_ID = 2**63 - 1
 _OLDEST = 100_000  # days
 
 
-def number_of(value: object) -> Any:
+def number_of(value: Any) -> Any:
     """Return a finite number, also one of NumPy's; None of what is none."""
     if isinstance(value, bool | np.bool_ | str | bytes) or getattr(value, "ndim", None):
         return None
     if isinstance(value, int):
         return value
     try:
-        number = float(value)  # type: ignore[arg-type]  # what is none raises
+        number = float(value)
     except (TypeError, ValueError, OverflowError):
         return None
     if not math.isfinite(number):

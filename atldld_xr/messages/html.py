@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from html import escape
-from typing import Any
+from typing import Any, ClassVar
 
 from atldld_xr.messages.words import printable
 
@@ -55,8 +55,10 @@ def html_list(name: str, entries: Sequence[Any]) -> str:
 class AsHtml:
     """A dataclass that notebooks show as a table of its fields, with lists folded below it."""
 
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
     def _repr_html_(self) -> str:
-        values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]  # who inherits is one
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
         lists = {
             name: value
             for name, value in values.items()

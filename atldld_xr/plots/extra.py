@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from atldld_xr.errors import MissingExtraError
 
 
@@ -14,7 +16,7 @@ def need_matplotlib() -> None:
         Then.
     """
     try:
-        import matplotlib.figure  # noqa: F401  # whether it is there
+        import_module("matplotlib.figure")
     except ImportError as error:
         raise MissingExtraError(
             'drawing needs matplotlib: pip install "atldld-xr[plot]"'

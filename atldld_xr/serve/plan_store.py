@@ -13,6 +13,7 @@ from zarr.core.buffer import Buffer, BufferPrototype, cpu
 from zarr.storage import MemoryStore
 
 from atldld_xr.arrays.tile_memory import TileMemory
+from atldld_xr.errors import StoreError
 from atldld_xr.export.ome.keep import Keeper
 from atldld_xr.export.ome.pyramid import Pyramid
 from atldld_xr.forks import PerProcess
@@ -147,8 +148,19 @@ class PlanStore(Store):
         self._check_writable()
 
     def list(self) -> AsyncIterator[str]:
-        """Refuse to list: which chunks are all fill is known once they are made."""
-        raise NotImplementedError("this store lists nothing; its metadata are consolidated")
+        """Refuse to list: which chunks are all fill, and so are not there, is known once made.
+
+        Zarr asks for no list where a store says that it has none, and metadata are consolidated.
+
+        Raises
+        ------
+        StoreError
+            Always.
+        """
+        raise StoreError(
+            f"{self!r} has no list of its chunks, which are made when they are asked for: open it "
+            "with zarr.open, whose groups and arrays are known from its metadata"
+        )
 
     def list_prefix(self, prefix: str) -> AsyncIterator[str]:
         """Refuse, as `list` does."""

@@ -10,22 +10,10 @@ import atldld_xr
 from atldld_xr.collection.cost import Need, cost_of, spread
 from atldld_xr.errors import ServiceError, StoreError
 from atldld_xr.testing import AllenServer, Faults
-from atldld_xr.testing.atlas import write_atlas
 from atldld_xr.testing.genes import gene_phantoms
 from collection import IDS, SIX, files
 
 RATE = {"connections": 8, "requests_per_second": None}
-
-
-@pytest.fixture(scope="module")
-def shared():
-    with AllenServer(phantoms=SIX) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def atlas(tmp_path_factory):
-    return write_atlas(tmp_path_factory.mktemp("atlas") / "atlas")
 
 
 @pytest.fixture

@@ -21,22 +21,10 @@ from atldld_xr.errors import (
     StoreError,
 )
 from atldld_xr.testing import AllenServer, Faults
-from atldld_xr.testing.atlas import write_atlas
 from atldld_xr.testing.genes import gene_phantoms
 from collection import IDS, SIX, files, loop, same_rows
 
 OPENING = {"resolution": 100}
-
-
-@pytest.fixture(scope="module")
-def atlas(tmp_path_factory):
-    return write_atlas(tmp_path_factory.mktemp("atlas") / "atlas")
-
-
-@pytest.fixture(scope="module")
-def shared():
-    with AllenServer(phantoms=SIX) as server:
-        yield server
 
 
 @pytest.fixture

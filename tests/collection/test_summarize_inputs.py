@@ -13,21 +13,9 @@ import atldld_xr
 from atldld_xr.allen.metadata import parse_dataset
 from atldld_xr.allen.poses import allen_pose
 from atldld_xr.errors import RegistrationError, StoreError
-from atldld_xr.testing import AllenServer
-from atldld_xr.testing.atlas import nrrd_file, write_atlas
+from atldld_xr.testing.atlas import nrrd_file
 from collection import IDS, SIX, files, loop, same_rows
 from quicknii import as_json, moved, series_of
-
-
-@pytest.fixture(scope="module")
-def atlas(tmp_path_factory):
-    return write_atlas(tmp_path_factory.mktemp("atlas") / "atlas")
-
-
-@pytest.fixture(scope="module")
-def shared():
-    with AllenServer(phantoms=SIX) as server:
-        yield server
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
 import atldld_xr
-from atldld_xr.errors import InvalidArgumentError, SectionImageError
+from atldld_xr.errors import InvalidArgumentError, SectionImageError, StoreError
 from atldld_xr.serve import AllenStore, DatasetStore, VolumeStore
 from atldld_xr.serve.plan_store import CHUNKS
 from atldld_xr.store.chunk_encoding import ArraySpec
@@ -217,6 +217,13 @@ def test_it_is_read_only():
         zarr.open_group(store, mode="a")
     with pytest.raises(ValueError, match="read-only"):
         sync(store.delete("0/zarr.json"))
+
+
+def test_it_says_why_it_lists_nothing():
+    store = AllenStore("phantom", resolution=400)
+    assert [*zarr.open(store).members()]  # by its metadata
+    with pytest.raises(StoreError, match=r"AllenStore\(.*no list of its chunks.*zarr.open"):
+        store.list_dir("0/c")
 
 
 def test_an_opened_dataset_is_served_in_its_levels_too():

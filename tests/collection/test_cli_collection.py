@@ -10,23 +10,9 @@ import sys
 import time
 
 import pandas as pd
-import pytest
 import xarray as xr
 
-from atldld_xr.testing import AllenServer
-from atldld_xr.testing.atlas import write_atlas
 from collection import IDS, SIX, files
-
-
-@pytest.fixture(scope="module")
-def atlas(tmp_path_factory):
-    return write_atlas(tmp_path_factory.mktemp("atlas") / "atlas")
-
-
-@pytest.fixture(scope="module")
-def shared():
-    with AllenServer(phantoms=SIX) as server:
-        yield server
 
 
 def command(server, atlas, tmp_path, *args):
