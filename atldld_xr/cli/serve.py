@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,7 +11,6 @@ from atldld_xr.cli import options
 from atldld_xr.cli.text import say
 
 if TYPE_CHECKING:
-    from atldld_xr.serve import AllenStore
     from atldld_xr.serve.plan_store import PlanStore
 
 _OF_SECTIONS = ("detection_xy", "plane", "annotation", "step")
@@ -64,18 +63,23 @@ def serve(
     tier of Allen's that it needs. With --expression the masks are served beside the images, and
     with --volume true volumes. Needs the extra "serve".
     """
+    from atldld_xr.allen.ids import parse_dataset_name
+    from atldld_xr.serve import AllenStore
     from atldld_xr.serve.server import Server
     from atldld_xr.serve.view import viewer_link
 
     if keep is not None and len(dataset) > 1 and "{id}" not in keep:
         raise click.UsageError("--keep of several data sets needs {id} where the id goes")
     stores: dict[str, PlanStore] = {}
+    images: dict[str, AllenStore] = {}
     for name in dataset:
-        stores |= _stores(name, volume, arguments)
+        number = str(parse_dataset_name(name))
+        images[number] = AllenStore(name, **arguments)
+        stores |= {number: images[number]} | _beside(name, number, volume, arguments)
     with ExitStack() as kept:
-        for name, store in stores.items():
-            if keep is not None and name.isdigit():
-                kept.enter_context(cast("AllenStore", store).kept_in(keep.replace("{id}", name)))
+        if keep is not None:
+            for number, store in images.items():
+                kept.enter_context(store.kept_in(keep.replace("{id}", number)))
         server = Server(stores, host=host, port=port, token=token)
         for name in stores:
             address = server.address(name)
@@ -84,13 +88,13 @@ def serve(
         server.run()
 
 
-def _stores(dataset: str, volume: bool, arguments: dict[str, Any]) -> dict[str, PlanStore]:
-    """Return what is served of a data set, by name."""
-    from atldld_xr.allen.ids import parse_dataset_name
+def _beside(
+    dataset: str, number: str, volume: bool, arguments: dict[str, Any]
+) -> dict[str, PlanStore]:
+    """Return what is served of a data set beside its images, by name."""
     from atldld_xr.serve import AllenStore, VolumeStore
 
-    number = parse_dataset_name(dataset)
-    found: dict[str, PlanStore] = {str(number): AllenStore(dataset, **arguments)}
+    found: dict[str, PlanStore] = {}
     for mask in ("expression", "projection"):
         if arguments[mask]:
             masked = arguments | {"annotation": False}

@@ -16,6 +16,7 @@ from atldld_xr.datasets.cut_annotation import atlas_of, cut_annotation
 from atldld_xr.datasets.open_structures import structures as open_structures
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.plots.axes import MICROMETRES, Unit, drawing_on, frame_of, placed
+from atldld_xr.plots.colours import colour_of
 from atldld_xr.plots.outlines import innermost, outlines
 from atldld_xr.plots.reading import coarser_grid, factor_of, one_section
 from atldld_xr.plots.section import pixel_on, plot_section
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import LineCollection
 
-_NO_COLOUR = "#808080"
 PIXELS = ("y", "x")
 
 
@@ -107,7 +107,7 @@ def _draw_outlines(
 
     found = outlines(values)
     lines = [_points(line, labels, unit) for of in found.values() for line in of]
-    colours = [_colour(ontology, label) for label, of in found.items() for _ in of]
+    colours = [colour_of(ontology, label) for label, of in found.items() for _ in of]
     dark = Stroke(linewidth=linewidth + 0.7, foreground="black", alpha=0.55)
     collection = LineCollection(lines, colors=colours, linewidths=linewidth, zorder=2)
     collection.set_path_effects([dark, Normal()])  # pale ones are seen on glass, too
@@ -132,7 +132,3 @@ def _points(pixels: NDArray[np.float64], labels: xr.DataArray, unit: Unit) -> ND
         centres = labels[dim].values
         places.append(np.interp(at, np.arange(centres.size), centres) / MICROMETRES[unit])
     return np.stack(places[::-1], axis=-1)
-
-
-def _colour(ontology: Structures, label: int) -> str:
-    return ontology.colour(label) if label in ontology.ids else _NO_COLOUR

@@ -10,7 +10,6 @@ from atldld_xr.allen.reference import space_told
 from atldld_xr.datasets.which_source import source_of
 from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.plan.arguments import is_whole
-from atldld_xr.plots.extra import need_matplotlib
 from atldld_xr.plots.preview import preview
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 def preview_of(dataset: xr.Dataset) -> Figure:
     """Draw the same of an opened Dataset, in its space; see ``Dataset.atldld.plot.preview``."""
-    need_matplotlib()
     number = dataset.attrs.get("section_data_set_id")
     if not is_whole(number):
         raise InvalidArgumentError(

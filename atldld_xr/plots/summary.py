@@ -15,6 +15,7 @@ from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.messages.repeating import short
 from atldld_xr.plan.arguments import is_whole
 from atldld_xr.plots.axes import drawing_on
+from atldld_xr.plots.colours import colour_of
 from atldld_xr.plots.extra import need_matplotlib
 from atldld_xr.plots.titles import dataset_title
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 _HEIGHT = 0.8  # of the bars of one structure, in its own height
 _SIDES = {1: "left", 2: "right", 3: "both"}
 _HATCHES = {1: "", 2: "///", 3: "..."}
-_NO_COLOUR = "#808080"
 _MOST = 1500
 
 
@@ -53,7 +53,7 @@ def plot_summary(
     need_matplotlib()
     if ontology is None and "color" not in bars:
         ontology = open_structures(source=atlas_of(summary))
-    colours = [_colour(ontology, acronym) for acronym in shown]
+    colours = [colour_of(ontology, acronym) for acronym in shown]
     thick = _HEIGHT / len(by_side)
     at = np.arange(len(shown), dtype=np.float64)
     drawn = []
@@ -118,12 +118,3 @@ def _label(summary: xr.Dataset, column: str) -> str:
     attributes = summary[column].attrs
     units = attributes.get("units")
     return column.replace("_", " ") + (f" ({units})" if units else "")
-
-
-def _colour(ontology: Structures | None, acronym: str) -> str:
-    if ontology is None:
-        return _NO_COLOUR
-    try:
-        return ontology.colour(acronym)
-    except InvalidArgumentError:
-        return _NO_COLOUR

@@ -10,7 +10,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,6 @@ from atldld_xr.errors import (
     ServiceError,
 )
 from atldld_xr.serve.view import state_asked
-from atldld_xr.settings import as_int, setting
 
 try:
     from starlette.applications import Starlette
@@ -53,7 +52,7 @@ def make_app(
     stores: Mapping[str, PlanStore],
     *,
     token: str | None = None,
-    threads: Executor | None = None,
+    threads: Executor,
 ) -> Starlette:
     """Return an ASGI application that serves stores, for any server of such.
 
@@ -64,8 +63,8 @@ def make_app(
         ``/71717640.ome.zarr/`` leads. What is added to it later is served, too.
     token : str, optional
         What all paths begin with, where others may not look: ``/TOKEN/71717640.ome.zarr/``.
-    threads : Executor, optional
-        What makes chunks. Default: as many threads as the setting ``http.connections`` says.
+    threads : Executor
+        What makes chunks.
 
     Raises
     ------
@@ -73,8 +72,6 @@ def make_app(
         If the token cannot be a part of a path.
     """
     check_token(token)
-    if threads is None:
-        threads = ThreadPoolExecutor(setting("http.connections", as_int), "atldld-serve")
     shelf = _Shelf(stores, threads)
     # A viewer asks for what is on screen, in any page: nothing here is secret but by the token.
     cross_origin = Middleware(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 import webbrowser
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from atldld_xr.errors import InvalidArgumentError
-from atldld_xr.export.ome.neuroglancer import VIEWER, Layer, state_of
-from atldld_xr.export.ome.pyramid import AXES
+from atldld_xr.export.ome.neuroglancer import VIEWER, Layer, layer_of, state_of
 from atldld_xr.forks import PerProcess
 from atldld_xr.messages.repeating import short
 from atldld_xr.serve.labels import GROUP, NAME
@@ -41,7 +41,8 @@ def viewer_state(store: PlanStore, url: str, *, at: float | None = None) -> dict
     """
     over = [_labels(store, f"{url}{GROUP}/{NAME}/")] if f"{GROUP}/{NAME}/" in store.images else []
     name = store.pyramid.variable
-    state = state_of(store.pyramid, url, name, plane=_plane(store, at), over=over)
+    plane = None if at is None else _plane(store, at)
+    state = state_of(store.pyramid, url, name, plane=plane, over=over)
     return state | {"selectedLayer": {"layer": name}}
 
 
@@ -114,20 +115,15 @@ def stop_viewing() -> None:
 
 
 def _plane(store: PlanStore, at: Any) -> int:
-    """Return the plane of the section that is meant."""
+    """Return the plane of the section that is nearest to a coordinate."""
     planes = store.pyramid.planes
-    if at is None:
-        return sorted(planes.places)[len(planes.places) // 2]
     if isinstance(at, bool) or not isinstance(at, int | float | np.number) or not np.isfinite(at):
         raise InvalidArgumentError(f"at is a coordinate in micrometres, not {short(at)}")
     return planes.places[int(np.argmin(np.abs(np.array(planes.positions) - float(at))))]
 
 
 def _labels(store: PlanStore, url: str) -> Layer:
-    pyramid = store.pyramid
-    steps = (1.0, *(axis.step for axis in pyramid.axes(0)))
-    pixels = dict(zip(AXES, steps, strict=True))
-    return Layer(NAME, url, pixels, shader=None, colors=_colours(store))
+    return replace(layer_of(store.pyramid, url, NAME), shader=None, colors=_colours(store))
 
 
 def _colours(store: PlanStore) -> dict[str, str]:
