@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 import atldld_xr
-from atldld_xr.collection.summarize import SummaryReport
+from atldld_xr.collection.table import SummaryReport
 from atldld_xr.export import ExportReport, StoreStatus, Verification
 from atldld_xr.messages.html import html_rows
 from atldld_xr.volumes import VolumeReport

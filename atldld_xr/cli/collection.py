@@ -44,10 +44,11 @@ def summarize_many(
             f"{short(output)}: CSV is of one data set; of many -o ends in .parquet, or is a Zarr "
             "store, as table.zarr"
         )
-    from atldld_xr.collection.summarize import summarize
+    from atldld_xr.collection.plan_table import plan_table
 
     found = select(datasets, {**reading, **chosen, "progress": progress})
-    told = summarize(found.datasets, url=output, dry_run=True, **asked, **reading)
+    table = plan_table(found.datasets, url=output, **asked, **reading)
+    told = table.look()
     if told.cost is not None and told.cost.datasets:
         say(str(told.cost), err=True)
     if dry_run:
@@ -55,7 +56,7 @@ def summarize_many(
             print_json(asdict(told))
         return NOT_FOUND if found.unknown else 0
     with computing(*computed_on):
-        report = summarize(found.datasets, url=output, progress=progress, **asked, **reading)
+        report = table.write(progress=progress)
     if as_json:
         print_json(asdict(report))
     else:

@@ -163,7 +163,7 @@ def test_one_of_another_version_is_refused(summarize, tmp_path, monkeypatch):
     from atldld_xr.collection import summarize as module
 
     summarize(tmp_path / "a.zarr")
-    monkeypatch.setattr("atldld_xr.collection.summarize.__version__", "9.9", raising=False)
+    monkeypatch.setattr("atldld_xr.collection.plan_table.__version__", "9.9", raising=False)
     assert module is not None
     with pytest.raises(StoreError, match="history"):
         summarize(tmp_path / "a.zarr")
