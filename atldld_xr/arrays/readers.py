@@ -137,7 +137,11 @@ def content_name(variable: xr.Variable, chunks: Mapping[Hashable, int]) -> str |
 def behind_selections(variable: xr.Variable) -> tuple[Any, list[Any]]:
     """Return the array that a variable selects from, and what is selected, without reading it."""
     # xarray has no public way to what is lazy: `.data` reads it (pydata/xarray#5081).
-    array: Any = variable._data
+    return unwrapped(variable._data)
+
+
+def unwrapped(array: Any) -> tuple[Any, list[Any]]:
+    """Return what is in xarray's wrappers of an array, and what each of them selects."""
     keys: list[Any] = []
     while type(array).__name__ in _SELECTING:
         key = getattr(array, "key", None)

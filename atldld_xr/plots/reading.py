@@ -16,10 +16,7 @@ from numpy.typing import NDArray
 
 from atldld_xr.allen.reference import SECTION_DIMS
 from atldld_xr.arrays.at_tier import at_its_tier
-from atldld_xr.arrays.channel_order import keeps_channels
-from atldld_xr.arrays.lazy_array import PlanArray
-from atldld_xr.arrays.made_of import made_of
-from atldld_xr.arrays.readers import Reader, behind_selections, plan_arrays, readers
+from atldld_xr.arrays.plain_part import PlainPart, plain_part
 from atldld_xr.arrays.variables import PIXELS, coverage_variable, pixels_variable
 from atldld_xr.datasets.assemble import assemble
 from atldld_xr.datasets.masked import find_coverage
@@ -144,25 +141,25 @@ def coarser(dataset: xr.Dataset, name: str, factor: int) -> xr.Dataset | None:
     found = _plan_behind(dataset, name)
     if found is None:
         return None
-    reader, section = found
+    part, section = found
     grid = coarser_grid(dataset, factor)
     y, x = grid["y"].values, grid["x"].values
     step = (find_pixel_size(dataset) or math.nan) * factor
     to_place = _to_place(grid, step)
     affine = np.asarray(grid["affine"].values, dtype=np.float64) @ to_place
     if factor > 1:
-        view, source = reader.plan.view, reader.source
-        section = at_its_tier(section, affine, step, view=view, source=source)
+        view = part.made.plan.view
+        section = at_its_tier(section, affine, step, view=view, source=part.source)
     else:
         row_x, row_y = affine.tolist()
         section = replace(section, affine=(tuple(row_x), tuple(row_y)))
     shape = len(y), len(x)
     chunks = ((shape[0],), (shape[1],))
-    plan = replace(reader.plan, sections=(section,), shape=shape, chunks=chunks)
+    plan = replace(part.made.plan, sections=(section,), shape=shape, chunks=chunks)
     variables = [pixels_variable(name, plan)]
     if "coverage" in dataset:
         variables.append(coverage_variable("coverage", plan))
-    made = assemble(variables, _ONE, reader.source, None).isel({_ONE: 0})
+    made = assemble(variables, _ONE, part.source, None).isel({_ONE: 0})
     return made.assign_coords(grid.coords).assign_attrs(grid.attrs)
 
 
@@ -198,55 +195,34 @@ def coarser_grid(dataset: xr.Dataset, factor: int) -> xr.Dataset:
     return xr.Dataset(coords={**kept, **places}, attrs=attributes)
 
 
-def _plan_behind(dataset: xr.Dataset, name: str) -> tuple[Reader, SectionPlan] | None:
-    """Return what reads a section, if the variable is a part of it and nothing else."""
+def _plan_behind(dataset: xr.Dataset, name: str) -> tuple[PlainPart, SectionPlan] | None:
+    """Return what makes a section, if the variable is a part of it and nothing else."""
     variable = dataset[name].variable
-    bases = made_of(dataset, name)
     ids = dataset.coords.get("section_image_id")
     affine = dataset.coords.get("affine")
     size = find_pixel_size(dataset) if {"y", "x"} <= {*dataset.indexes} else None
     if (
         size is None
-        or len(bases) != 1
         or ids is None
         or ids.ndim
         or affine is None
         or affine.shape != (2, 3)
         or any(find_step(dataset[dim].values, size) != size for dim in ("y", "x"))
+        or not all(dataset.indexes[dim].is_monotonic_increasing for dim in ("y", "x"))
     ):
         return None
-    ascending = all(dataset.indexes[dim].is_monotonic_increasing for dim in ("y", "x"))
-    if variable.dims[:2] != ("y", "x") or not ascending or not _is_selected(variable):
+    part = plain_part(variable)
+    if part is None or part.made.name not in PIXELS:
         return None
-    for reader in readers(variable, bases[0]):
-        place = reader.sections.get(int(ids))
-        if place is not None and variable.shape[2:] == reader.plan.channels:
-            section = reader.plan.sections[place]
-            shown = np.asarray(affine.values, dtype=np.float64) @ _to_place(dataset, size)
-            shape = variable.shape[0], variable.shape[1]
-            within = reader.plan.shape
-            if is_selected(section.affine, shown, shape=shape, within=within, thinned=True):
-                return reader, section
-    return None
-
-
-def _is_selected(variable: xr.Variable) -> bool:
-    """Return whether a variable has a plan's own pixels, of which some may be selected."""
-    if variable.chunks is None:
-        array, _ = behind_selections(variable)
-        return isinstance(array, PlanArray) and array.variable.name in PIXELS
-    from atldld_xr.arrays.dask_graph import BlockLayer, FetchLayer
-
-    layers = variable.data.dask.layers
-    made = [layer.variable for layer in layers.values() if isinstance(layer, BlockLayer)]
-    made += [array.variable for array in plan_arrays(variable)]
-    others = {name for name, it in layers.items() if not isinstance(it, BlockLayer | FetchLayer)}
-    # What slices, and what xarray makes chunks by.
-    known = {
-        n for n in others if n.startswith(("getitem-", "original-")) or f"original-{n}" in others
-    }
-    is_plain = bool(made) and others == known and all(one.name in PIXELS for one in made)
-    return is_plain and keeps_channels(layers)
+    plan = part.made.plan
+    section = next((one for one in plan.sections if one.image.id == int(ids)), None)
+    dims = ("y", "x", *(name for name, _ in part.made.trailing_dims))
+    if section is None or variable.dims != dims or variable.shape[2:] != plan.channels:
+        return None
+    shown = np.asarray(affine.values, dtype=np.float64) @ _to_place(dataset, size)
+    shape = variable.shape[0], variable.shape[1]
+    fits = is_selected(section.affine, shown, shape=shape, within=plan.shape, thinned=True)
+    return (part, section) if fits else None
 
 
 def _averaged(dataset: xr.Dataset, factor: int) -> xr.Dataset:

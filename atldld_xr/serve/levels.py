@@ -14,13 +14,11 @@ import numpy as np
 import xarray as xr
 
 from atldld_xr.arrays.at_tier import at_its_tier
-from atldld_xr.arrays.channel_order import keeps_channels
-from atldld_xr.arrays.readers import behind_selections, executor
-from atldld_xr.arrays.variables import BlockVariable
+from atldld_xr.arrays.plain_part import PlainPart, plain_part
+from atldld_xr.arrays.readers import executor
 from atldld_xr.plan.load_plan import SectionPlan
 from atldld_xr.plan.selected import is_selected
 from atldld_xr.planes.axis import Axis
-from atldld_xr.sources.protocol import Source
 
 
 @dataclass(frozen=True)
@@ -29,14 +27,11 @@ class Planned:
 
     Attributes
     ----------
-    made : BlockVariable
+    part : PlainPart
         What makes it.
-    source : Source
-        Where its tiles come from.
     """
 
-    made: BlockVariable
-    source: Source
+    part: PlainPart
 
     def has(self, dataset: xr.Dataset, name: str, y: Axis, x: Axis) -> bool:
         """Whether the pixels of a Dataset's sections are the plan's, where the plan has them.
@@ -48,8 +43,8 @@ class Planned:
         name : str
             Of the variable.
         """
-        plan, sizes = self.made.plan, dataset[name].sizes
-        whole = all(sizes.get(dim) == size for dim, size in self.made.trailing_dims)
+        plan, sizes = self.part.made.plan, dataset[name].sizes
+        whole = all(sizes.get(dim) == size for dim, size in self.part.made.trailing_dims)
         return whole and all(
             is_selected(section.affine, matrix, shape=(y.size, x.size), within=plan.shape)
             for section, matrix in self._sections(dataset, y, x)
@@ -65,28 +60,28 @@ class Planned:
         y, x : Axis
             The pixels, in micrometres.
         """
-        view, source = self.made.plan.view, self.source
+        made, source = self.part.made, self.part.source
         planned = tuple(
-            at_its_tier(section, matrix, y.step, view=view, source=source)
+            at_its_tier(section, matrix, y.step, view=made.plan.view, source=source)
             for section, matrix in self._sections(dataset, y, x)
         )
         plan = replace(
-            self.made.plan,
+            made.plan,
             sections=planned,
             shape=(y.size, x.size),
             chunks=((y.size,), (x.size,)),
             on_error="raise",  # what is shown is right, or it is not shown
         )
-        variable = replace(self.made, plan=plan)
+        variable = replace(made, plan=plan)
         trailing = (name for name, _ in variable.trailing_dims)
         dims = (dataset["section_image_id"].dims[0], "y", "x", *trailing)
-        return xr.Variable(dims, executor(self.source, with_dask=False)(variable))
+        return xr.Variable(dims, executor(source, with_dask=False)(variable))
 
     def _sections(
         self, dataset: xr.Dataset, y: Axis, x: Axis
     ) -> Iterator[tuple[SectionPlan, np.ndarray[Any, Any]]]:
         """Yield each section as it is planned, and what leads from pixels to its image."""
-        sections = {section.image.id: section for section in self.made.plan.sections}
+        sections = {section.image.id: section for section in self.part.made.plan.sections}
         affine = dataset["affine"].transpose(..., "component", "term").values
         to_micrometres = np.array([[y.step, 0, y.first], [0, x.step, x.first], [0, 0, 1]])
         for image_id, matrix in zip(
@@ -97,30 +92,7 @@ class Planned:
 
 def planned_behind(dataset: xr.Dataset, name: str) -> Planned | None:
     """Return what plan a variable is a plain part of; None if something else was done to it too."""
-    variable = dataset[name].variable
     if not {"affine", "section_image_id"} <= {*map(str, dataset.coords)}:
         return None
-    if variable.chunks is not None:
-        return _behind_dask(variable)
-    from atldld_xr.arrays.lazy_array import PlanArray
-
-    array, _ = behind_selections(variable)
-    is_plain = isinstance(array, PlanArray) and isinstance(array.variable, BlockVariable)
-    return Planned(array.variable, array.source) if is_plain else None
-
-
-def _behind_dask(variable: xr.Variable) -> Planned | None:
-    from atldld_xr.arrays.dask_graph import BlockLayer, FetchLayer
-
-    layers = variable.data.dask.layers
-    made = [layer for layer in layers.values() if isinstance(layer, BlockLayer)]
-    selecting = [
-        name
-        for name, layer in layers.items()
-        if not isinstance(layer, BlockLayer | FetchLayer) and name.startswith("getitem-")
-    ]
-    fetching = sum(isinstance(layer, FetchLayer) for layer in layers.values())
-    is_plain = len(made) == 1 and len(layers) == 1 + fetching + len(selecting)
-    if not is_plain or not keeps_channels(layers):
-        return None
-    return Planned(made[0].variable, made[0].source)
+    part = plain_part(dataset[name].variable)
+    return None if part is None else Planned(part)

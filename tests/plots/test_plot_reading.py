@@ -57,19 +57,23 @@ def test_a_window_is_read_alone():
     assert source.told()[1] == {0}
 
 
-@pytest.mark.parametrize("chunks", [None, "auto"])
+@pytest.mark.parametrize("chunks", [None, "auto", "xarray's"])
 @pytest.mark.parametrize(
     "done",
     [
-        lambda ds: ds.assign_coords(y=ds.y + 1000),
-        lambda ds: ds.isel(y=slice(1, None, 2)),
-        lambda ds: ds.isel(channel=[2, 1, 0]),
+        lambda ds: ds.isel(coronal=2).assign_coords(y=ds.y + 1000),
+        lambda ds: ds.isel(coronal=2, y=slice(1, None, 2)),
+        lambda ds: ds.isel(coronal=2, channel=[2, 1, 0]),
+        lambda ds: ds.isel(channel=[2, 1, 0]).isel(coronal=2),
+        lambda ds: ds.isel(coronal=2, channel=slice(None, None, -1)),
     ],
-    ids=["moved", "thinned along y alone", "blue first"],
+    ids=["moved", "thinned along y alone", "blue first", "blue first, in two steps", "backwards"],
 )
 @pytest.mark.parametrize("finest", [50.0, 100.0])
 def test_a_picture_is_of_the_datasets_pixels_wherever_it_says_they_are(chunks, done, finest):
-    section = done(opened(NoiseSource(), resolution=50, chunks=chunks).isel(coronal=2))
+    ours = chunks if chunks != "xarray's" else None
+    ds = done(opened(NoiseSource(), resolution=50, chunks=ours))
+    section = ds.chunk() if chunks == "xarray's" else ds
     read, want = (read_section(one, "image", finest) for one in (section, section.load()))
     np.testing.assert_array_equal(read["image"], want["image"])
 
