@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from atldld_xr.errors import (
     AtldldError,
     InvalidArgumentError,
-    MissingExtraError,
     SectionImageError,
     ServiceError,
 )
+from atldld_xr.serve.extra import missing_extra
 from atldld_xr.serve.view import state_asked
 
 try:
@@ -31,9 +31,7 @@ try:
     from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
     from starlette.routing import BaseRoute, Mount, Route
 except ImportError as error:
-    raise MissingExtraError(
-        f'serving needs another package ({error}): pip install "atldld-xr[serve]"'
-    ) from error
+    raise missing_extra(error) from error
 
 if TYPE_CHECKING:
     from atldld_xr.serve.plan_store import PlanStore

@@ -11,16 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from atldld_xr.errors import InvalidArgumentError, MissingExtraError
+from atldld_xr.errors import InvalidArgumentError
 from atldld_xr.serve.app import check_token, make_app, path_of
+from atldld_xr.serve.extra import missing_extra
 from atldld_xr.settings import as_int, setting
 
 try:
     import uvicorn
 except ImportError as error:
-    raise MissingExtraError(
-        f'serving needs another package ({error}): pip install "atldld-xr[serve]"'
-    ) from error
+    raise missing_extra(error) from error
 
 if TYPE_CHECKING:
     from atldld_xr.serve.plan_store import PlanStore
